@@ -1,0 +1,106 @@
+import { DecodeError } from './errors.ts';
+
+/** Reads network-order fields and refuses to pass the end of what it was given. */
+export class ByteReader {
+  readonly protocol: string;
+  private readonly bytes: Uint8Array;
+  private readonly view: DataView;
+  private at = 0;
+
+  constructor(protocol: string, bytes: Uint8Array) {
+    this.protocol = protocol;
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get offset(): number {
+    return this.at;
+  }
+
+  get remaining(): number {
+    return this.bytes.length - this.at;
+  }
+
+  fail(field: string, detail: string): never {
+    throw new DecodeError(this.protocol, field, this.at, detail);
+  }
+
+  u8(field: string): number {
+    return this.view.getUint8(this.take(field, 1));
+  }
+
+  u16(field: string): number {
+    return this.view.getUint16(this.take(field, 2));
+  }
+
+  u32(field: string): number {
+    return this.view.getUint32(this.take(field, 4));
+  }
+
+  /** A copy of the next `length` bytes. */
+  bytesOf(field: string, length: number): Uint8Array {
+    const start = this.take(field, length);
+    return this.bytes.slice(start, start + length);
+  }
+
+  skip(field: string, length: number): void {
+    this.take(field, length);
+  }
+
+  private take(field: string, length: number): number {
+    if (length < 0 || length > this.remaining)
+      this.fail(field, `needs ${length} bytes, ${this.remaining} left`);
+    const start = this.at;
+    this.at += length;
+    return start;
+  }
+}
+
+/** Writes network-order fields into a buffer that grows as needed. */
+export class ByteWriter {
+  private buffer = new Uint8Array(64);
+  private view = new DataView(this.buffer.buffer);
+  private length = 0;
+
+  u8(value: number): this {
+    this.view.setUint8(this.room(1), value);
+    return this;
+  }
+
+  u16(value: number): this {
+    this.view.setUint16(this.room(2), value);
+    return this;
+  }
+
+  u32(value: number): this {
+    this.view.setUint32(this.room(4), value);
+    return this;
+  }
+
+  bytes(value: Uint8Array): this {
+    this.buffer.set(value, this.room(value.length));
+    return this;
+  }
+
+  zeros(count: number): this {
+    this.buffer.fill(0, this.room(count), this.length);
+    return this;
+  }
+
+  /** A copy of what was written. */
+  done(): Uint8Array {
+    return this.buffer.slice(0, this.length);
+  }
+
+  private room(count: number): number {
+    const start = this.length;
+    this.length += count;
+    if (this.length > this.buffer.length) {
+      const bigger = new Uint8Array(Math.max(this.buffer.length * 2, this.length));
+      bigger.set(this.buffer);
+      this.buffer = bigger;
+      this.view = new DataView(bigger.buffer);
+    }
+    return start;
+  }
+}

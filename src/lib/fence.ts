@@ -1,0 +1,8 @@
+/** Proof of tenure, checked at the last moment by whoever puts a VIP on the wire. */
+export interface Fence {
+  /**
+   * True while this node may act as holder, by the local monotonic clock alone: it turns false at
+   * the renew deadline even if no timer has run (a paused process, a blocked loop).
+   */
+  holds(): boolean;
+}

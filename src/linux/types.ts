@@ -1,0 +1,162 @@
+import type { Ip, Mac, Family } from '../lib/ip.ts';
+
+/**
+ * The kernel as the rest of the program sees it: links, addresses, routes, rules, neighbours and
+ * packet sockets. Changes are synchronous on purpose: the kernel answers a netlink request inside
+ * the send call (10-20 us), so "remove the VIP before anything else" is one statement with no await
+ * in which something else could happen. Dumps may be long, so they are asynchronous and yield.
+ */
+
+export type OperState = 'unknown' | 'notpresent' | 'down' | 'lowerlayerdown' | 'testing' | 'dormant' | 'up';
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** ARPHRD_*: 1 Ethernet, 32 InfiniBand, 772 loopback. */
+  readonly hardwareType: number;
+  readonly mac: Mac;
+  readonly broadcast: Mac;
+  readonly mtu: number;
+  readonly operState: OperState;
+  /** IFF_UP. */
+  readonly adminUp: boolean;
+  /** IFF_LOWER_UP: carrier. */
+  readonly carrier: boolean;
+  readonly loopback: boolean;
+  /** IFLA_INFO_KIND: veth, bridge, bond, vlan ...; undefined for a physical device. */
+  readonly kind: string | undefined;
+  readonly master: number | undefined;
+}
+
+export type Scope = 'global' | 'site' | 'link' | 'host' | 'nowhere';
+
+export interface Address {
+  readonly ifindex: number;
+  readonly address: Ip;
+  readonly prefixLength: number;
+  readonly scope: Scope;
+  /** Seconds; undefined means forever. */
+  readonly validLifetime: number | undefined;
+  readonly preferredLifetime: number | undefined;
+  readonly deprecated: boolean;
+  readonly tentative: boolean;
+  readonly dadFailed: boolean;
+  readonly noDad: boolean;
+  readonly permanent: boolean;
+  readonly broadcast: Ip | undefined;
+  /** IFA_PROTO, our owner mark; 0 when the kernel or the writer did not set one. */
+  readonly protocol: number;
+}
+
+/** What to put on a link. The kernel sets the flags it owns (tentative, deprecated, permanent). */
+export interface AddressRequest {
+  readonly ifindex: number;
+  readonly address: Ip;
+  readonly prefixLength: number;
+  readonly scope: Scope;
+  readonly validLifetime: number | undefined;
+  readonly preferredLifetime: number | undefined;
+  readonly noDad: boolean;
+  readonly broadcast: Ip | undefined;
+  readonly protocol: number;
+}
+
+export interface NextHop {
+  readonly gateway: Ip | undefined;
+  readonly ifindex: number | undefined;
+  readonly weight: number;
+}
+
+export interface Route {
+  readonly family: Family;
+  /** undefined is the default route. */
+  readonly destination: { readonly address: Ip; readonly length: number } | undefined;
+  readonly table: number;
+  readonly protocol: number;
+  readonly scope: Scope;
+  /** RTN_*: 1 unicast, 2 local ... */
+  readonly type: number;
+  readonly nextHops: readonly NextHop[];
+  readonly priority: number | undefined;
+  readonly source: Ip | undefined;
+  readonly realm: number | undefined;
+}
+
+export interface Rule {
+  readonly family: Family;
+  readonly priority: number;
+  readonly table: number;
+  readonly from: { readonly address: Ip; readonly length: number } | undefined;
+  readonly to: { readonly address: Ip; readonly length: number } | undefined;
+  readonly mark: number | undefined;
+  readonly markMask: number | undefined;
+  readonly protocol: number;
+}
+
+export type NeighbourState =
+  'incomplete' | 'reachable' | 'stale' | 'delay' | 'probe' | 'failed' | 'noarp' | 'permanent' | 'none';
+
+export interface Neighbour {
+  readonly ifindex: number;
+  readonly address: Ip;
+  readonly mac: Mac | undefined;
+  readonly state: NeighbourState;
+}
+
+/** A change the kernel reported. `resync`: events were lost (ENOBUFS), dump again. */
+export type KernelEvent =
+  | { readonly kind: 'link'; readonly change: 'set' | 'gone'; readonly link: Link }
+  | { readonly kind: 'address'; readonly change: 'set' | 'gone'; readonly address: Address }
+  | { readonly kind: 'route'; readonly change: 'set' | 'gone'; readonly route: Route }
+  | { readonly kind: 'neighbour'; readonly change: 'set' | 'gone'; readonly neighbour: Neighbour }
+  | { readonly kind: 'resync' };
+
+export type KernelEventKind = Exclude<KernelEvent['kind'], 'resync'>;
+
+/** What the catcher of a KernelError does next. `already` and `gone` are success for idempotent callers. */
+export type KernelErrorKind = 'already' | 'gone' | 'retry' | 'capability' | 'unsupported' | 'bug';
+
+export interface Subscription {
+  close(): void;
+}
+
+/** An AF_PACKET socket on one link: whole frames in and out. */
+export interface PacketSocket {
+  /** Sends one frame, link-layer header included; throws KernelError (a downed link is `retry`). */
+  send(frame: Uint8Array): void;
+  close(): void;
+}
+
+export interface PacketSocketOptions {
+  readonly ifindex: number;
+  /** ETH_P_*: 0x0806 ARP, 0x86dd IPv6. */
+  readonly etherType: number;
+  /** Received frames, header included; absent: send only, nothing is queued for this socket. */
+  readonly onFrame?: (frame: Uint8Array) => void;
+  /** Only frames this classic BPF program accepts reach `onFrame`: [code, jt, jf, k] per instruction. */
+  readonly filter?: readonly (readonly [number, number, number, number])[];
+}
+
+export interface Kernel {
+  links(): Promise<readonly Link[]>;
+  /** One link by name, at once (no cache); undefined when there is none. */
+  linkByName(name: string): Link | undefined;
+  addresses(): Promise<readonly Address[]>;
+  /** Adds or changes an address (NLM_F_CREATE | NLM_F_REPLACE). */
+  setAddress(request: AddressRequest): void;
+  /** Throws KernelError `gone` when it was not there. */
+  removeAddress(ifindex: number, address: Ip, prefixLength: number): void;
+  routes(filter?: { readonly table?: number; readonly family?: Family }): Promise<readonly Route[]>;
+  setRoute(route: Route): void;
+  removeRoute(route: Route): void;
+  rules(): Promise<readonly Rule[]>;
+  addRule(rule: Rule): void;
+  removeRule(rule: Rule): void;
+  neighbours(): Promise<readonly Neighbour[]>;
+  /** Delivers every change from now on, in order, on the event loop; close to stop. */
+  watch(kinds: readonly KernelEventKind[], onEvent: (event: KernelEvent) => void): Subscription;
+  openPacketSocket(options: PacketSocketOptions): PacketSocket;
+  /** `net.ipv4.ip_forward` style names (a dot inside an interface name is written as `/`). */
+  readSysctl(name: string): string;
+  writeSysctl(name: string, value: string): void;
+}

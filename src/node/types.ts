@@ -1,0 +1,67 @@
+import type { Fence } from '../lib/fence.ts';
+import type { Ip, Mac } from '../lib/ip.ts';
+import type { Scope } from '../linux/types.ts';
+
+/** Who asked for something: `control-plane`, or `service/<namespace>/<name>`. */
+export type Owner = 'control-plane' | `service/${string}/${string}`;
+
+/** A VIP that should be on a link of this node. */
+export interface AddressSpec {
+  readonly kind: 'address';
+  readonly vip: Ip;
+  readonly prefixLength: number;
+  /** Link name. Links come and go; the spec waits for one with this name. */
+  readonly link: string;
+  readonly scope: Scope;
+  /** Seconds; undefined is forever. Preferred lifetime is always 0: a VIP is never a source address. */
+  readonly validLifetime: number | undefined;
+  readonly noDad: boolean;
+  /** Absent: wanted whoever leads (modes without election). */
+  readonly fence?: Fence;
+}
+
+/** A VIP whose place this node should tell the neighbours on a link (gratuitous ARP, unsolicited NA). */
+export interface AnnouncementSpec {
+  readonly kind: 'announcement';
+  readonly vip: Ip;
+  readonly link: string;
+  /** Milliseconds between refreshes after the opening burst. */
+  readonly periodMs: number;
+  readonly fence?: Fence;
+}
+
+export type Spec = AddressSpec | AnnouncementSpec;
+
+/** `ready`: true in the kernel. `waiting`: reason says for what (no link, duplicate address detection). */
+export type SpecState =
+  | { readonly state: 'ready' }
+  | { readonly state: 'waiting'; readonly reason: string }
+  | { readonly state: 'failed'; readonly reason: string; readonly retryInMs: number };
+
+export interface SpecStatus {
+  readonly spec: Spec;
+  readonly owners: readonly Owner[];
+  readonly state: SpecState;
+}
+
+/** News from the node that operators and observers act on. All callbacks are optional and must not throw. */
+export interface NodeObserver {
+  /** An address became usable on this node (after duplicate address detection for IPv6). */
+  addressReady?(vip: Ip, link: string): void;
+  /** A VIP of ours vanished behind our back and was put back. */
+  addressRestored?(vip: Ip, link: string): void;
+  addressFailed?(vip: Ip, link: string, error: unknown): void;
+  announced?(vip: Ip, link: string, result: 'sent' | 'failed' | 'withheld'): void;
+  /** Somebody else on the wire claims a VIP that we hold. */
+  secondClaimant?(vip: Ip, link: string, mac: Mac): void;
+}
+
+/** The truth on this node. `publish` and `withdraw` change the kernel before they return. */
+export interface NodeStore {
+  /** Replaces everything this owner asked for before. */
+  publish(owner: Owner, specs: readonly Spec[]): void;
+  withdraw(owner: Owner): void;
+  /** The VIP is on some link of this node, marked as ours, as far as the kernel has told. */
+  isPresent(vip: Ip): boolean;
+  status(): readonly SpecStatus[];
+}
