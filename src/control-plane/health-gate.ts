@@ -1,0 +1,80 @@
+import type { Clock } from '../lib/clock.ts';
+
+/** Outcome of one check of the local API server: undefined is healthy, a text says what was wrong. */
+export type Probe = (signal: AbortSignal) => Promise<string | undefined>;
+
+export interface GateState {
+  readonly failures: number;
+  /** Closed: this node should not hold the VIP. */
+  readonly closed: boolean;
+}
+
+export const openGate: GateState = { failures: 0, closed: false };
+
+/** Counts failures in a row; one success opens the gate, `threshold` failures close it. */
+export function stepGate(state: GateState, healthy: boolean, threshold: number): GateState {
+  if (healthy) return openGate;
+  const failures = state.failures + 1;
+  return { failures, closed: state.closed || failures >= threshold };
+}
+
+export interface HealthGateOptions {
+  readonly periodMs: number;
+  /** 0 means none of its own (the period bounds it). */
+  readonly timeoutMs: number;
+  readonly failureThreshold: number;
+}
+
+export interface HealthGateListener {
+  /** Called at every failed check while the gate is closed. */
+  closed(why: string, failures: number): void;
+  reopened(): void;
+}
+
+/** Checks at once, then every period, until the signal aborts. Checks never overlap. */
+export async function runHealthGate(
+  probe: Probe,
+  options: HealthGateOptions,
+  listener: HealthGateListener,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  let state = openGate;
+  while (!signal.aborted) {
+    const started = clock.now();
+    const problem = await checkOnce(probe, options, clock, signal);
+    if (signal.aborted) return;
+    const before = state;
+    state = stepGate(state, problem === undefined, options.failureThreshold);
+    if (state.closed && problem !== undefined) listener.closed(problem, state.failures);
+    else if (before.closed && !state.closed) listener.reopened();
+    await clock.sleep('health-check', Math.max(0, started + options.periodMs - clock.now()), signal);
+  }
+}
+
+async function checkOnce(
+  probe: Probe,
+  options: HealthGateOptions,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const attempt = new AbortController();
+  const abort = (): void => {
+    attempt.abort();
+  };
+  signal.addEventListener('abort', abort, { once: true });
+  const limit = options.timeoutMs > 0 ? options.timeoutMs : options.periodMs;
+  const timer = clock.after('health-check-timeout', limit, abort);
+  try {
+    return await probe(attempt.signal);
+  } catch (error) {
+    return attempt.signal.aborted
+      ? `no answer within ${limit} ms`
+      : error instanceof Error
+        ? error.message
+        : String(error);
+  } finally {
+    timer.cancel();
+    signal.removeEventListener('abort', abort);
+  }
+}

@@ -1,0 +1,5 @@
+export { runHealthGate, type Probe } from './health-gate.ts';
+export { isOperational, watchLinkGate } from './link-gate.ts';
+export { labelValue, NodeLabel } from './node-label.ts';
+export { ControlPlane } from './operator.ts';
+export type { ControlPlaneObserver, ControlPlaneOptions } from './types.ts';

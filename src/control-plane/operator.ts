@@ -1,0 +1,124 @@
+import type { Election, ElectionListener, LossReason } from '../election/types.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import type { Fence } from '../lib/fence.ts';
+import type { Logger } from '../lib/log.ts';
+import type { NodeStore } from '../node/types.ts';
+import { holderSpecs, preservedSpecs } from './specs.ts';
+import type { ControlPlaneObserver, ControlPlaneOptions } from './types.ts';
+
+export interface ControlPlaneParts {
+  readonly node: NodeStore;
+  /** Removes marked VIPs that nobody wants (left by a crashed predecessor). */
+  readonly sweep: () => void;
+  readonly election: Election;
+  /** Who the record names now ('' for nobody); used only while stopping with a preserved VIP. */
+  readonly readHolder: () => Promise<string>;
+  readonly identity: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly observer?: ControlPlaneObserver;
+}
+
+/**
+ * The control-plane operator: turns the tenure of one lease into specs for this node.
+ *
+ *   acquired ──► publish address + announcement, fenced
+ *   lost     ──► withdraw everything            (preserve: keep silent IPv4 addresses
+ *                                                until the record names another holder)
+ *   start    ──► a leftover VIP stays until the first word about the lease: our name adopts it,
+ *                anybody else's sweeps it, and so does silence for `leftoverGraceMs`
+ */
+export class ControlPlane implements ElectionListener {
+  private readonly parts: ControlPlaneParts;
+  private readonly options: ControlPlaneOptions;
+  private held = false;
+  private preserving = false;
+  /** Pending decision about leftovers of a predecessor; undefined once taken. */
+  private leftovers: Timer | undefined;
+
+  constructor(parts: ControlPlaneParts, options: ControlPlaneOptions) {
+    this.parts = parts;
+    this.options = options;
+  }
+
+  /** Campaigns until the signal aborts. When it resolves no VIP of ours is on the node. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.awaitFirstWord();
+    await this.parts.election.run(this, signal);
+    this.leftovers?.cancel();
+    if (this.preserving) await this.outlast();
+    this.parts.node.withdraw('control-plane');
+    this.parts.sweep();
+  }
+
+  acquired(fence: Fence): void {
+    this.held = true;
+    this.preserving = false;
+    this.parts.node.publish('control-plane', holderSpecs(this.options, fence));
+    this.settleLeftovers('this node holds the lease');
+    this.parts.log.info('this node holds the control-plane VIP', { vip: this.vipNames() });
+    this.parts.observer?.holding?.(true);
+  }
+
+  lost(reason: LossReason): void {
+    // The VIP first: nothing may stand between this call and the address leaving the link.
+    this.held = false;
+    if (this.options.preserve) {
+      this.preserving = true;
+      this.parts.node.publish('control-plane', preservedSpecs(this.options));
+    } else {
+      this.parts.node.withdraw('control-plane');
+    }
+    const kept = this.options.preserve ? 'IPv4 addresses kept until another node holds' : undefined;
+    this.parts.log.warn('this node lost the control-plane VIP', {
+      vip: this.vipNames(),
+      reason,
+      ...(kept === undefined ? {} : { kept }),
+    });
+    this.parts.observer?.holding?.(false);
+    this.parts.observer?.lost?.(reason);
+  }
+
+  observed(holder: string): void {
+    this.parts.observer?.holder?.(holder);
+    if (this.held || holder === this.parts.identity) return;
+    if (holder === '' && this.options.preserve) return;
+    if (this.preserving && holder !== '') {
+      this.preserving = false;
+      this.parts.node.withdraw('control-plane');
+      this.parts.log.info('another node holds; preserved VIP removed', { holder, vip: this.vipNames() });
+    }
+    // Nobody named: we are about to campaign, so a leftover may still be adopted without a gap.
+    if (holder !== '') this.settleLeftovers(`the lease names ${holder}`);
+  }
+
+  /** Until the lease has been read once, a leftover may be our own VIP from before a restart. */
+  private awaitFirstWord(): void {
+    if (this.options.preserve) return;
+    this.leftovers = this.parts.clock.after('control-plane-leftovers', this.options.leftoverGraceMs, () => {
+      this.settleLeftovers('the lease could not be read in time');
+    });
+  }
+
+  private settleLeftovers(why: string): void {
+    this.leftovers?.cancel();
+    this.leftovers = undefined;
+    this.parts.log.debug('sweeping leftovers', { reason: why });
+    this.parts.sweep();
+  }
+
+  /** Stopping with a preserved VIP: it stays until another holder is named, but never beyond the budget. */
+  private async outlast(): Promise<void> {
+    const { clock, readHolder, identity } = this.parts;
+    const deadline = clock.now() + this.options.preserveStopBudgetMs;
+    while (clock.now() < deadline) {
+      const holder = await readHolder().catch(() => '');
+      if (holder !== '' && holder !== identity) return;
+      await clock.sleep('preserve-until-next-holder', 200);
+    }
+  }
+
+  private vipNames(): string {
+    return this.options.vips.map(({ vip }) => vip).join(',');
+  }
+}

@@ -1,0 +1,26 @@
+import type { Ip } from '../lib/ip.ts';
+import type { Scope } from '../linux/types.ts';
+
+/** The API servers' VIPs and how they are put on this node. Settings are named in docs/reference/configuration.md. */
+export interface ControlPlaneOptions {
+  readonly vips: readonly { readonly vip: Ip; readonly prefixLength: number }[];
+  readonly link: string;
+  readonly scope: Scope;
+  readonly noDad: boolean;
+  /** `vip_arpRate`, milliseconds. */
+  readonly announcePeriodMs: number;
+  /** `vip_preserve_on_leadership_loss`: IPv4 VIPs stay, silent, until another holder is seen. */
+  readonly preserve: boolean;
+  /** How long a stopping node with `preserve` waits for another holder before it removes the VIP anyway. */
+  readonly preserveStopBudgetMs: number;
+  /** A VIP left by a crashed predecessor goes after this long when the lease cannot be read. */
+  readonly leftoverGraceMs: number;
+}
+
+/** What the operator tells about itself, for metrics, labels and the exit-on-loss setting. */
+export interface ControlPlaneObserver {
+  holding?(held: boolean): void;
+  holder?(name: string): void;
+  /** A tenure ended for this reason. */
+  lost?(reason: string): void;
+}
