@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { discover } from '../../../src/control-plane/balancer/discovery.ts';
+import {
+  emptyPool,
+  serversOf,
+  stepPool,
+  type PoolEvent,
+  type PoolOptions,
+  type PoolState,
+} from '../../../src/control-plane/balancer/pool.ts';
+import type { NodeObject } from '../../../src/kube/types.ts';
+import { ip, type Ip } from '../../../src/lib/ip.ts';
+
+const options: PoolOptions = { rise: 2, fall: 2, drainMs: 10_000, togetherMs: 5000, slowStartMs: 0 };
+const a = ip('10.0.0.1');
+const b = ip('10.0.0.2');
+const both: PoolEvent = {
+  kind: 'candidates',
+  candidates: [
+    { node: 'a', address: a },
+    { node: 'b', address: b },
+  ],
+};
+const ok = (address: Ip): PoolEvent => ({ kind: 'probe', address, problem: undefined });
+const bad = (address: Ip): PoolEvent => ({ kind: 'probe', address, problem: 'refused' });
+
+function play(
+  events: readonly PoolEvent[],
+  from: PoolState = emptyPool,
+  with_ = options,
+  now = 0,
+): PoolState {
+  return events.reduce((state, event) => stepPool(state, event, with_, now), from);
+}
+
+function show(state: PoolState, with_ = options, now = 0): string {
+  const { servers, keeping } = serversOf(state, with_, now);
+  return servers.map((s) => `${s.address}:${s.state}:${s.weight}`).join(' ') + (keeping ? ' (keeping)' : '');
+}
+
+const serving = play([both, ok(a), ok(b)]);
+
+test('a server without a successful probe gets nothing', () => {
+  assert.equal(show(play([both])), '');
+  assert.equal(show(play([both, ok(a)])), '10.0.0.1:active:1');
+});
+
+test('a probed server leaves after `fall` failures in a row and returns after `rise` successes', () => {
+  assert.equal(show(play([bad(b)], serving)), '10.0.0.1:active:1 10.0.0.2:active:1');
+  assert.equal(show(play([bad(b), ok(b), bad(b)], serving)), '10.0.0.1:active:1 10.0.0.2:active:1');
+  const failed = play([bad(b), bad(b)], serving);
+  assert.equal(show(failed), '10.0.0.1:active:1 10.0.0.2:dead:0');
+  assert.equal(show(play([ok(b)], failed)), '10.0.0.1:active:1 10.0.0.2:dead:0');
+  assert.equal(show(play([ok(b), ok(b)], failed)), '10.0.0.1:active:1 10.0.0.2:active:1');
+});
+
+test('a server whose Node goes drains for its time and is forgotten', () => {
+  const onlyA: PoolEvent = { kind: 'candidates', candidates: [{ node: 'a', address: a }] };
+  const draining = play([onlyA], serving, options, 1000);
+  assert.equal(show(draining), '10.0.0.1:active:1 10.0.0.2:draining:0');
+  assert.equal(
+    show(play([{ kind: 'tick' }], draining, options, 10_999)),
+    '10.0.0.1:active:1 10.0.0.2:draining:0',
+  );
+  assert.equal(show(play([{ kind: 'tick' }], draining, options, 11_000)), '10.0.0.1:active:1');
+});
+
+test('when every probe fails the last good set goes on serving and says so', () => {
+  const none = play([bad(a), bad(a), bad(b), bad(b)], serving, options, 3000);
+  assert.equal(show(none), '10.0.0.1:active:1 10.0.0.2:active:1 (keeping)');
+  assert.equal(show(play([ok(a), ok(a)], none)), '10.0.0.1:active:1 10.0.0.2:dead:0');
+});
+
+test('a server that died long before the others is not part of the last good set', () => {
+  const early = play([bad(a), bad(a)], serving, options, 1000);
+  const none = play([bad(b), bad(b)], early, options, 20_000);
+  assert.equal(show(none), '10.0.0.1:dead:0 10.0.0.2:active:1 (keeping)');
+});
+
+test('slow start raises the weight of a new server step by step', () => {
+  const slow = { ...options, slowStartMs: 10_000 };
+  const state = play([both, ok(a)], emptyPool, slow, 0);
+  assert.equal(show(state, slow, 0), '10.0.0.1:active:1');
+  assert.equal(show(state, slow, 5000), '10.0.0.1:active:5');
+  assert.equal(show(state, slow, 20_000), '10.0.0.1:active:10');
+});
+
+function node(name: string, addresses: string[], ready = true, labelled = true): NodeObject {
+  return {
+    metadata: { name, labels: labelled ? { 'node-role.kubernetes.io/control-plane': '' } : {} },
+    status: {
+      addresses: addresses.map((address) => ({ type: 'InternalIP', address })),
+      conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }],
+    },
+  };
+}
+
+test('CP-165 an IPv6 VIP is served by IPv6 InternalIPs of ready control-plane nodes only', () => {
+  const nodes = [
+    node('a', ['10.0.0.1', 'fd00::1']),
+    node('b', ['fd00:0::2'], false),
+    node('c', ['fd00::3'], true, false),
+    node('d', ['fd00::4', 'rubbish']),
+  ];
+  assert.deepEqual(
+    discover(nodes, 6).map(({ address }) => address),
+    ['fd00::1', 'fd00::4'],
+  );
+  assert.deepEqual(
+    discover(nodes, 4).map(({ node: name }) => name),
+    ['a'],
+  );
+});
