@@ -17,7 +17,7 @@ export interface LinkGateListener {
  * reports when it stays down longer than the timeout. Shorter flaps are not reported.
  */
 export function watchLinkGate(
-  kernel: Kernel,
+  kernel: Pick<Kernel, 'linkByName' | 'watch'>,
   clock: Clock,
   name: string,
   timeoutMs: number,

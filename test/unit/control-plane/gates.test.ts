@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isOperational, runHealthGate, watchLinkGate } from '../../../src/control-plane/index.ts';
+import type { Kernel, KernelEvent, Link, OperState } from '../../../src/linux/types.ts';
+import { FakeClock } from '../../../src/testing/fake-clock.ts';
+
+function linkOf(operState: OperState, kind?: string): Link {
+  return {
+    index: 2,
+    name: 'eth0',
+    hardwareType: 1,
+    mac: '02:00:00:00:00:01' as Link['mac'],
+    broadcast: 'ff:ff:ff:ff:ff:ff' as Link['mac'],
+    mtu: 1500,
+    operState,
+    adminUp: true,
+    carrier: operState === 'up',
+    loopback: false,
+    kind,
+    master: undefined,
+  };
+}
+
+function linkScene(timeoutMs: number) {
+  let link: Link | undefined = linkOf('up');
+  let tell: (event: KernelEvent) => void = () => undefined;
+  const kernel: Pick<Kernel, 'linkByName' | 'watch'> = {
+    linkByName: () => link,
+    watch: (_kinds, onEvent) => {
+      tell = onEvent;
+      return { close: () => undefined };
+    },
+  };
+  const clock = new FakeClock();
+  const seen: string[] = [];
+  const gate = watchLinkGate(kernel, clock, 'eth0', timeoutMs, {
+    down: (name, ms) => seen.push(`down ${name} ${ms}`),
+    up: (name) => seen.push(`up ${name}`),
+  });
+  const set = (next: Link | undefined): void => {
+    link = next;
+    tell({ kind: 'link', change: next === undefined ? 'gone' : 'set', link: next ?? linkOf('down') });
+  };
+  return { set, clock, seen, gate };
+}
+
+test('a flap shorter than the timeout is not reported', async () => {
+  const { set, clock, seen } = linkScene(30_000);
+  set(linkOf('lowerlayerdown'));
+  await clock.advance(29_000);
+  set(linkOf('up'));
+  await clock.advance(60_000);
+  assert.deepEqual(seen, []);
+});
+
+test('a link down for the whole timeout is reported, again every timeout, and so is its return', async () => {
+  const { set, clock, seen, gate } = linkScene(30_000);
+  set(linkOf('down', 'bond'));
+  await clock.advance(60_000);
+  set(linkOf('up', 'bond'));
+  assert.deepEqual(seen, ['down eth0 30000', 'down eth0 60000', 'up eth0']);
+  gate.close();
+  assert.deepEqual(clock.timers(), []);
+});
+
+test('a link that vanished counts as down', async () => {
+  const { set, clock, seen } = linkScene(1000);
+  set(undefined);
+  await clock.advance(1000);
+  assert.deepEqual(seen, ['down eth0 1000']);
+});
+
+test('unknown operational state counts as up (lo, tunnels)', () => {
+  assert.equal(isOperational(linkOf('unknown')), true);
+  assert.equal(isOperational({ ...linkOf('unknown'), adminUp: false }), false);
+  assert.equal(isOperational(undefined), false);
+});
+
+test('the health gate closes after the threshold, repeats while closed, and opens on the first success', async () => {
+  const clock = new FakeClock();
+  const stop = new AbortController();
+  const seen: string[] = [];
+  let problem: string | undefined = 'refused';
+  const running = runHealthGate(
+    () => Promise.resolve(problem),
+    { periodMs: 5000, timeoutMs: 3000, failureThreshold: 3 },
+    { closed: (why, failures) => seen.push(`closed ${why} ${failures}`), reopened: () => seen.push('open') },
+    clock,
+    stop.signal,
+  );
+  await clock.advance(9999);
+  assert.deepEqual(seen, []);
+  await clock.advance(5001);
+  assert.deepEqual(seen, ['closed refused 3', 'closed refused 4']);
+  problem = undefined;
+  await clock.advance(5000);
+  assert.deepEqual(seen.at(-1), 'open');
+  stop.abort();
+  await running;
+});
+
+test('a check that does not answer in time counts as failed', async () => {
+  const clock = new FakeClock();
+  const stop = new AbortController();
+  const seen: string[] = [];
+  const running = runHealthGate(
+    (signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          reject(new Error('aborted'));
+        });
+      }),
+    { periodMs: 5000, timeoutMs: 3000, failureThreshold: 1 },
+    { closed: (why) => seen.push(why), reopened: () => undefined },
+    clock,
+    stop.signal,
+  );
+  await clock.advance(3000);
+  assert.deepEqual(seen, ['no answer within 3000 ms']);
+  stop.abort();
+  await running;
+});
