@@ -1,0 +1,14 @@
+export { ensurePrivilege, isPrivileged, privilege } from './privilege.ts';
+export type { Privilege } from './privilege.ts';
+export { Lab } from './lab.ts';
+export type { LabOptions } from './lab.ts';
+export { Machine } from './machine.ts';
+export { LabProcess } from './process.ts';
+export type { Exit } from './process.ts';
+export type { Plan, Role, Seat } from './plan.ts';
+export { labsFolder, sweep } from './registry.ts';
+export { CommandError, run, tryRun } from './exec.ts';
+export { findProgram } from './find-program.ts';
+export { listNamespaces } from './netns.ts';
+export { waitFor } from './wait.ts';
+export type { WaitOptions } from './wait.ts';

@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+
+/** A process that can be recognised later: pids are used again, a pid with its start time is not. */
+export interface ProcessId {
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat: clock ticks after boot. */
+  readonly start: number;
+}
+
+function statFields(pid: number): readonly string[] | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The command name (field 2) is in parentheses and may hold anything: count from the last one.
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+/** The identity of a live process; undefined when there is none with this pid. */
+export function identify(pid: number): ProcessId | undefined {
+  const start = statFields(pid)?.[19];
+  return start === undefined ? undefined : { pid, start: Number(start) };
+}
+
+/** True while that very process runs; a zombie is gone. */
+export function isAlive(id: ProcessId): boolean {
+  const fields = statFields(id.pid);
+  return fields?.[19] === String(id.start) && fields[0] !== 'Z' && fields[0] !== 'X';
+}
+
+/** Signals that very process (or its group, when it leads one); false when it is gone or not ours. */
+export function signal(id: ProcessId, name: NodeJS.Signals, group = false): boolean {
+  if (!isAlive(id)) return false;
+  try {
+    process.kill(group ? -id.pid : id.pid, name);
+    return true;
+  } catch {
+    return false;
+  }
+}

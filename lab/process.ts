@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { inNamespace } from './netns.ts';
+import { identify, isAlive, signal } from './proc.ts';
+import type { ProcessId } from './proc.ts';
+import type { Registry } from './registry.ts';
+import { waitFor } from './wait.ts';
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface StartOptions {
+  readonly namespace: string;
+  readonly command: readonly string[];
+  /** Standard output and error are appended here, unless `pipe`. */
+  readonly logFile: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+  /** Standard input and output are left to the caller, as pipes. */
+  readonly pipe?: boolean;
+}
+
+/** One long-running program of a lab. It leads a process group of its own. */
+export class LabProcess {
+  readonly name: string;
+  readonly logFile: string;
+  readonly id: ProcessId;
+  readonly child: ChildProcess;
+  readonly exited: Promise<Exit>;
+
+  private constructor(name: string, logFile: string, id: ProcessId, child: ChildProcess) {
+    this.name = name;
+    this.logFile = logFile;
+    this.id = id;
+    this.child = child;
+    this.exited = new Promise((resolve) => {
+      child.once('exit', (code, by) => {
+        resolve({ code, signal: by });
+      });
+    });
+  }
+
+  /** Starts a program inside a namespace and notes it in the registry. Throws when it cannot be started. */
+  static start(registry: Registry, name: string, options: StartOptions): LabProcess {
+    const log = openSync(options.logFile, 'a');
+    try {
+      const [program = '', ...args] = inNamespace(options.namespace, options.command);
+      const child = spawn(program, args, {
+        detached: true,
+        env: { ...process.env, ...options.env },
+        stdio: options.pipe === true ? ['pipe', 'pipe', log] : ['ignore', log, log],
+        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      });
+      child.on('error', () => undefined);
+      // A forgotten program must not keep the owner alive: the reaper ends it.
+      child.unref();
+      const id = child.pid === undefined ? undefined : identify(child.pid);
+      if (id === undefined) throw new Error(`${name}: cannot start ${options.command.join(' ')}`);
+      registry.addProcess(id);
+      return new LabProcess(name, options.logFile, id, child);
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  get pid(): number {
+    return this.id.pid;
+  }
+
+  get alive(): boolean {
+    return isAlive(this.id);
+  }
+
+  /** Signals the process itself; false when it is gone. */
+  signal(name: NodeJS.Signals): boolean {
+    return signal(this.id, name);
+  }
+
+  /** Asks it to end, and kills its group after `patienceMs`. */
+  async stop(patienceMs = 5_000): Promise<Exit> {
+    this.signal('SIGCONT');
+    this.signal('SIGTERM');
+    const timer = setTimeout(() => {
+      signal(this.id, 'SIGKILL', true);
+    }, patienceMs);
+    this.child.ref();
+    const exit = await this.exited;
+    clearTimeout(timer);
+    return exit;
+  }
+
+  /** SIGKILL to the whole group; works on a paused process too. */
+  async kill(): Promise<Exit> {
+    signal(this.id, 'SIGKILL', true);
+    this.child.ref();
+    return this.exited;
+  }
+
+  log(): string {
+    return readFileSync(this.logFile, 'utf8');
+  }
+
+  /** The last lines of the log, for error messages. */
+  tail(lines = 15): string {
+    return `--- ${this.name} (${this.logFile})\n${this.log().trimEnd().split('\n').slice(-lines).join('\n')}`;
+  }
+
+  /** Waits until the log matches; fails at once when the program ends before. */
+  async waitForLog(pattern: RegExp, timeoutMs = 10_000): Promise<RegExpExecArray> {
+    return waitFor(() => pattern.exec(this.log()), {
+      what: `${this.name} to log ${pattern.source}`,
+      timeoutMs,
+      detail: () => this.tail(),
+      hopeless: () => (this.alive ? undefined : `${this.name} ended`),
+    });
+  }
+}

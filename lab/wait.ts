@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface WaitOptions {
+  /** What is waited for, as it should read after "timed out waiting for". */
+  readonly what: string;
+  /** Default 10 000. */
+  readonly timeoutMs?: number;
+  /** Pause between two looks; default 20. */
+  readonly everyMs?: number;
+  /** Said in the error, e.g. the last lines of a log. */
+  readonly detail?: () => string;
+  /** A reason to stop waiting early: the condition can no longer come true. */
+  readonly hopeless?: () => string | undefined;
+}
+
+/**
+ * Looks until the condition gives a value other than undefined, null or false, and returns it.
+ * A condition that throws counts as "not yet"; the last such error is the cause of the time-out error.
+ */
+export async function waitFor<T>(
+  condition: () => T | Promise<T>,
+  options: WaitOptions,
+): Promise<Exclude<T, undefined | null | false>> {
+  const deadline = performance.now() + (options.timeoutMs ?? 10_000);
+  let cause: unknown;
+  for (;;) {
+    try {
+      const value = await condition();
+      if (value !== undefined && value !== null && value !== false) {
+        return value as Exclude<T, undefined | null | false>;
+      }
+    } catch (error) {
+      cause = error;
+    }
+    const reason = options.hopeless?.() ?? (performance.now() > deadline ? 'timed out' : undefined);
+    if (reason !== undefined) {
+      const detail = options.detail?.() ?? '';
+      throw new Error(`${reason} waiting for ${options.what}${detail === '' ? '' : `\n${detail}`}`, {
+        cause,
+      });
+    }
+    await sleep(options.everyMs ?? 20);
+  }
+}
