@@ -1,0 +1,9 @@
+export {
+  allocate,
+  checkRequested,
+  Claims,
+  type AddressRequest,
+  type Allocation,
+  type Claim,
+} from './allocate.ts';
+export { familiesOf, findPool, type Pool, type PoolLookup } from './pools.ts';

@@ -1,0 +1,112 @@
+import type { Family } from '../lib/ip.ts';
+import { alignedBlocks, cidrRange, dashRange, mergeRanges, type Range } from './ranges.ts';
+
+/** Addresses that a Service of one namespace may get, read from the ConfigMap's `data`. */
+export interface Pool {
+  /** The ConfigMap key it came from, for messages. */
+  readonly key: string;
+  readonly kind: 'cidr' | 'range';
+  readonly text: string;
+  readonly scope: 'namespace' | 'global';
+  /** Merged, sorted, end addresses already removed where asked for. */
+  readonly ranges: readonly Range[];
+  /** `0.0.0.0/32` alone: the address comes from DHCP. */
+  readonly dhcp: boolean;
+  readonly allowShare: boolean;
+  readonly interfaceName: string | undefined;
+  readonly descending: boolean;
+}
+
+export type PoolProblem =
+  | { readonly reason: 'no-pool'; readonly message: string }
+  | { readonly reason: 'empty-pool'; readonly message: string }
+  | { readonly reason: 'bad-pool'; readonly message: string };
+
+export type PoolLookup = { readonly pool: Pool } | { readonly problem: PoolProblem };
+
+type Data = Readonly<Record<string, string>>;
+
+/**
+ * Finds the pool of a namespace: `cidr-<ns>`, `cidr-global`, `range-<ns>`, `range-global`, in this order
+ * (the cloud provider's own; a value with a `/` holds CIDRs whichever key it stands under).
+ */
+export function findPool(data: Data, namespace: string): PoolLookup {
+  const keys = [`cidr-${namespace}`, 'cidr-global', `range-${namespace}`, 'range-global'];
+  const key = keys.find((candidate) => data[candidate] !== undefined);
+  if (key === undefined) {
+    return problem(
+      'no-pool',
+      `no address pool for namespace ${namespace}: set one of ${keys.join(', ')} in the ConfigMap`,
+    );
+  }
+  const text = (data[key] ?? '').trim();
+  if (text === '') return problem('empty-pool', `${key} is empty: give it addresses or remove the key`);
+  const global = key.endsWith('-global') && namespace !== 'global';
+  const kind = text.includes('/') ? 'cidr' : 'range';
+  const ranges = parseItems(key, kind, text);
+  if ('problem' in ranges) return ranges;
+  const trimmed =
+    kind === 'cidr' && data['skip-end-ips-in-cidr'] === 'true' ? dropEnds(ranges.ranges) : ranges.ranges;
+  return {
+    pool: {
+      key,
+      kind,
+      text,
+      scope: global ? 'global' : 'namespace',
+      ranges: trimmed,
+      dhcp: text === '0.0.0.0/32',
+      allowShare: goBool(scoped(data, 'allow-share', namespace)),
+      interfaceName: scoped(data, 'interface', namespace),
+      descending: data['search-order'] === 'desc',
+    },
+  };
+}
+
+/** The families a pool can serve. */
+export function familiesOf(pool: Pool): ReadonlySet<Family> {
+  return new Set(pool.ranges.map(({ family }) => family));
+}
+
+function parseItems(
+  key: string,
+  kind: 'cidr' | 'range',
+  text: string,
+): { readonly ranges: readonly Range[] } | { readonly problem: PoolProblem } {
+  const ranges: Range[] = [];
+  for (const item of text.split(',').map((part) => part.trim())) {
+    const range = kind === 'cidr' ? cidrRange(item) : dashRange(item);
+    if (range === undefined) {
+      const wanted = kind === 'cidr' ? 'address/length' : 'start-end with both addresses of one family';
+      return problem('bad-pool', `${key}: "${item}" is not ${wanted}`);
+    }
+    ranges.push(range);
+  }
+  return { ranges: mergeRanges(ranges) };
+}
+
+/** Network and broadcast address of every IPv4 prefix, /31 and /32 excepted. */
+function dropEnds(ranges: readonly Range[]): Range[] {
+  return ranges.flatMap((range) =>
+    range.family === 6
+      ? [range]
+      : alignedBlocks(range).map((block) =>
+          block.last - block.first < 2n
+            ? block
+            : { ...block, first: block.first + 1n, last: block.last - 1n },
+        ),
+  );
+}
+
+function scoped(data: Data, name: string, namespace: string): string | undefined {
+  const value = data[`${name}-${namespace}`] ?? data[`${name}-global`];
+  return value === undefined || value === '' ? undefined : value;
+}
+
+/** Go's strconv.ParseBool; what it cannot parse is false here. */
+function goBool(text: string | undefined): boolean {
+  return text !== undefined && ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text);
+}
+
+function problem(reason: PoolProblem['reason'], message: string): { readonly problem: PoolProblem } {
+  return { problem: { reason, message } };
+}
