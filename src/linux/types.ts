@@ -1,4 +1,5 @@
 import type { Ip, Mac, Family } from '../lib/ip.ts';
+import type { KernelError } from './errors.ts';
 
 /**
  * The kernel as the rest of the program sees it: links, addresses, routes, rules, neighbours and
@@ -61,6 +62,13 @@ export interface AddressRequest {
   readonly protocol: number;
 }
 
+/** What names an address on a link, for removing it. */
+export interface AddressKey {
+  readonly ifindex: number;
+  readonly address: Ip;
+  readonly prefixLength: number;
+}
+
 export interface NextHop {
   readonly gateway: Ip | undefined;
   readonly ifindex: number | undefined;
@@ -116,6 +124,17 @@ export type KernelEventKind = Exclude<KernelEvent['kind'], 'resync'>;
 /** What the catcher of a KernelError does next. `already` and `gone` are success for idempotent callers. */
 export type KernelErrorKind = 'already' | 'gone' | 'retry' | 'capability' | 'unsupported' | 'bug';
 
+/** The names of the operations below, as they stand in a KernelError and in `failNext` of the fake. */
+export type KernelOp =
+  | `dump ${'links' | 'addresses' | 'routes' | 'rules' | 'neighbours'}`
+  | 'find link'
+  | `${'set' | 'remove'} ${'address' | 'route'}`
+  | `${'add' | 'remove'} rule`
+  | 'watch'
+  | 'open packet socket'
+  | 'send packet'
+  | `${'read' | 'write'} sysctl`;
+
 export interface Subscription {
   close(): void;
 }
@@ -146,6 +165,12 @@ export interface Kernel {
   setAddress(request: AddressRequest): void;
   /** Throws KernelError `gone` when it was not there. */
   removeAddress(ifindex: number, address: Ip, prefixLength: number): void;
+  /**
+   * Many at once, in as few system calls as the kernel allows; item `i` of the result is the error
+   * of request `i`, or undefined when it succeeded. Synchronous: hand over a few hundred at a time.
+   */
+  setAddresses(requests: readonly AddressRequest[]): readonly (KernelError | undefined)[];
+  removeAddresses(keys: readonly AddressKey[]): readonly (KernelError | undefined)[];
   routes(filter?: { readonly table?: number; readonly family?: Family }): Promise<readonly Route[]>;
   setRoute(route: Route): void;
   removeRoute(route: Route): void;

@@ -110,7 +110,7 @@ export class FakeClock implements Clock {
 
   /** Lets every promise and `setImmediate` that is ready run, without moving time. */
   async flush(): Promise<void> {
-    for (let turn = 0; turn < 2; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    for (let turn = 0; turn < 4; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
   private due(instant: number): FakeTimer | undefined {
