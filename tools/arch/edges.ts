@@ -30,7 +30,10 @@ export async function readImports(root: string, folders: readonly string[]): Pro
     if (module.source.startsWith('node_modules/')) continue;
     for (const dependency of module.dependencies) {
       const typeOnly = dependency.dependencyTypes.includes('type-only');
-      if (dependency.couldNotResolve) unresolved.push(`${module.source} → ${dependency.module}`);
+      if (dependency.couldNotResolve) {
+        unresolved.push(`${module.source} → ${dependency.module}`);
+        continue;
+      }
       if (dependency.circular && !typeOnly) fileCycles.push(`${module.source} → ${dependency.resolved}`);
       edges.push({ from: module.source, to: target(dependency), typeOnly });
     }

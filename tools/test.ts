@@ -1,0 +1,106 @@
+import { relative, resolve } from 'node:path';
+import { filesOf, kindOfFile, kinds } from './runner/kinds.ts';
+import type { Kind } from './runner/kinds.ts';
+import { skipsByReason, totals } from './runner/record.ts';
+import type { FileResult } from './runner/record.ts';
+import { runFile, stopRunning } from './runner/run-file.ts';
+import { prepare } from './runner/prepare.ts';
+
+/**
+ * `npm test` runs every kind; `node tools/test.ts unit lab` some; file names run those files. A
+ * process per file, never a retry. With CI=true a skipped test fails the run.
+ */
+const root = resolve(import.meta.dirname, '..');
+const strict = process.env['CI'] === 'true';
+
+interface Work {
+  readonly kind: Kind;
+  readonly files: readonly string[];
+}
+
+function chooseWork(words: readonly string[]): readonly Work[] {
+  if (words.length === 0)
+    return kinds.filter((kind) => kind.always).map((kind) => ({ kind, files: filesOf(kind, root) }));
+  return words.map((word) => {
+    const kind = kinds.find(({ name }) => name === word);
+    if (kind !== undefined) return { kind, files: filesOf(kind, root) };
+    const file = relative(root, resolve(word));
+    const owner = kindOfFile(file, root);
+    if (owner !== undefined) return { kind: owner, files: [file] };
+    console.error(`no such kind or test file: ${word} (kinds: ${kinds.map(({ name }) => name).join(', ')})`);
+    process.exit(2);
+  });
+}
+
+async function runKind(work: Work): Promise<readonly FileResult[]> {
+  console.log(`\n${work.kind.name}: ${work.files.length} files`);
+  const queue = [...work.files];
+  const results: FileResult[] = [];
+  const worker = async (): Promise<void> => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const result = await runFile(file, { root, timeoutMs: work.kind.fileTimeoutMs, env: {} });
+      results.push(result);
+      printFile(result);
+    }
+  };
+  await Promise.all(Array.from({ length: work.kind.concurrency }, worker));
+  return results;
+}
+
+function printFile(result: FileResult): void {
+  const { passed, failed, skipped } = totals([result]);
+  const counts = [
+    `${passed} passed`,
+    failed > 0 ? `${failed} FAILED` : '',
+    skipped > 0 ? `${skipped} skipped` : '',
+  ];
+  const text = counts.filter((part) => part !== '').join(', ');
+  console.log(`  ${failed > 0 ? 'FAIL' : 'ok  '} ${result.file}  ${text}  ${result.seconds.toFixed(1)} s`);
+  if (failed > 0) printFailures(result);
+}
+
+function printFailures(result: FileResult): void {
+  for (const record of result.records) {
+    if (record.outcome === 'failed') console.log(indent(`✖ ${record.name}\n${indent(record.error ?? '')}`));
+  }
+  const output = result.output.trim();
+  if (output !== '') console.log(indent(`what it printed (the end):\n${indent(output.slice(-4000))}`));
+}
+
+function indent(text: string): string {
+  return text.replace(/^(?=.)/gm, '    ');
+}
+
+function printSummary(results: readonly FileResult[], notRun: readonly string[]): void {
+  const { passed, failed, skipped } = totals(results);
+  const failures = results.flatMap(({ file, records }) =>
+    records.filter((record) => record.outcome === 'failed').map((record) => `  ✖ ${file}: ${record.name}`),
+  );
+  if (failures.length > 0) console.log(`\nfailed:\n${failures.join('\n')}`);
+  for (const [reason, names] of skipsByReason(results)) {
+    console.log(`\nskipped, because ${reason}:\n${names.map((name) => `  - ${name}`).join('\n')}`);
+  }
+  for (const reason of notRun) console.log(`\nskipped, because ${reason}`);
+  if (strict && skipped + notRun.length > 0) console.log('\nCI=true: a skipped test is a failure');
+  console.log(`\n${passed} passed, ${failed} failed, ${skipped + notRun.length} skipped`);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    stopRunning();
+    process.exitCode = 130;
+    setTimeout(() => process.exit(130), 20_000).unref();
+  });
+}
+
+const work = chooseWork(process.argv.slice(2));
+const prepared = await prepare(work.map(({ kind }) => kind.needs));
+const results: FileResult[] = [];
+for (const part of work) {
+  if (process.exitCode === 130) break;
+  results.push(...(await runKind(part)));
+}
+printSummary(results, prepared.notRun);
+const { failed, skipped } = totals(results);
+const bad = failed > 0 || results.length === 0 || (strict && skipped + prepared.notRun.length > 0);
+process.exitCode = process.exitCode === 130 ? 130 : bad ? 1 : 0;
