@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { LoadedConfig, Surroundings } from '../config/index.ts';
+
+/** What commands may touch outside themselves. */
+export interface Io extends Surroundings {
+  out(text: string): void;
+  err(text: string): void;
+  /** Runs the daemon until it ends; resolves with the exit status. */
+  runManager(loaded: LoadedConfig): Promise<number>;
+}
+
+/** The real process. */
+export function processIo(): Io {
+  // A reader that went away (`kube-vip --help | head -1`) is no failure of ours.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  return {
+    env: process.env,
+    hostname: hostname(),
+    readFile: (path) => readFileSync(path, 'utf8'),
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    // Loaded only here: no other command waits for the daemon's modules.
+    runManager: async (loaded) => (await import('../manager/index.ts')).runManager(loaded),
+  };
+}

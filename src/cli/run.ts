@@ -1,0 +1,127 @@
+import {
+  buildInfo,
+  ConfigError,
+  didYouMean,
+  flagProblems,
+  loadFromFlags,
+  scanFlags,
+  settingList,
+  unimplemented,
+  UsageError,
+  type FlagScan,
+  type FlagTable,
+  type LoadedConfig,
+} from '../config/index.ts';
+import { KubeVipError, messageOf } from '../lib/errors.ts';
+import { allCommandFlags, findCommand, type Command } from './commands.ts';
+import { completionScript } from './completion.ts';
+import { helpText, usageText } from './help.ts';
+import type { Io } from './io.ts';
+
+/**
+ * Runs one command line and resolves with its exit status. What was asked for goes to stdout;
+ * whatever goes wrong goes to stderr, leaves stdout empty and gives status 1.
+ */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  const { words } = scanFlags(argv, [...settingList, ...allCommandFlags()]);
+  const path = findCommand(words);
+  const command = path.at(-1) ?? path[0];
+  const table = [...settingList, ...command.flags];
+  const scan = scanFlags(argv, table);
+  const flags = { ...scan, words: scan.words.slice(path.length - 1) };
+  try {
+    if (flags.problems.length > 0) throw new UsageError(flags.problems.join('\n'));
+    if (flags.help) return printHelp(path, io);
+    if (!readsSettings(command)) refuseBadValues(flags, table);
+    return await act(command, path, flags, io);
+  } catch (error) {
+    io.err(errorText(error));
+    if (error instanceof UsageError)
+      io.err(`\n${usageText(path)}\n\n"${path.map(({ name }) => name).join(' ')} --help" lists all flags.\n`);
+    return 1;
+  }
+}
+
+/** Commands that load the whole configuration, which reports bad flags with everything else. */
+function readsSettings({ action }: Command): boolean {
+  return action === 'manager' || action === 'service';
+}
+
+function refuseBadValues(flags: FlagScan, table: FlagTable): void {
+  const problems = flagProblems(flags, table);
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+async function act(
+  command: Command,
+  path: readonly [Command, ...Command[]],
+  flags: FlagScan,
+  io: Io,
+): Promise<number> {
+  switch (command.action) {
+    case 'manager':
+      return io.runManager(refuseUnbuilt(loadFromFlags(flags, io)));
+    case 'service': {
+      const loaded = refuseUnbuilt(loadFromFlags(flags, io));
+      return io.runManager({ ...loaded, config: { ...loaded.config, prometheusHttpServer: '' } });
+    }
+    case 'version':
+      io.out(`kube-vip\nVersion:  ${buildInfo.version}\nBuild:    ${buildInfo.build}\n`);
+      return 0;
+    case 'completion':
+      io.out(completionScript(command.name));
+      return 0;
+    case 'unbuilt': {
+      const name = path.map((part) => part.name).slice(1);
+      throw new NotBuiltError(`not implemented yet: ${name.join(' ')} (writing manifests)`);
+    }
+    case 'helpOf':
+      return helpOf(flags.words, io);
+    case 'sample':
+      return printHelp(path, io);
+    case 'help':
+      refuseWord(path, flags.words[0]);
+      return printHelp(path, io);
+  }
+}
+
+function helpOf(words: readonly string[], io: Io): number {
+  const path = findCommand(words);
+  refuseWord(path, words[path.length - 1]);
+  return printHelp(path, io);
+}
+
+/** A word where a sub-command was expected. */
+function refuseWord(path: readonly Command[], word: string | undefined): void {
+  if (word === undefined) return;
+  const known = path.at(-1)?.children.map(({ name }) => name) ?? [];
+  const where = path.map(({ name }) => name).join(' ');
+  throw new UsageError(`unknown command ${JSON.stringify(word)} for "${where}"${didYouMean(word, known)}`);
+}
+
+function printHelp(path: readonly Command[], io: Io): number {
+  io.out(helpText(path));
+  return 0;
+}
+
+/** Something that this program will do one day; it never pretends. */
+class NotBuiltError extends KubeVipError {
+  readonly code = 'NOT_BUILT';
+}
+
+function refuseUnbuilt(loaded: LoadedConfig): LoadedConfig {
+  const lines = unimplemented(loaded.config, loaded.sources);
+  if (lines.length > 0) throw new NotBuiltError(lines.join('\n'));
+  return loaded;
+}
+
+/** One line for each thing that is wrong; of what nobody expected, the stack. */
+function errorText(error: unknown): string {
+  if (error instanceof NotBuiltError) return `${error.message}\n`;
+  if (!(error instanceof KubeVipError) && error instanceof Error)
+    return `Error: ${error.stack ?? error.message}\n`;
+  return messageOf(error)
+    .split('\n')
+    .map((line) => `Error: ${line}\n`)
+    .join('');
+}

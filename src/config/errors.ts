@@ -1,0 +1,40 @@
+import { KubeVipError } from '../lib/errors.ts';
+
+/** One thing wrong with a configuration. */
+export interface ConfigProblem {
+  /** The name a user knows the setting by. */
+  readonly setting: string;
+  /** As `sourceText` prints it. */
+  readonly source: string;
+  /** As given, secrets hidden. */
+  readonly value: string;
+  readonly problem: string;
+  readonly remedy: string;
+}
+
+/** `env vip_arp="yes": not a boolean; use true or false`, or `cp_enable: no features are enabled; ...`. */
+export function problemText(problem: ConfigProblem): string {
+  return `${subject(problem)}: ${problem.problem}; ${problem.remedy}`;
+}
+
+function subject({ setting, source, value }: ConfigProblem): string {
+  if (source === 'default') return setting;
+  const shown = value === '' ? '' : `=${JSON.stringify(value)}`;
+  return /^(?:env|flag|file) /.test(source) ? source + shown : `${setting}${shown} (${source})`;
+}
+
+/** A configuration that cannot be used: the program refuses to start and prints every problem. */
+export class ConfigError extends KubeVipError {
+  readonly code = 'CONFIG';
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(problems: readonly ConfigProblem[]) {
+    super(problems.map(problemText).join('\n'));
+    this.problems = problems;
+  }
+}
+
+/** A command line that cannot be understood: the program prints this and how it is used. */
+export class UsageError extends KubeVipError {
+  readonly code = 'USAGE';
+}

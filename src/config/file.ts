@@ -1,0 +1,110 @@
+import { isScalar, parseDocument, visit } from 'yaml';
+import { messageOf } from '../lib/errors.ts';
+import { settingList, type SettingName } from './settings.ts';
+import { didYouMean } from './suggest.ts';
+
+/** Larger files are refused before they are parsed. */
+const maxFileLength = 1 << 20;
+
+export interface FileValue {
+  /** The dotted path as the user spelt it. */
+  readonly key: string;
+  readonly value: unknown;
+}
+
+export interface FileSettings {
+  readonly values: ReadonlyMap<SettingName, FileValue>;
+  readonly warnings: readonly string[];
+}
+
+export type FileResult = FileSettings | { readonly problem: string; readonly remedy: string };
+
+/** Reads the content of a config file; the extension of `path` says whether it is JSON or YAML. */
+export function readConfigFile(path: string, content: string): FileResult {
+  const format = formatOf(path);
+  if (format === undefined) return unsupported;
+  if (content.length > maxFileLength)
+    return {
+      problem: `has ${content.length} characters, more than ${maxFileLength}`,
+      remedy: 'check the path',
+    };
+  let root: unknown;
+  try {
+    root = format === 'json' ? JSON.parse(content) : parseYaml(content);
+  } catch (error) {
+    return {
+      problem: `failed to parse as ${format.toUpperCase()}: ${messageOf(error).trimEnd()}`,
+      remedy: 'correct the file',
+    };
+  }
+  if (root === null || root === undefined) return { values: new Map(), warnings: [] };
+  if (typeof root !== 'object' || Array.isArray(root))
+    return { problem: 'is not an object with settings', remedy: 'write lines such as "enableARP: true"' };
+  return collect(path, root);
+}
+
+const unsupported = {
+  problem: 'unsupported config file format',
+  remedy: 'use .json, .yaml or .yml',
+} as const;
+
+/** undefined: the extension is not one we read. */
+export function formatOf(path: string): 'json' | 'yaml' | undefined {
+  const extension = /\.([^./]*)$/.exec(path)?.[1]?.toLowerCase();
+  if (extension === 'json') return 'json';
+  return extension === 'yaml' || extension === 'yml' ? 'yaml' : undefined;
+}
+
+function parseYaml(content: string): unknown {
+  const document = parseDocument(content, { prettyErrors: true, stringKeys: true });
+  const error = document.errors[0];
+  if (error !== undefined) throw error;
+  // A number that would not be printed as it was written (010, 1.0) may be meant for a text setting: keep the writing.
+  visit(document, {
+    Scalar(_key, node) {
+      if (typeof node.value === 'number' && isScalar(node) && String(node.value) !== node.source)
+        node.value = node.source ?? node.value;
+    },
+  });
+  return document.toJS({ maxAliasCount: 100 });
+}
+
+/** Keys of the original that hold nothing a setting stands for. */
+const knownWithoutSetting = new Set(['loadbalancers', 'configfile']);
+
+function collect(path: string, root: object): FileSettings {
+  const known = new Map(
+    settingList.flatMap(([name, setting]) => setting.keys.map((key) => [key.toLowerCase(), name] as const)),
+  );
+  const sections = new Set(
+    [...known.keys()].flatMap((key) =>
+      key
+        .split('.')
+        .slice(0, -1)
+        .map((_, i, parts) => parts.slice(0, i + 1).join('.')),
+    ),
+  );
+  const values = new Map<SettingName, FileValue>();
+  const warnings: string[] = [];
+  const spellings = settingList.flatMap(([, setting]) => setting.keys);
+
+  const walk = (object: object, prefix: string): void => {
+    for (const [part, value] of Object.entries(object) as [string, unknown][]) {
+      const key = prefix + part;
+      const name = known.get(key.toLowerCase());
+      if (name !== undefined) {
+        // An empty value is as good as no line.
+        if (value === null || value === undefined) continue;
+        const before = values.get(name);
+        if (before !== undefined)
+          warnings.push(`file ${path}: ${before.key} and ${key} are the same setting; ${key} counts`);
+        values.set(name, { key, value });
+      } else if (sections.has(key.toLowerCase()) && typeof value === 'object' && !Array.isArray(value)) {
+        if (value !== null) walk(value, `${key}.`);
+      } else if (!knownWithoutSetting.has(key.toLowerCase()))
+        warnings.push(`file ${path}: unknown key ${key} is ignored${didYouMean(key, spellings)}`);
+    }
+  };
+  walk(root, '');
+  return { values, warnings };
+}

@@ -1,0 +1,46 @@
+import { ConfigError, UsageError } from './errors.ts';
+import { scanFlags, type FlagScan } from './flags.ts';
+import { normalize } from './normalize.ts';
+import { readSettings, type Env, type Sources } from './read.ts';
+import { settingList, type Config } from './settings.ts';
+import { validate } from './validate.ts';
+
+export interface Surroundings {
+  readonly env: Env;
+  /** Content of a config file; throws when it cannot be read. */
+  readonly readFile: (path: string) => string;
+  readonly hostname: string;
+}
+
+/** A checked configuration, ready to run with. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly sources: Sources;
+  /** Sentences to log once at start. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads and checks the whole configuration; `argv` holds flags, without the command. Throws UsageError
+ * for flags that do not exist and ConfigError, with every problem found, for settings that cannot be used.
+ */
+export function loadConfig(input: Surroundings & { readonly argv: readonly string[] }): LoadedConfig {
+  return loadFromFlags(scanFlags(input.argv, settingList), input);
+}
+
+/** The same for a command line that has been scanned; words in it are ignored with a warning. */
+export function loadFromFlags(flags: FlagScan, surroundings: Surroundings): LoadedConfig {
+  if (flags.problems.length > 0) throw new UsageError(flags.problems.join('\n'));
+  const read = readSettings({ flags, env: surroundings.env, readFile: surroundings.readFile });
+  if (read.problems.length > 0) throw new ConfigError(read.problems);
+  const normalized = normalize(read, surroundings.hostname);
+  const problems = validate(normalized.config, normalized.sources);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { ...normalized, warnings: [...normalized.warnings, ...flags.words.map(surplus)] };
+}
+
+function surplus(word: string): string {
+  const hint =
+    word === 'true' || word === 'false' ? `; a boolean flag takes its value with =, as in --arp=${word}` : '';
+  return `surplus argument ${JSON.stringify(word)} is ignored${hint}`;
+}

@@ -1,0 +1,55 @@
+import type { ReadSettings, Sources } from './read.ts';
+import type { Config } from './settings.ts';
+import { sourceText } from './sources.ts';
+import { derivedSubnet } from './vips.ts';
+
+export interface Normalized {
+  readonly config: Config;
+  readonly sources: Sources;
+  readonly warnings: readonly string[];
+}
+
+/** Below this an announcement period is taken for a mistake, as kube-vip does. */
+const leastArpRateMs = 500;
+const defaultArpRateMs = 3000;
+const defaultBackendCheckSeconds = 5;
+
+/** Fills in what follows from other settings and from the host name; every change beyond that is a warning. */
+export function normalize(read: ReadSettings, hostname: string): Normalized {
+  const warnings = [...read.warnings];
+  const config: { -readonly [K in keyof Config]: Config[K] } = { ...read.config };
+  const sources: { -readonly [K in keyof Sources]: Sources[K] } = { ...read.sources };
+
+  if (config.nodeName === '') {
+    warnings.push(`vip_nodename is not set; using the host name ${hostname.toLowerCase()}`);
+    config.nodeName = hostname;
+    sources.nodeName = { kind: 'derived', from: 'the host name' };
+  }
+  config.nodeName = config.nodeName.toLowerCase();
+
+  if (config.arpBroadcastRate < leastArpRateMs) {
+    const given = `${sourceText(sources.arpBroadcastRate)}=${config.arpBroadcastRate}`;
+    warnings.push(`${given} is below ${leastArpRateMs} ms; using ${defaultArpRateMs} ms`);
+    config.arpBroadcastRate = defaultArpRateMs;
+  }
+
+  if (config.dhcpMode === '') {
+    config.dhcpMode = config.dnsMode === 'first' ? 'ipv4' : config.dnsMode;
+    sources.dhcpMode = { kind: 'derived', from: 'dns_mode' };
+  }
+
+  if (config.backendHealthCheckInterval <= 0) config.backendHealthCheckInterval = defaultBackendCheckSeconds;
+
+  if (config.vipSubnet === '') {
+    if (config.address !== '') {
+      // Not from vip_cidr: beside an IPv6 address its usual 32 would be a wrong prefix, and kube-vip ignores it there.
+      config.vipSubnet = derivedSubnet(config.address);
+      sources.vipSubnet = { kind: 'derived', from: 'address' };
+    } else if (config.vip !== '' && config.vipCidr !== '') {
+      config.vipSubnet = config.vipCidr;
+      sources.vipSubnet = sources.vipCidr;
+      warnings.push('vip_cidr is an old name; use vip_subnet');
+    }
+  }
+  return { config, sources, warnings };
+}

@@ -1,0 +1,103 @@
+import { bool, choice, int, list, maxSeconds, stringMap, text } from '../setting.ts';
+
+/** Who may hold a VIP. */
+export const electionSettings = {
+  enableLeaderElection: bool(false, {
+    flag: 'leaderElection',
+    env: 'vip_leaderelection',
+    key: 'enableLeaderElection',
+    feature: 'election',
+    doc: 'Elect a holder where that is a choice (BGP, Services); ARP mode always elects.',
+  }),
+  leaderElectionType: choice(
+    ['kubernetes', 'etcd'],
+    'kubernetes',
+    {
+      flag: 'leaderElectionType',
+      key: 'leaderElectionType',
+      feature: 'election',
+      doc: 'Where the election record lives.',
+      unbuilt: 'election through etcd',
+    },
+    { '': 'kubernetes' },
+  ),
+  leaseName: text('plndr-cp-lock', {
+    flag: 'leaseName',
+    env: 'vip_leasename',
+    key: 'leaseName',
+    feature: 'election',
+    doc: 'Lease of the control-plane VIP: name, or namespace/name.',
+  }),
+  leaseDuration: int(15, {
+    flag: 'leaseDuration',
+    env: 'vip_leaseduration',
+    key: 'leaseDuration',
+    min: 1,
+    max: maxSeconds,
+    feature: 'election',
+    doc: 'Seconds after which others may take a lease that was not renewed.',
+  }),
+  renewDeadline: int(10, {
+    flag: 'leaseRenewDuration',
+    env: 'vip_renewdeadline',
+    key: 'renewDeadline',
+    min: 1,
+    max: maxSeconds,
+    feature: 'election',
+    doc: 'Seconds after which a holder that could not renew gives the VIP up.',
+  }),
+  retryPeriod: int(2, {
+    flag: 'leaseRetry',
+    env: 'vip_retryperiod',
+    key: 'retryPeriod',
+    min: 1,
+    max: maxSeconds,
+    feature: 'election',
+    doc: 'Seconds between tries to acquire or renew.',
+  }),
+  leaseAnnotations: stringMap({
+    env: 'vip_leaseannotations',
+    key: 'leaseAnnotations',
+    feature: 'election',
+    doc: 'Annotations to put on the Lease, as a JSON object of strings.',
+  }),
+  exitOnLeaseLoss: bool(false, {
+    flag: 'exitOnLeaseLoss',
+    env: 'vip_exit_on_lease_loss',
+    key: 'exitOnLeaseLoss',
+    feature: 'election',
+    doc: 'End the process with status 0 after a lost lease, as kube-vip does, instead of campaigning again.',
+  }),
+  servicesLeaseName: text('plndr-svcs-lock', {
+    flag: 'servicesLeaseName',
+    env: 'svc_leasename',
+    key: 'servicesLeaseName',
+    servicesEnv: true,
+    feature: 'election',
+    doc: 'Lease that all Services share: name, or namespace/name.',
+  }),
+  etcdCaFile: text('', {
+    flag: 'etcdCACert',
+    key: 'etcd.caFile',
+    feature: 'election',
+    doc: 'CA bundle for the connection to etcd.',
+  }),
+  etcdClientCertFile: text('', {
+    flag: 'etcdCert',
+    key: 'etcd.clientCertFile',
+    feature: 'election',
+    doc: 'Client certificate for etcd.',
+  }),
+  etcdClientKeyFile: text('', {
+    flag: 'etcdKey',
+    key: 'etcd.clientKeyFile',
+    feature: 'election',
+    doc: 'Key of the client certificate for etcd.',
+  }),
+  etcdEndpoints: list({
+    flag: 'etcdEndpoints',
+    key: 'etcd.endpoints',
+    feature: 'election',
+    doc: 'etcd members, separated by commas.',
+  }),
+} as const;

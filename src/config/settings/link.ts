@@ -1,0 +1,108 @@
+import { bool, int, maxSeconds, text } from '../setting.ts';
+import { hasNames } from '../vips.ts';
+
+/** The link, the VIPs on it and their announcement. */
+export const linkSettings = {
+  interface: text('', {
+    flag: 'interface',
+    env: 'vip_interface',
+    key: 'interface',
+    feature: 'link',
+    doc: 'Link that carries the VIPs; empty means the link of the default route.',
+  }),
+  servicesInterface: text('', {
+    flag: ['serviceInterface', 'servicesInterface'],
+    env: 'vip_servicesinterface',
+    key: 'servicesInterface',
+    feature: 'link',
+    doc: 'Another link for the VIPs of Services.',
+  }),
+  allowInterfaceNotUp: bool(false, {
+    flag: 'allowInterfaceNotUp',
+    env: 'vip_allow_interface_not_up',
+    key: 'allowInterfaceNotUp',
+    feature: 'link',
+    doc: 'Start with a warning, instead of failing, when the link is not operationally up.',
+  }),
+  address: text('', {
+    flag: 'address',
+    env: 'address',
+    key: 'address',
+    feature: 'control-plane',
+    doc: 'The VIP of the API servers: an address, or several separated by commas; DNS names are allowed.',
+    unbuilt: 'DNS names as VIP',
+    wants: hasNames,
+  }),
+  vip: text('', {
+    flag: 'vip',
+    env: 'vip_address',
+    key: 'vip',
+    feature: 'control-plane',
+    doc: 'Older spelling of address; needs vip_subnet beside it. address wins.',
+    unbuilt: 'DNS names as VIP',
+    wants: hasNames,
+  }),
+  vipSubnet: text('', {
+    flag: 'vipSubnet',
+    env: 'vip_subnet',
+    key: 'vipSubnet',
+    feature: 'link',
+    doc: 'Prefix length of the VIPs without slash, IPv4 first: 32, 128 or 32,128; empty means 32 and 128. auto only for Services in ARP mode.',
+  }),
+  vipCidr: text('', {
+    env: 'vip_cidr',
+    feature: 'link',
+    doc: 'Name of vip_subnet in old manifests; used with vip_address when vip_subnet is empty.',
+  }),
+  nodeName: text('', {
+    flag: 'nodeName',
+    env: 'vip_nodename',
+    key: ['nodeName', 'leaseNodeName'],
+    feature: 'election',
+    doc: 'Identity of this node in elections, lower-cased; empty means the host name.',
+  }),
+  preserveVipOnLeadershipLoss: bool(false, {
+    flag: 'preserveVipOnLeadershipLoss',
+    env: 'vip_preserve_on_leadership_loss',
+    key: 'preserveVIPOnLeadershipLoss',
+    feature: 'link',
+    doc: 'ARP mode: a node that lost the lease keeps its IPv4 VIPs, silently, until another holder is seen.',
+  }),
+  loseLeadership: bool(false, {
+    flag: 'loseLeadership',
+    env: 'vip_loseleadership',
+    key: 'loseLeadership',
+    feature: 'link',
+    doc: 'ARP mode: give the lease up when the link stays down.',
+  }),
+  loseLeadershipTimeoutSeconds: int(30, {
+    flag: ['loseLeadershipTimeoutSeconds', 'loseLeadershiptTimeoutSeconds'],
+    env: 'vip_loseleadership_timeout_seconds',
+    key: 'loseLeadershipTimeoutSeconds',
+    min: 0,
+    max: maxSeconds,
+    feature: 'link',
+    doc: 'Seconds a link may be down before loseLeadership acts.',
+  }),
+  loInterfaceGlobalScope: bool(false, {
+    flag: 'loInterfaceGlobalScope',
+    env: 'vip_interfaceloglobal',
+    key: 'loInterfaceGlobalScope',
+    feature: 'link',
+    doc: 'Give VIPs on lo global instead of host scope.',
+  }),
+  skipDad: bool(false, {
+    flag: 'skipDAD',
+    env: 'vip_skipdad',
+    key: 'skipDAD',
+    feature: 'link',
+    doc: 'Put IPv6 VIPs on the link without duplicate address detection.',
+  }),
+  arpBroadcastRate: int(3000, {
+    flag: 'arpBroadcastRate',
+    env: 'vip_arpRate',
+    key: 'arpBroadcastRate',
+    feature: 'link',
+    doc: 'Milliseconds between refreshing announcements; below 500 means 3000, with a warning.',
+  }),
+} as const;

@@ -1,0 +1,80 @@
+import { choice, int, maxSeconds, text, uint, url } from '../setting.ts';
+
+/** Health gate, logs and listeners. */
+export const observeSettings = {
+  controlPlaneHealthCheckAddress: url({
+    flag: 'controlPlaneHealthCheckAddress',
+    env: 'control_plane_health_check_address',
+    key: 'controlPlaneHealthCheck.address',
+    feature: 'health',
+    doc: 'URL of the local API server to poll; while it fails this node gives the VIP up. Empty means no check.',
+  }),
+  controlPlaneHealthCheckPeriodSeconds: int(5, {
+    flag: 'controlPlaneHealthCheckPeriodSeconds',
+    env: 'control_plane_health_check_period_seconds',
+    key: 'controlPlaneHealthCheck.periodSeconds',
+    min: 1,
+    max: maxSeconds,
+    feature: 'health',
+    doc: 'Seconds between checks.',
+  }),
+  controlPlaneHealthCheckTimeoutSeconds: int(3, {
+    flag: 'controlPlaneHealthCheckTimeoutSeconds',
+    env: 'control_plane_health_check_timeout_seconds',
+    key: 'controlPlaneHealthCheck.timeoutSeconds',
+    min: 0,
+    max: maxSeconds,
+    feature: 'health',
+    doc: 'Seconds a check may take; 0 means no limit of its own.',
+  }),
+  controlPlaneHealthCheckFailureThreshold: int(3, {
+    flag: 'controlPlaneHealthCheckFailureThreshold',
+    env: 'control_plane_health_check_failure_threshold',
+    key: 'controlPlaneHealthCheck.failureThreshold',
+    min: 1,
+    feature: 'health',
+    doc: 'Failed checks in a row that count as a dead API server.',
+  }),
+  controlPlaneHealthCheckCaPath: text('', {
+    flag: 'controlPlaneHealthCheckCAPath',
+    env: 'control_plane_health_check_ca_path',
+    key: 'controlPlaneHealthCheck.caPath',
+    feature: 'health',
+    doc: 'CA certificates for the check, beside those of the system.',
+  }),
+  healthCheckPort: uint(0, {
+    flag: 'healthCheckPort',
+    env: 'health_check_port',
+    key: 'healthCheckPort',
+    max: 65_535,
+    feature: 'observe',
+    doc: 'Port that answers /healthz, at least 1024; 0 means none.',
+  }),
+  prometheusHttpServer: text(':2112', {
+    flag: 'prometheusHTTPServer',
+    env: 'prometheus_server',
+    key: 'prometheusHTTPServer',
+    feature: 'observe',
+    doc: 'Address of the listener for metrics and status; an empty flag switches it off.',
+  }),
+  logging: int(0, {
+    flag: 'log',
+    env: 'vip_loglevel',
+    key: 'logging',
+    feature: 'observe',
+    doc: 'Lowest level that is logged: -4 debug, 0 info, 4 warnings, 8 errors.',
+  }),
+  logFormat: choice(['text', 'json'], 'text', {
+    flag: 'logFormat',
+    env: 'vip_logformat',
+    key: 'logFormat',
+    feature: 'observe',
+    doc: 'Form of log lines.',
+  }),
+  configFile: text('', {
+    flag: 'config-file',
+    env: 'config_file',
+    feature: 'observe',
+    doc: 'JSON or YAML file with settings; flags and environment win over it.',
+  }),
+} as const;

@@ -1,0 +1,16 @@
+import type { Sources } from './read.ts';
+import { displayName, displayValue, settingList, type Config } from './settings.ts';
+
+/**
+ * What a configuration asks for that is not built yet, as lines for the user. Settings that only refine
+ * such a feature are not listed: without it they mean nothing, as in kube-vip.
+ */
+export function unimplemented(config: Config, sources: Sources): readonly string[] {
+  return settingList.flatMap(([name, setting]) => {
+    const value = config[name];
+    if (setting.unbuilt === undefined || !setting.wants(value)) return [];
+    const source = sources[name];
+    const asked = source.kind === 'env' || source.kind === 'flag' ? source.name : displayName(name);
+    return [`not implemented yet: ${asked}=${displayValue(name, value)} (${setting.unbuilt})`];
+  });
+}

@@ -1,0 +1,214 @@
+import type { ConfigProblem } from './errors.ts';
+import { allPeers } from './peers.ts';
+import type { Sources } from './read.ts';
+import { displayName, displayValue, type Config, type SettingName } from './settings.ts';
+import { sourceText } from './sources.ts';
+import { parseVips, type Vip } from './vips.ts';
+
+/** Rules between settings. Each takes the whole configuration and names the setting to change. */
+type Finding = { readonly setting: SettingName; readonly problem: string; readonly remedy: string };
+type Rule = (config: Config) => readonly Finding[];
+
+/** Checks every rule; an empty list means that the configuration makes sense. */
+export function validate(config: Config, sources: Sources): readonly ConfigProblem[] {
+  return rules
+    .flatMap((rule) => rule(config))
+    .map(({ setting, problem, remedy }) => ({
+      setting: displayName(setting),
+      source: sourceText(sources[setting]),
+      value: displayValue(setting, config[setting]),
+      problem,
+      remedy,
+    }));
+}
+
+/** The addresses of the control-plane VIP; only a configuration that passed `validate` has no surprises here. */
+export function controlPlaneVips(config: Config): readonly Vip[] {
+  return parseVips(vipText(config), config.vipSubnet).vips;
+}
+
+function vipText(config: Config): string {
+  return config.address === '' ? config.vip : config.address;
+}
+
+const modeSwitches = ['enableArp', 'enableBgp', 'enableWireguard', 'enableRoutingTable'] as const;
+
+/** V10 */
+const oneMode: Rule = (config) => {
+  const on = modeSwitches.filter((mode) => config[mode]);
+  if (on.length === 0)
+    return [
+      {
+        setting: 'enableArp',
+        problem: 'no valid kube-vip mode detected',
+        remedy: `set one of ${modeSwitches.map(displayName).join(', ')} to true`,
+      },
+    ];
+  const second = on[1];
+  if (second === undefined) return [];
+  const problem = `multiple kube-vip modes detected: ${on.map(displayName).join(', ')}`;
+  return [{ setting: second, problem, remedy: 'leave one of them on' }];
+};
+
+/** V11 */
+const oneFeature: Rule = (config) =>
+  config.enableControlPlane || config.enableServices
+    ? []
+    : [
+        {
+          setting: 'enableControlPlane',
+          problem: 'no features are enabled',
+          remedy: 'set cp_enable or svc_enable to true',
+        },
+      ];
+
+/** V8; WireGuard takes its addresses from the tunnel secret. */
+const legacyVip: Rule = (config) => {
+  const concerned =
+    config.enableControlPlane && (config.enableArp || config.enableBgp || config.enableRoutingTable);
+  return concerned && config.address === '' && config.vip !== '' && config.vipSubnet === ''
+    ? [
+        {
+          setting: 'vipSubnet',
+          problem: 'vip_subnet must be set if using vip_address instead of address environment variable',
+          remedy: 'use address, or set vip_subnet to 32 (IPv4) or 128 (IPv6)',
+        },
+      ]
+    : [];
+};
+
+/** V12 */
+const autoSubnet: Rule = (config) => {
+  if (!config.vipSubnet.split(',').some((part) => part.trim() === 'auto')) return [];
+  const finding = (problem: string): Finding => ({
+    setting: 'vipSubnet',
+    problem,
+    remedy: 'write the prefix length, such as 32',
+  });
+  if (!config.enableArp) return [finding('auto subnet discovery only works in ARP mode')];
+  if (vipText(config) !== '')
+    return [finding('auto subnet discovery cannot be used together with a VIP address')];
+  return config.enableControlPlane ? [finding('auto subnet discovery only works for services')] : [];
+};
+
+/** V9, V15 */
+const vipList: Rule = (config) => {
+  const setting = config.address === '' ? 'vip' : 'address';
+  if (config.vipSubnet.includes('auto')) return [];
+  const { vips, names, problems } = parseVips(vipText(config), config.vipSubnet);
+  const findings = problems.map(({ about, problem, remedy }): Finding => {
+    return { setting: about === 'subnet' ? 'vipSubnet' : setting, problem, remedy };
+  });
+  const missing =
+    config.enableControlPlane &&
+    !config.enableWireguard &&
+    vips.length + names.length + problems.length === 0;
+  if (!missing) return findings;
+  return [{ setting: 'address', problem: 'no VIP for the control plane', remedy: 'set address to the VIP' }];
+};
+
+/**
+ * V16, and why: a holder gives up at the renew deadline, so the rest of the lease is the time it has to get the VIP
+ * off the wire; client-go adds jitter up to 1.2 to the retry period, and one retry has to fit before the deadline.
+ */
+const leaseTimings: Rule = ({ leaseDuration, renewDeadline, retryPeriod }) => {
+  const remedy = 'keep lease duration > renew deadline > retry period × 1.2, for example 15, 10 and 2';
+  const all = `(vip_leaseduration=${leaseDuration} vip_renewdeadline=${renewDeadline} vip_retryperiod=${retryPeriod})`;
+  const findings: Finding[] = [];
+  if (leaseDuration <= renewDeadline)
+    findings.push({
+      setting: 'leaseDuration',
+      problem: `lease duration must be greater than the renew deadline ${all}`,
+      remedy,
+    });
+  if (renewDeadline <= retryPeriod * 1.2)
+    findings.push({
+      setting: 'renewDeadline',
+      problem: `renew deadline must be greater than the retry period × 1.2 ${all}`,
+      remedy,
+    });
+  return findings;
+};
+
+/** V4 */
+const healthPort: Rule = ({ healthCheckPort }) =>
+  healthCheckPort !== 0 && healthCheckPort < 1024
+    ? [
+        {
+          setting: 'healthCheckPort',
+          problem: 'health check port is less than 1024',
+          remedy: 'use 1024 to 65535, or 0 for none',
+        },
+      ]
+    : [];
+
+const maxInstanceNameBytes = 243;
+
+/** V7; the name becomes part of nftables table names. */
+const instanceName: Rule = ({ instanceName: name }) => {
+  const remedy = `use at most ${maxInstanceNameBytes} ASCII letters, digits, dots, dashes and underscores`;
+  const bytes = Buffer.byteLength(name);
+  if (bytes > maxInstanceNameBytes)
+    return [
+      {
+        setting: 'instanceName',
+        problem: `is ${bytes} bytes, must not exceed ${maxInstanceNameBytes}`,
+        remedy,
+      },
+    ];
+  const bad = /[^A-Za-z0-9._-]/u.exec(name)?.[0];
+  return bad === undefined
+    ? []
+    : [{ setting: 'instanceName', problem: `contains invalid character ${JSON.stringify(bad)}`, remedy }];
+};
+
+/** V14 */
+const bgp: Rule = (config) => {
+  if (!config.enableBgp) return [];
+  const findings: Finding[] = [];
+  if (config.bgpAs === 0)
+    findings.push({
+      setting: 'bgpAs',
+      problem: 'AS 0 is not usable',
+      remedy: 'set bgp_as to your AS number',
+    });
+  if (config.bgpSourceIf !== '' && config.bgpSourceIp !== '')
+    findings.push({
+      setting: 'bgpSourceIp',
+      problem: 'source address and source link are mutually exclusive',
+      remedy: 'leave one of bgp_sourceip and bgp_sourceif empty',
+    });
+  if (config.annotations === '' && allPeers(config).length === 0)
+    findings.push({
+      setting: 'bgpPeers',
+      problem: 'at least one peer is needed',
+      remedy: 'set bgp_peers to address:AS, or bgp_peeraddress and bgp_peeras',
+    });
+  return findings;
+};
+
+const leastDebounceMs = 200;
+
+const debounce: Rule = ({ debounceTime }) =>
+  debounceTime > 0 && debounceTime < leastDebounceMs
+    ? [
+        {
+          setting: 'debounceTime',
+          problem: `is below ${leastDebounceMs}ms`,
+          remedy: 'use 0s (off) or 200ms and more',
+        },
+      ]
+    : [];
+
+const rules: readonly Rule[] = [
+  oneMode,
+  oneFeature,
+  legacyVip,
+  autoSubnet,
+  vipList,
+  leaseTimings,
+  healthPort,
+  instanceName,
+  bgp,
+  debounce,
+];
