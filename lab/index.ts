@@ -12,3 +12,20 @@ export { findProgram } from './find-program.ts';
 export { listNamespaces } from './netns.ts';
 export { waitFor } from './wait.ts';
 export type { WaitOptions } from './wait.ts';
+export { Prober, startResponder } from './prober/prober.ts';
+export type { Live, ProbeReport } from './prober/probe.ts';
+export type { Answers, Gap, Interval } from './prober/gaps.ts';
+export { HolderWatch } from './holders.ts';
+export type { HolderReport, HolderSegment } from './holders.ts';
+export { Capture } from './capture.ts';
+export type { ArpFrame, Frame, NeighbourFrame } from './pcap.ts';
+export {
+  clusterPrograms,
+  ensureComponents,
+  findComponent,
+  networkTools,
+  peerTools,
+  requireComponent,
+  whyMissing,
+} from './components.ts';
+export type { Component } from './components.ts';

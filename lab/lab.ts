@@ -1,6 +1,8 @@
 import { Machine } from './machine.ts';
 import { planLab } from './plan.ts';
 import type { Plan, Seat } from './plan.ts';
+import { LabProcess } from './process.ts';
+import type { StartOptions } from './process.ts';
 import { Registry, sweep } from './registry.ts';
 import { buildTopology, machinesOf, namespacesOf } from './topology.ts';
 
@@ -102,6 +104,19 @@ export class Lab {
   async holders(address: string): Promise<readonly string[]> {
     const held = await Promise.all(this.controlPlanes.map((node) => node.holds(address)));
     return this.controlPlanes.filter((_, i) => held[i] === true).map((node) => node.name);
+  }
+
+  /** Starts a program on the switch, whose namespace hears the address events of all machines. */
+  startOnSwitch(
+    name: string,
+    command: readonly string[],
+    options: Omit<StartOptions, 'namespace' | 'command'>,
+  ): LabProcess {
+    return LabProcess.start(this.registry, `switch/${name}`, {
+      ...options,
+      namespace: this.plan.switchNamespace,
+      command,
+    });
   }
 
   /** Called first in `stop`, last added first: supervisors must not restart what is being taken down. */

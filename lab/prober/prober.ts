@@ -1,0 +1,100 @@
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Machine } from '../machine.ts';
+import type { LabProcess } from '../process.ts';
+import { waitFor } from '../wait.ts';
+import type { Live, ProbeConfig, ProbeLine, ProbeReport } from './probe.ts';
+
+const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+const defaultPort = 7007;
+
+/** Starts the answering end on a node; ready when this resolves. */
+export async function startResponder(node: Machine, port = defaultPort): Promise<LabProcess> {
+  const responder = node.start('responder', [
+    process.execPath,
+    script('responder.ts'),
+    node.name,
+    String(port),
+  ]);
+  await responder.waitForLog(/ready/);
+  return responder;
+}
+
+let probersStarted = 0;
+
+/** A client that asks for the VIP a thousand times a second, in a process of its own. */
+export class Prober {
+  readonly #process: LabProcess;
+  #live: Live = { sent: 0, answered: 0, by: undefined, at: undefined };
+  #report: ProbeReport | undefined;
+  #ready = false;
+
+  private constructor(client: Machine, config: ProbeConfig) {
+    this.#process = client.start(
+      `prober${++probersStarted}`,
+      [process.execPath, script('probe.ts'), JSON.stringify(config)],
+      { pipe: true },
+    );
+    const { stdout } = this.#process.child;
+    if (stdout === null) throw new Error('the prober has no standard output');
+    createInterface({ input: stdout }).on('line', (text) => {
+      const line = JSON.parse(text) as ProbeLine;
+      if ('live' in line) this.#live = line.live;
+      else if ('report' in line) this.#report = line.report;
+      else this.#ready = true;
+    });
+  }
+
+  /** Resolves when the first probe is on its way, answered or not. */
+  static async start(
+    client: Machine,
+    target: string,
+    options: Partial<Omit<ProbeConfig, 'target'>> = {},
+  ): Promise<Prober> {
+    const prober = new Prober(client, {
+      port: defaultPort,
+      intervalMs: 1,
+      lateMs: 50,
+      reportMs: 5,
+      ...options,
+      target,
+    });
+    await prober.#wait(() => prober.#ready, 'the prober to start');
+    return prober;
+  }
+
+  /** Refreshed about every 50 ms. */
+  get live(): Live {
+    return this.#live;
+  }
+
+  /** Resolves with the name of the node that answers probes sent after this call. */
+  async answering(timeoutMs = 10_000): Promise<string> {
+    const since = this.#live.answered;
+    return this.#wait(
+      () => (this.#live.answered > since ? this.#live.by : undefined),
+      'an answer through the VIP',
+      timeoutMs,
+    );
+  }
+
+  /** Ends the measurement. */
+  async stop(): Promise<ProbeReport> {
+    this.#process.child.stdin?.end('stop\n');
+    return this.#wait(() => this.#report, 'the report of the prober', 20_000);
+  }
+
+  #wait<T>(
+    condition: () => T,
+    what: string,
+    timeoutMs = 10_000,
+  ): Promise<Exclude<T, undefined | null | false>> {
+    return waitFor(condition, {
+      what,
+      timeoutMs,
+      detail: () => this.#process.tail(),
+      hopeless: () => (this.#process.alive || this.#report !== undefined ? undefined : 'the prober ended,'),
+    });
+  }
+}
