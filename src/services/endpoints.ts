@@ -1,0 +1,35 @@
+import type { Endpoint, EndpointSlice } from './types.ts';
+
+/** How many endpoints serve a Service, over all its slices and both families. */
+export interface EndpointCount {
+  readonly anywhere: number;
+  readonly onThisNode: number;
+}
+
+/**
+ * Counts what can serve. A terminating endpoint that still serves counts, so that a roll-out does not
+ * lose its last one early; conditions that are not set mean yes (EndpointSlice API: nil `ready` and
+ * nil `serving` are to be read as true).
+ */
+export function countEndpoints(slices: Iterable<EndpointSlice>, node: string): EndpointCount {
+  let anywhere = 0;
+  let onThisNode = 0;
+  for (const slice of slices) {
+    for (const endpoint of slice.endpoints ?? []) {
+      if (!serves(endpoint)) continue;
+      anywhere += 1;
+      if (isOn(endpoint, node)) onThisNode += 1;
+    }
+  }
+  return { anywhere, onThisNode };
+}
+
+function serves({ addresses, conditions }: Endpoint): boolean {
+  if ((addresses ?? []).length === 0) return false;
+  return conditions?.serving ?? conditions?.ready ?? true;
+}
+
+/** Node names are compared without case: the identity of this program is lower-cased. */
+function isOn({ nodeName, hostname }: Endpoint, node: string): boolean {
+  return (nodeName ?? hostname ?? '').toLowerCase() === node;
+}
