@@ -1,11 +1,40 @@
+import {
+  clusterPrograms,
+  ensureComponents,
+  networkTools,
+  peerTools,
+  whyMissing,
+} from '../../lab/components.ts';
+import type { Component } from '../../lab/components.ts';
+import { privilege } from '../../lab/privilege.ts';
 import type { Kind } from './kinds.ts';
 
-export interface Prepared {
-  /** What could not be installed and what therefore did not run, one sentence each. */
-  readonly notRun: readonly string[];
+/** Without these two no lab can be built; the other tools are asked for by the tests that use them. */
+const LAB_FLOOR = ['ip', 'nsenter'];
+
+/**
+ * Installs or builds what the chosen kinds need and is missing, where this machine allows it.
+ * Returns, by kind, why it cannot run at all.
+ */
+export async function prepare(kinds: readonly Kind[]): Promise<ReadonlyMap<Kind, string>> {
+  const blocked = new Map<Kind, string>();
+  const needing = kinds.filter((kind) => kind.needs !== 'nothing');
+  if (needing.length === 0) return blocked;
+  const cluster = needing.some((kind) => kind.needs === 'cluster');
+  const names = [...networkTools, ...peerTools, ...(cluster ? ['openssl', ...clusterPrograms] : [])];
+  const components = await ensureComponents(names, { say: (line) => console.log(line) });
+  for (const each of components) if ('missing' in each) console.log(`missing ${each.name}: ${each.because}`);
+  for (const kind of needing) {
+    const because = whyBlocked(kind, components);
+    if (because !== undefined) blocked.set(kind, because);
+  }
+  return blocked;
 }
 
-/** Installs what the chosen kinds need and is missing, where that is possible. */
-export function prepare(_needs: readonly Kind['needs'][]): Promise<Prepared> {
-  return Promise.resolve({ notRun: [] });
+function whyBlocked(kind: Kind, components: readonly Component[]): string | undefined {
+  const right = privilege();
+  if (right.how === 'none') return right.because;
+  const needed: readonly string[] =
+    kind.needs === 'cluster' ? [...LAB_FLOOR, 'openssl', ...clusterPrograms] : LAB_FLOOR;
+  return whyMissing(components.filter(({ name }) => needed.includes(name)));
 }

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+const root = resolve(import.meta.dirname, '../../..');
+const systemPath = '/usr/bin:/bin';
+
+interface Ran {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function runIn(cwd: string, path: string, program: string, ...args: string[]): Ran {
+  return spawnSync(program, args, { cwd, encoding: 'utf8', env: { PATH: path } });
+}
+
+describe('what npm run build makes', () => {
+  let scratch = '';
+  let elsewhere = '';
+  before(() => {
+    scratch = mkdtempSync(join(tmpdir(), 'kube-vip-build-'));
+    elsewhere = join(scratch, 'else where');
+    const made = spawnSync(process.execPath, ['tools/build.ts', '--out', join(elsewhere, 'dist')], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    assert.equal(made.status, 0, made.stderr);
+    cpSync(join(root, 'bin'), join(elsewhere, 'bin'), { recursive: true });
+  });
+  after(() => {
+    rmSync(scratch, { recursive: true, force: true });
+  });
+
+  /** A PATH whose `node` says it is another version. */
+  function pathWithNode(name: string, script: string): string {
+    const folder = join(scratch, name);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'node'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    return `${folder}:${systemPath}`;
+  }
+
+  test('runs away from the checkout, through a chain of links, from any folder', () => {
+    mkdirSync(join(scratch, 'links'), { recursive: true });
+    symlinkSync('../else where/bin/kube-vip', join(scratch, 'links/relative'));
+    symlinkSync(join(scratch, 'links/relative'), join(scratch, 'kube-vip'));
+    const ran = runIn(
+      '/',
+      `${dirname(process.execPath)}:${systemPath}`,
+      join(scratch, 'kube-vip'),
+      'version',
+    );
+    assert.equal(ran.stderr, '');
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+    assert.match(ran.stdout, new RegExp(`^Version: {2}v${version}$`, 'm'));
+    assert.match(ran.stdout, /^Build: {4}([0-9a-f]{12}(-dirty)?|unknown)$/m);
+    assert.equal(ran.status, 0);
+  });
+
+  test('koffi loads from beside the bundle', () => {
+    const script = `import koffi from 'koffi'; console.log(typeof koffi.load)`;
+    writeFileSync(join(elsewhere, 'dist/probe.mjs'), script);
+    const ran = runIn('/', systemPath, process.execPath, join(elsewhere, 'dist/probe.mjs'));
+    assert.equal(ran.stdout, 'function\n', ran.stderr);
+  });
+
+  test('an old Node in PATH is refused with the remedy', () => {
+    const ran = runIn('/', pathWithNode('old', 'echo v20.20.2'), join(elsewhere, 'bin/kube-vip'), 'version');
+    assert.match(ran.stderr, /is v20\.20\.2; version 24 or later is needed/);
+    assert.equal(ran.status, 1);
+  });
+
+  test('the Node shipped beside the bundle is preferred', () => {
+    symlinkSync(process.execPath, join(elsewhere, 'dist/node'));
+    const ran = runIn('/', pathWithNode('old', 'echo v20.20.2'), join(elsewhere, 'bin/kube-vip'), 'version');
+    assert.equal(ran.status, 0, ran.stderr);
+  });
+
+  test('without the bundle the launcher says how to make it', () => {
+    rmSync(join(elsewhere, 'dist'), { recursive: true });
+    const ran = runIn('/', systemPath, join(elsewhere, 'bin/kube-vip'), 'version');
+    assert.match(ran.stderr, /npm ci && npm run build/);
+    assert.equal(ran.status, 1);
+  });
+});

@@ -1,0 +1,82 @@
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
+import { build } from 'esbuild';
+
+/**
+ * `npm run build`: one bundle in dist/, with koffi beside it because its native part cannot be
+ * bundled. dist/ and bin/ together run anywhere. `--out <folder>` builds elsewhere.
+ */
+const root = resolve(import.meta.dirname, '..');
+const outFlag = process.argv.indexOf('--out');
+const target = resolve(outFlag === -1 ? join(root, 'dist') : (process.argv[outFlag + 1] ?? ''));
+// Built aside and swapped in, so that a failed build leaves the last good one.
+const dist = `${target}.tmp`;
+
+interface PackageFile {
+  readonly version: string;
+}
+
+function gitRevision(): string {
+  try {
+    const git = (...args: string[]): string =>
+      execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: 'pipe' });
+    const revision = git('rev-parse', '--short=12', 'HEAD').trim();
+    const changed = git('status', '--porcelain', '--untracked-files=no').trim() !== '';
+    return changed ? `${revision}-dirty` : revision;
+  } catch {
+    // A source archive without git: say so rather than fail.
+    return 'unknown';
+  }
+}
+
+function copyKoffi(): void {
+  const from = join(root, 'node_modules/koffi');
+  const files = ['package.json', 'LICENSE.txt', 'index.js', 'src/koffi/index.js'];
+  for (const file of [...files, ...globSync('src/koffi/src/*.js', { cwd: from })]) {
+    cpSync(join(from, file), join(dist, 'node_modules/koffi', file));
+  }
+  for (const name of globSync('@koromix/koffi-linux-*', { cwd: join(root, 'node_modules') })) {
+    cpSync(join(root, 'node_modules', name), join(dist, 'node_modules', name), { recursive: true });
+  }
+}
+
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as PackageFile;
+const revision = gitRevision();
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist, { recursive: true });
+await build({
+  entryPoints: [join(root, 'src/main.ts')],
+  outfile: join(dist, 'kube-vip.js'),
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  external: ['koffi'],
+  // CommonJS libraries in an ES module bundle still call require for Node's own modules.
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+  define: { KUBE_VIP_VERSION: JSON.stringify(`v${version}`), KUBE_VIP_BUILD: JSON.stringify(revision) },
+  legalComments: 'linked',
+  logLevel: 'warning',
+});
+writeFileSync(
+  join(dist, 'package.json'),
+  `${JSON.stringify({ name: 'kube-vip', version, type: 'module' })}\n`,
+);
+cpSync(join(root, 'LICENSE'), join(dist, 'LICENSE'));
+copyKoffi();
+rmSync(target, { recursive: true, force: true });
+renameSync(dist, target);
+const kib = Math.round(statSync(join(target, 'kube-vip.js')).size / 1024);
+console.log(`${join(target, 'kube-vip.js')}: ${kib} KiB, v${version}, build ${revision}`);
