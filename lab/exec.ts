@@ -45,7 +45,7 @@ export function tryRun(
       },
       (error, stdout, stderr) => {
         if (error !== null && typeof error.code === 'string') {
-          reject(error);
+          reject(new Error(`cannot run ${command}: ${error.message}`, { cause: error }));
           return;
         }
         resolve({

@@ -29,3 +29,10 @@ export {
   whyMissing,
 } from './components.ts';
 export type { Component } from './components.ts';
+export { Cluster, leasePath } from './cluster.ts';
+export type { ClusterOptions, DaemonDefaults, LeaseTimes } from './cluster.ts';
+export { Daemon } from './daemon.ts';
+export type { DaemonOptions } from './daemon.ts';
+export type { ApiBackend, ApiUser } from './api-backend.ts';
+export { ApiClient, ApiError } from './api-client.ts';
+export { RealApi, kubeVipUser } from './real-api.ts';

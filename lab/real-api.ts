@@ -160,7 +160,7 @@ export class RealApi implements ApiBackend {
   }
 
   async takeAway(): Promise<void> {
-    await Promise.all(this.#lab.controlPlanes.map((node) => this.#slot(node).apiserver?.kill()));
+    await Promise.all(this.#lab.controlPlanes.map(async (node) => this.#slot(node).apiserver?.kill()));
   }
 
   async bringBack(): Promise<void> {
