@@ -46,6 +46,7 @@ export type KubeErrorKind =
   | 'server' // 5xx
   | 'unreachable' // no answer: refused, reset, DNS, TLS
   | 'timeout' // no answer in time
+  | 'aborted' // the caller's own signal ended the call
   | 'garbage'; // an answer that is not what the API may send
 
 export interface CallOptions {
@@ -97,6 +98,49 @@ export interface KubeClient {
   /** Where calls go, for logs and the status page. */
   readonly server: string;
   close(): void;
+}
+
+export interface ListPageOptions extends ListOptions {
+  readonly limit?: number;
+  readonly continueToken?: string;
+}
+
+export interface ListPage<T extends KubeObject> {
+  readonly items: readonly T[];
+  readonly resourceVersion: string;
+  /** For the next page; undefined on the last one. */
+  readonly continueToken: string | undefined;
+}
+
+export type WatchEvent =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: KubeObject }
+  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
+
+export interface WatchOptions {
+  readonly namespace?: string;
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+  readonly resourceVersion: string;
+  /** Seconds after which the server ends the watch by itself. */
+  readonly timeoutSeconds: number;
+  /** Milliseconds to wait for the watch to open. */
+  readonly openTimeoutMs?: number;
+  readonly signal: AbortSignal;
+}
+
+export interface WatchHandlers {
+  /** The server accepted the watch. */
+  opened?(): void;
+  /** In order, synchronously: there is no queue. */
+  event(event: WatchEvent): void;
+}
+
+/** What a reflector needs of a client. */
+export interface ListWatcher {
+  /** One page; a continue token that expired is KubeError `gone`. */
+  listPage<T extends KubeObject>(resource: Resource, options: ListPageOptions): Promise<ListPage<T>>;
+  /** Resolves when the server ends the watch in order; throws KubeError for every other end. */
+  watch(resource: Resource, options: WatchOptions, handlers: WatchHandlers): Promise<void>;
 }
 
 /** The cached content of one collection, kept in step by list + watch. */

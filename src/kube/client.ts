@@ -1,0 +1,278 @@
+import type { Clock, Random } from '../lib/clock.ts';
+import { DecodeError, messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Credentials } from './credentials.ts';
+import { KubeError, fromFailure } from './errors.ts';
+import type { Answer } from './exchange.ts';
+import type { SystemLookup } from './lookup.ts';
+import { SessionPool } from './pool.ts';
+import { collectionPath, objectPath, queryString } from './resources.ts';
+import { formatServer } from './server-address.ts';
+import type {
+  CallOptions,
+  KubeClient,
+  KubeObject,
+  ListOptions,
+  ListPage,
+  ListPageOptions,
+  ListWatcher,
+  ObjectRef,
+  PatchOptions,
+  PatchType,
+  Resource,
+  WatchHandlers,
+  WatchOptions,
+} from './types.ts';
+import { LineFramer, decodeObject, decodeWatchEvent } from './watch-frames.ts';
+import { Wire, answerError } from './wire.ts';
+import type { WireRequest } from './wire.ts';
+
+export interface ClientComponents {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly credentials: Credentials;
+  /** For tests: how names are resolved. */
+  readonly lookup?: SystemLookup;
+}
+
+export interface ClientOptions {
+  readonly userAgent?: string;
+  /** Milliseconds between PINGs on every connection; two unanswered ones end it. Default 5000. */
+  readonly pingMs?: number;
+  /** Milliseconds for TCP and TLS together. Default 5000. */
+  readonly connectTimeoutMs?: number;
+  /** Default for calls that name none. Default 10 000. */
+  readonly timeoutMs?: number;
+  /** Objects asked for at once in a list. Default 500. */
+  readonly pageSize?: number;
+  /** Largest answer accepted, bytes. Default 64 MiB. */
+  readonly maxBodyBytes?: number;
+}
+
+const contentTypes: Readonly<Record<PatchType, string>> = {
+  merge: 'application/merge-patch+json',
+  json: 'application/json-patch+json',
+  apply: 'application/apply-patch+yaml', // JSON is YAML
+};
+
+/** How often an expired list is started anew before its caller hears of it. */
+const MAX_LIST_RESTARTS = 3;
+const DEFAULT_FIELD_MANAGER = 'kube-vip';
+
+/** The API server over HTTP/2: one connection for calls, one for watches, both kept alive by PINGs. */
+export class Http2KubeClient implements KubeClient, ListWatcher {
+  private readonly credentials: Credentials;
+  private readonly options: Required<ClientOptions>;
+  private readonly wire: Wire;
+  private readonly calls: SessionPool;
+  private readonly watches: SessionPool;
+
+  constructor(components: ClientComponents, options: ClientOptions = {}) {
+    this.credentials = components.credentials;
+    this.options = {
+      userAgent: 'kube-vip',
+      pingMs: 5000,
+      connectTimeoutMs: 5000,
+      timeoutMs: 10_000,
+      pageSize: 500,
+      maxBodyBytes: 64 << 20,
+      ...options,
+    };
+    this.wire = new Wire(components, this.options);
+    this.calls = new SessionPool(components, this.options);
+    this.watches = new SessionPool(components, this.options);
+  }
+
+  get server(): string {
+    const known = this.credentials.known;
+    return known === undefined ? this.credentials.origin : formatServer(known.server);
+  }
+
+  async get<T extends KubeObject>(resource: Resource, ref: ObjectRef, options?: CallOptions): Promise<T> {
+    return this.object(await this.succeed({ method: 'GET', path: objectPath(resource, ref) }, options));
+  }
+
+  async list<T extends KubeObject>(
+    resource: Resource,
+    options: ListOptions = {},
+  ): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }> {
+    for (let restarts = 0; ; restarts++) {
+      try {
+        return await this.allPages<T>(resource, options);
+      } catch (error) {
+        const expired = error instanceof KubeError && error.kind === 'gone';
+        if (!expired || restarts >= MAX_LIST_RESTARTS) throw error;
+      }
+    }
+  }
+
+  async listPage<T extends KubeObject>(resource: Resource, options: ListPageOptions): Promise<ListPage<T>> {
+    const query = queryString({
+      labelSelector: options.labelSelector,
+      fieldSelector: options.fieldSelector,
+      limit: options.limit ?? this.options.pageSize,
+      continue: options.continueToken,
+    });
+    const path = `${collectionPath(resource, options.namespace)}${query}`;
+    const answer = await this.succeed({ method: 'GET', path }, options);
+    return this.decode(answer, decodePage) as ListPage<T>;
+  }
+
+  async create<T extends KubeObject>(resource: Resource, object: T, options?: CallOptions): Promise<T> {
+    if (resource.namespaced && (object.metadata.namespace ?? '') === '') {
+      throw new TypeError(`${resource.kind} ${object.metadata.name ?? ''} needs a namespace`);
+    }
+    const path = collectionPath(resource, object.metadata.namespace);
+    return this.object(await this.succeed(withJson({ method: 'POST', path }, object), options));
+  }
+
+  async update<T extends KubeObject>(
+    resource: Resource,
+    object: T,
+    options: CallOptions & { readonly subresource?: 'status' } = {},
+  ): Promise<T> {
+    const path = objectPath(resource, refOf(object), options.subresource);
+    return this.object(await this.succeed(withJson({ method: 'PUT', path }, object), options));
+  }
+
+  async patch<T extends KubeObject>(
+    resource: Resource,
+    ref: ObjectRef,
+    type: PatchType,
+    body: unknown,
+    options: PatchOptions = {},
+  ): Promise<T> {
+    const query = queryString({
+      fieldManager: options.fieldManager ?? (type === 'apply' ? DEFAULT_FIELD_MANAGER : undefined),
+      force: type === 'apply' && options.force === true ? true : undefined,
+    });
+    const path = `${objectPath(resource, ref, options.subresource)}${query}`;
+    const request = {
+      method: 'PATCH' as const,
+      path,
+      contentType: contentTypes[type],
+      body: JSON.stringify(body),
+    };
+    return this.object(await this.succeed(request, options));
+  }
+
+  async delete(resource: Resource, ref: ObjectRef, options?: CallOptions): Promise<void> {
+    await this.succeed({ method: 'DELETE', path: objectPath(resource, ref) }, options);
+  }
+
+  async raw(
+    path: string,
+    options?: CallOptions,
+  ): Promise<{ readonly status: number; readonly body: string }> {
+    const answer = await this.exchange({ method: 'GET', path }, options);
+    return { status: answer.status, body: answer.body.toString('utf8') };
+  }
+
+  async watch(resource: Resource, options: WatchOptions, handlers: WatchHandlers): Promise<void> {
+    const path = collectionPath(resource, options.namespace);
+    const query = queryString({
+      watch: true,
+      allowWatchBookmarks: true,
+      resourceVersion: options.resourceVersion,
+      timeoutSeconds: options.timeoutSeconds,
+      labelSelector: options.labelSelector,
+      fieldSelector: options.fieldSelector,
+    });
+    const timeoutMs = options.openTimeoutMs ?? this.options.timeoutMs;
+    const answer = await this.wire.stream(this.watches, `${path}${query}`, timeoutMs, options.signal);
+    handlers.opened?.();
+    const framer = new LineFramer();
+    try {
+      await answer.consume((bytes) => {
+        for (const line of framer.push(bytes)) if (line.length > 0) handlers.event(decodeWatchEvent(line));
+      });
+    } catch (error) {
+      throw asKubeError(error, `WATCH ${path}`);
+    }
+  }
+
+  close(): void {
+    this.calls.close();
+    this.watches.close();
+  }
+
+  private async allPages<T extends KubeObject>(
+    resource: Resource,
+    options: ListOptions,
+  ): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }> {
+    const items: T[] = [];
+    let continueToken: string | undefined;
+    for (;;) {
+      const page: ListPage<T> = await this.listPage<T>(resource, {
+        ...options,
+        ...(continueToken === undefined ? {} : { continueToken }),
+      });
+      for (const item of page.items) items.push(item);
+      if (page.continueToken === undefined) return { items, resourceVersion: page.resourceVersion };
+      continueToken = page.continueToken;
+    }
+  }
+
+  private exchange(request: WireRequest, options: CallOptions = {}): Promise<Answer> {
+    return this.wire.call(this.calls, request, options.timeoutMs ?? this.options.timeoutMs, options.signal);
+  }
+
+  private async succeed(
+    request: WireRequest,
+    options?: CallOptions,
+  ): Promise<Answer & { readonly path: string }> {
+    const answer = await this.exchange(request, options);
+    const path = `${request.method} ${request.path.split('?')[0] ?? ''}`;
+    if (answer.status < 200 || answer.status > 299) throw answerError(answer, path);
+    return { ...answer, path };
+  }
+
+  private object<T extends KubeObject>(answer: Answer & { readonly path: string }): T {
+    return this.decode(answer, decodeObject) as T;
+  }
+
+  private decode<T>(answer: Answer & { readonly path: string }, decode: (value: unknown) => T): T {
+    try {
+      return decode(JSON.parse(answer.body.toString('utf8')));
+    } catch (error) {
+      throw garbage(answer.path, error, answer.status);
+    }
+  }
+}
+
+function decodePage(value: unknown): ListPage<KubeObject> {
+  if (typeof value !== 'object' || value === null) throw new TypeError('the list is not a JSON object');
+  const { items, metadata } = value as Record<string, unknown>;
+  if (!Array.isArray(items) && items !== null && items !== undefined)
+    throw new TypeError('items is not a list');
+  if (typeof metadata !== 'object' || metadata === null) throw new TypeError('the list has no metadata');
+  const { resourceVersion, continue: token } = metadata as Record<string, unknown>;
+  if (typeof resourceVersion !== 'string') throw new TypeError('the list has no resourceVersion');
+  return {
+    items: (items ?? []).map(decodeObject),
+    resourceVersion,
+    continueToken: typeof token === 'string' && token !== '' ? token : undefined,
+  };
+}
+
+function garbage(path: string, error: unknown, status?: number): KubeError {
+  const message = `the answer is not what the API may send: ${messageOf(error)}`;
+  return new KubeError({ kind: 'garbage', path, status, message, cause: error });
+}
+
+/** Bytes that do not decode are the server's fault; anything else went wrong on the way. */
+function asKubeError(error: unknown, path: string): KubeError {
+  if (error instanceof DecodeError) return garbage(path, error);
+  return fromFailure(error, path);
+}
+
+function withJson(request: Pick<WireRequest, 'method' | 'path'>, object: unknown): WireRequest {
+  return { ...request, contentType: 'application/json', body: JSON.stringify(object) };
+}
+
+function refOf(object: KubeObject): ObjectRef {
+  const { name, namespace } = object.metadata;
+  if (name === undefined) throw new TypeError('the object has no name');
+  return namespace === undefined ? { name } : { namespace, name };
+}

@@ -1,0 +1,248 @@
+import type { Clock, Random } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { KubeError } from './errors.ts';
+import { formatTime } from './micro-time.ts';
+import { events } from './resources.ts';
+import type { KubeClient, KubeObject } from './types.ts';
+
+/** The object an event is about. */
+export interface EventSubject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  /** Cluster-scoped subjects have none; their events live in `default`. */
+  readonly namespace?: string;
+  readonly uid?: string;
+}
+
+export interface EventToRecord {
+  readonly subject: EventSubject;
+  readonly type: 'Normal' | 'Warning';
+  /** One CamelCase word. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface EventRecorderOptions {
+  /** `source.component`, e.g. `kube-vip`. */
+  readonly component: string;
+  /** `source.host`: the node. */
+  readonly node: string;
+}
+
+export interface EventRecorderStatus {
+  readonly written: number;
+  /** Repeats that only raised a count. */
+  readonly folded: number;
+  /** Not written: queue full, over the rate, or refused by the server. */
+  readonly dropped: number;
+  readonly queued: number;
+}
+
+/** A core/v1 Event, the fields we write. */
+export interface CoreEvent extends KubeObject {
+  readonly involvedObject: EventSubject;
+  readonly type: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly count: number;
+  readonly firstTimestamp: string;
+  readonly lastTimestamp: string;
+  readonly source: { readonly component: string; readonly host: string };
+  readonly reportingComponent: string;
+  readonly reportingInstance: string;
+}
+
+interface Folded {
+  readonly event: EventToRecord;
+  readonly name: string;
+  readonly firstAt: number;
+  lastAt: number;
+  count: number;
+  /** The count the server knows; 0 before the event was created. */
+  writtenCount: number;
+  queued: boolean;
+}
+
+const MAX_QUEUE = 100;
+const MAX_REMEMBERED = 256;
+const BURST = 25;
+/** One more event every 5 s on average once the burst is used up. */
+const REFILL_MS = 5000;
+/** How long nothing is written after the server said that we may not. */
+const FORBIDDEN_PAUSE_MS = 300_000;
+const MAX_MESSAGE = 1024;
+
+/**
+ * Writes core/v1 Events in the background. Never waits, never throws: what cannot be written is
+ * dropped and counted. The same event again within memory raises the count of the first one.
+ */
+export class EventRecorder {
+  private readonly components: {
+    readonly client: KubeClient;
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly log: Logger;
+  };
+  private readonly options: EventRecorderOptions;
+  private readonly remembered = new Map<string, Folded>();
+  private readonly queue: Folded[] = [];
+  private tokens = BURST;
+  private refilledAt: number;
+  private pausedUntil = -Infinity;
+  private working = false;
+  private written = 0;
+  private folded = 0;
+  private dropped = 0;
+
+  constructor(components: EventRecorder['components'], options: EventRecorderOptions) {
+    this.components = components;
+    this.options = options;
+    this.refilledAt = components.clock.now();
+  }
+
+  record(event: EventToRecord): void {
+    const entry = this.fold(event);
+    if (entry.queued) return;
+    if (this.queue.length >= MAX_QUEUE || !this.takeToken()) {
+      this.dropped++;
+      return;
+    }
+    entry.queued = true;
+    this.queue.push(entry);
+    if (!this.working) void this.work();
+  }
+
+  status(): EventRecorderStatus {
+    const { written, folded, dropped } = this;
+    return { written, folded, dropped, queued: this.queue.length };
+  }
+
+  private fold(event: EventToRecord): Folded {
+    const { subject, type, reason } = event;
+    const message = event.message.slice(0, MAX_MESSAGE);
+    const key = JSON.stringify([
+      subject.kind,
+      subject.namespace,
+      subject.name,
+      subject.uid,
+      type,
+      reason,
+      message,
+    ]);
+    const now = this.components.clock.wall();
+    const known = this.remembered.get(key);
+    if (known !== undefined) {
+      this.remembered.delete(key); // to the young end
+      this.remembered.set(key, known);
+      known.count++;
+      known.lastAt = now;
+      this.folded++;
+      return known;
+    }
+    const suffix = `${Math.floor(now * 1000).toString(16)}${Math.floor(this.components.random() * 0x10000).toString(16)}`;
+    const fresh: Folded = {
+      event: { ...event, message },
+      name: `${subject.name}.${suffix}`,
+      firstAt: now,
+      lastAt: now,
+      count: 1,
+      writtenCount: 0,
+      queued: false,
+    };
+    this.remembered.set(key, fresh);
+    for (const oldest of this.remembered.keys()) {
+      if (this.remembered.size <= MAX_REMEMBERED) break;
+      this.remembered.delete(oldest);
+    }
+    return fresh;
+  }
+
+  private takeToken(): boolean {
+    const now = this.components.clock.now();
+    const gained = Math.floor((now - this.refilledAt) / REFILL_MS);
+    this.tokens = Math.min(BURST, this.tokens + gained);
+    this.refilledAt += gained * REFILL_MS;
+    if (this.tokens === 0) return false;
+    this.tokens--;
+    return true;
+  }
+
+  private async work(): Promise<void> {
+    this.working = true;
+    for (let entry = this.queue.shift(); entry !== undefined; entry = this.queue.shift()) {
+      entry.queued = false;
+      await this.write(entry);
+    }
+    this.working = false;
+  }
+
+  private async write(entry: Folded): Promise<void> {
+    if (this.components.clock.now() < this.pausedUntil) {
+      this.dropped++;
+      return;
+    }
+    const count = entry.count;
+    try {
+      if (entry.writtenCount === 0) await this.create(entry);
+      else await this.raiseCount(entry);
+      entry.writtenCount = count;
+      this.written++;
+    } catch (error) {
+      this.refused(error);
+    }
+  }
+
+  private async create(entry: Folded): Promise<void> {
+    await this.components.client.create(events, this.eventOf(entry));
+  }
+
+  /** The server deletes events after an hour: then this one begins anew. */
+  private async raiseCount(entry: Folded): Promise<void> {
+    const ref = { namespace: namespaceOf(entry.event.subject), name: entry.name };
+    const change = { count: entry.count, lastTimestamp: formatTime(entry.lastAt) };
+    try {
+      await this.components.client.patch(events, ref, 'merge', change);
+    } catch (error) {
+      if (!(error instanceof KubeError) || error.kind !== 'not-found') throw error;
+      await this.create(entry);
+    }
+  }
+
+  private refused(error: unknown): void {
+    this.dropped++;
+    if (error instanceof KubeError && error.kind === 'forbidden') {
+      this.pausedUntil = this.components.clock.now() + FORBIDDEN_PAUSE_MS;
+      this.components.log.warn('events may not be written (missing permission: create and patch events)', {
+        error: error.message,
+      });
+      return;
+    }
+    this.components.log.debug('an event was not written', { error: messageOf(error) });
+  }
+
+  private eventOf(entry: Folded): CoreEvent {
+    const { subject, type, reason, message } = entry.event;
+    const { component, node } = this.options;
+    return {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name: entry.name, namespace: namespaceOf(subject) },
+      involvedObject: subject,
+      type,
+      reason,
+      message,
+      count: entry.count,
+      firstTimestamp: formatTime(entry.firstAt),
+      lastTimestamp: formatTime(entry.lastAt),
+      source: { component, host: node },
+      reportingComponent: component,
+      reportingInstance: node,
+    };
+  }
+}
+
+function namespaceOf(subject: EventSubject): string {
+  return subject.namespace ?? 'default';
+}

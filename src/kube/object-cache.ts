@@ -1,0 +1,72 @@
+import { keyOf } from './resources.ts';
+import type { KubeObject, ReflectorListener } from './types.ts';
+
+/**
+ * The objects of one collection by key. Tells its listener the difference, also when a whole new
+ * list replaces the content, so that a listener never has to compare by itself.
+ */
+export class ObjectCache<T extends KubeObject> {
+  private readonly content = new Map<string, T>();
+  private readonly versions = new Map<string, string>();
+  private readonly map: (raw: KubeObject) => T;
+  private readonly listener: ReflectorListener<T>;
+  private readonly listenerFailed: (error: unknown) => void;
+
+  constructor(
+    map: (raw: KubeObject) => T,
+    listener: ReflectorListener<T>,
+    listenerFailed: (error: unknown) => void,
+  ) {
+    this.map = map;
+    this.listener = listener;
+    this.listenerFailed = listenerFailed;
+  }
+
+  get items(): ReadonlyMap<string, T> {
+    return this.content;
+  }
+
+  /** Makes `objects` the whole content. */
+  replace(objects: readonly KubeObject[]): void {
+    const listed = new Set<string>();
+    for (const object of objects) {
+      listed.add(keyOf(object.metadata));
+      this.put(object);
+    }
+    for (const key of [...this.content.keys()]) if (!listed.has(key)) this.drop(key);
+    this.tell(() => this.listener.synced?.(this.content));
+  }
+
+  put(object: KubeObject): void {
+    const key = keyOf(object.metadata);
+    const version = object.metadata.resourceVersion ?? '';
+    // A new list, or a watch that resumed a little early, brings what is already here.
+    if (version !== '' && this.versions.get(key) === version) return;
+    const before = this.content.get(key);
+    const now = this.map(object);
+    this.content.set(key, now);
+    this.versions.set(key, version);
+    this.tell(() => this.listener.changed?.(key, now, before));
+  }
+
+  remove(object: KubeObject): void {
+    this.drop(keyOf(object.metadata));
+  }
+
+  private drop(key: string): void {
+    const before = this.content.get(key);
+    if (before === undefined) return;
+    this.content.delete(key);
+    this.versions.delete(key);
+    this.tell(() => this.listener.removed?.(key, before));
+  }
+
+  /** A listener's mistake is the listener's: the cache stays in step with the server. */
+  private tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.listenerFailed(error);
+    }
+  }
+}

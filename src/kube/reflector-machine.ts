@@ -1,0 +1,134 @@
+import { backoffMs } from '../lib/backoff.ts';
+import type { Random } from '../lib/clock.ts';
+import type { KubeErrorKind } from './types.ts';
+
+/** What the reflector does next, and when. */
+export interface ReflectorStep {
+  readonly state: ReflectorState;
+  readonly waitMs: number;
+  readonly reason: ReflectorReason;
+}
+
+/** Closed list; the same words in logs and status. */
+export type ReflectorReason =
+  | 'start'
+  | 'listed'
+  | 'watch-ended' // in order, at its own timeout
+  | 'watch-too-short' // ended in order before it told anything
+  | 'watch-silent' // neither event nor bookmark for too long
+  | 'list-failed'
+  | 'watch-failed'
+  | 'version-gone';
+
+export interface ReflectorState {
+  readonly next: 'list' | 'watch';
+  /** Where a watch continues. */
+  readonly resourceVersion: string;
+  /** Failures in a row since the server last told us something. */
+  readonly failures: number;
+}
+
+export type ReflectorOutcome =
+  | { readonly type: 'listed'; readonly resourceVersion: string }
+  | { readonly type: 'list-failed'; readonly kind: KubeErrorKind; readonly retryAfterMs: number | undefined }
+  | (WatchLife & { readonly type: 'watch-ended' | 'watch-silent' })
+  | (WatchLife & {
+      readonly type: 'watch-failed';
+      readonly kind: KubeErrorKind;
+      readonly retryAfterMs: number | undefined;
+    });
+
+interface WatchLife {
+  /** Version of the last event or bookmark, or the one the watch began with. */
+  readonly resourceVersion: string;
+  /** Events and bookmarks received. */
+  readonly heard: number;
+  readonly livedMs: number;
+}
+
+/** A watch that told something or lived this long proves that the server is well. */
+const HEALTHY_WATCH_MS = 1000;
+const MAX_RETRY_AFTER_MS = 60_000;
+const BASE_MS = 100;
+
+/** An unreachable server costs nothing to try; one that answers with errors deserves peace. */
+function maxWaitMs(kind: KubeErrorKind | 'short'): number {
+  if (kind === 'unreachable' || kind === 'timeout') return 2000;
+  return kind === 'not-found' ? 30_000 : 10_000;
+}
+
+export const initialReflectorState: ReflectorState = { next: 'list', resourceVersion: '', failures: 0 };
+
+/**
+ * Decides what follows an outcome. A watch continues from the last version it knows; only a version
+ * that is gone, or bytes that cannot be trusted, cost a new list.
+ */
+export function reflectorStep(
+  state: ReflectorState,
+  outcome: ReflectorOutcome,
+  random: Random,
+): ReflectorStep {
+  switch (outcome.type) {
+    case 'listed':
+      // Failures are not forgotten here: a list that works and a watch that always fails must not spin.
+      return step('watch', outcome.resourceVersion, state.failures, 0, 'listed');
+    case 'list-failed':
+      return failed('list', state, outcome, 'list-failed', random);
+    case 'watch-ended':
+      return isHealthy(outcome)
+        ? step('watch', outcome.resourceVersion, 0, 0, 'watch-ended')
+        : failed('watch', after(state, outcome), { kind: 'short' }, 'watch-too-short', random);
+    case 'watch-silent':
+      return outcome.heard > 0
+        ? step('watch', outcome.resourceVersion, 0, 0, 'watch-silent')
+        : failed('watch', after(state, outcome), { kind: 'short' }, 'watch-silent', random);
+    case 'watch-failed':
+      return watchFailed(after(state, outcome), outcome, random);
+  }
+}
+
+function watchFailed(
+  state: ReflectorState,
+  outcome: ReflectorOutcome & { readonly type: 'watch-failed' },
+  random: Random,
+): ReflectorStep {
+  if (outcome.kind === 'gone' && state.failures === 0) return step('list', '', 1, 0, 'version-gone');
+  if (outcome.kind === 'gone') return failed('list', state, outcome, 'version-gone', random);
+  return failed(outcome.kind === 'garbage' ? 'list' : 'watch', state, outcome, 'watch-failed', random);
+}
+
+/** The state with what a watch taught before it ended. */
+function after(state: ReflectorState, life: WatchLife): ReflectorState {
+  return {
+    next: 'watch',
+    resourceVersion: life.resourceVersion,
+    failures: isHealthy(life) ? 0 : state.failures,
+  };
+}
+
+function isHealthy(life: WatchLife): boolean {
+  return life.heard > 0 || life.livedMs >= HEALTHY_WATCH_MS;
+}
+
+function failed(
+  next: 'list' | 'watch',
+  state: ReflectorState,
+  failure: { readonly kind: KubeErrorKind | 'short'; readonly retryAfterMs?: number | undefined },
+  reason: ReflectorReason,
+  random: Random,
+): ReflectorStep {
+  const failures = state.failures + 1;
+  const backoff = backoffMs(failures, { baseMs: BASE_MS, maxMs: maxWaitMs(failure.kind) }, random);
+  const asked = Math.min(failure.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
+  return step(next, next === 'list' ? '' : state.resourceVersion, failures, Math.max(backoff, asked), reason);
+}
+
+function step(
+  next: 'list' | 'watch',
+  resourceVersion: string,
+  failures: number,
+  waitMs: number,
+  reason: ReflectorReason,
+): ReflectorStep {
+  return { state: { next, resourceVersion, failures }, waitMs, reason };
+}

@@ -1,0 +1,256 @@
+import type { Clock, Random } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { fromFailure } from './errors.ts';
+import type { KubeError } from './errors.ts';
+import { ObjectCache } from './object-cache.ts';
+import { initialReflectorState, reflectorStep } from './reflector-machine.ts';
+import type { ReflectorOutcome, ReflectorState } from './reflector-machine.ts';
+import { resourceName } from './resources.ts';
+import { TroubleLog } from './trouble-log.ts';
+import type {
+  KubeObject,
+  ListPage,
+  ListWatcher,
+  Reflector,
+  ReflectorListener,
+  ReflectorStatus,
+  Resource,
+  WatchEvent,
+} from './types.ts';
+
+export interface ReflectorComponents {
+  readonly client: ListWatcher;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export interface ReflectorOptions<T extends KubeObject> {
+  readonly resource: Resource;
+  /** All namespaces when not given. */
+  readonly namespace?: string;
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+  /** Keeps only the fields somebody reads, to save memory. Must keep metadata.name and namespace. */
+  readonly map?: (raw: KubeObject) => T;
+  readonly listener?: ReflectorListener<T>;
+  /** Milliseconds without event or bookmark (the API server sends one about every minute) after which a watch is taken as dead. Default 150 000. */
+  readonly silenceMs?: number;
+  /** Objects a page of the list holds at most. Default: the client's. */
+  readonly pageSize?: number;
+}
+
+const SILENCE_MS = 150_000;
+/** Watches end by themselves after 5 to 10 minutes, spread out so that they do not all return at once. */
+const MIN_WATCH_SECONDS = 300;
+
+/** The one object called `name`. */
+export function nameSelector(name: string): string {
+  return `metadata.name=${name}`;
+}
+
+/** Keeps a copy of a collection in step with the API server, for as long as it runs. */
+export function createReflector<T extends KubeObject>(
+  components: ReflectorComponents,
+  options: ReflectorOptions<T>,
+): Reflector<T> {
+  return new ListWatchReflector(components, options);
+}
+
+class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
+  private readonly components: ReflectorComponents;
+  private readonly options: ReflectorOptions<T>;
+  private readonly cache: ObjectCache<T>;
+  private readonly trouble: TroubleLog;
+  private readonly name: string;
+  private state: ReflectorState = initialReflectorState;
+  private lists = 0;
+  private lastHeard: number;
+  private lastError: string | undefined;
+
+  constructor(components: ReflectorComponents, options: ReflectorOptions<T>) {
+    this.components = components;
+    this.options = options;
+    this.name = resourceName(options.resource);
+    this.lastHeard = components.clock.now();
+    this.trouble = new TroubleLog(components, this.name);
+    const map = options.map ?? ((raw: KubeObject) => raw as T);
+    this.cache = new ObjectCache(map, options.listener ?? {}, (error) => {
+      components.log.error('a listener failed', { resource: this.name, error: messageOf(error) });
+    });
+  }
+
+  get items(): ReadonlyMap<string, T> {
+    return this.cache.items;
+  }
+
+  status(): ReflectorStatus {
+    return {
+      resource: this.name,
+      synced: this.lists > 0,
+      items: this.cache.items.size,
+      lastHeard: this.lastHeard,
+      lastError: this.lastError,
+      relists: Math.max(0, this.lists - 1),
+    };
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const { outcome, error } = await this.attempt(signal);
+      if (isAborted(signal)) return;
+      const { state, waitMs, reason } = reflectorStep(this.state, outcome, this.components.random);
+      this.state = state;
+      if (error !== undefined) {
+        this.lastError = error.message;
+        this.trouble.failed(error, reason, waitMs);
+      }
+      if (waitMs > 0) await this.components.clock.sleep(`kube-reflector ${this.name}`, waitMs, signal);
+    }
+  }
+
+  private attempt(signal: AbortSignal): Promise<{ outcome: ReflectorOutcome; error?: KubeError }> {
+    return this.state.next === 'list' ? this.listAll(signal) : this.watchOnce(signal);
+  }
+
+  private async listAll(signal: AbortSignal): Promise<{ outcome: ReflectorOutcome; error?: KubeError }> {
+    try {
+      const { objects, resourceVersion } = await this.allPages(signal);
+      if (isAborted(signal)) return { outcome: { type: 'listed', resourceVersion } };
+      this.lists++;
+      this.heard();
+      this.cache.replace(objects);
+      this.recovered();
+      return { outcome: { type: 'listed', resourceVersion } };
+    } catch (thrown) {
+      const error = fromFailure(thrown, `LIST ${this.name}`);
+      return { outcome: { type: 'list-failed', kind: error.kind, retryAfterMs: error.retryAfterMs }, error };
+    }
+  }
+
+  private async allPages(
+    signal: AbortSignal,
+  ): Promise<{ objects: readonly KubeObject[]; resourceVersion: string }> {
+    const objects: KubeObject[] = [];
+    let continueToken: string | undefined;
+    for (;;) {
+      const page: ListPage<KubeObject> = await this.components.client.listPage(this.options.resource, {
+        ...this.selection(),
+        ...(this.options.pageSize === undefined ? {} : { limit: this.options.pageSize }),
+        ...(continueToken === undefined ? {} : { continueToken }),
+        signal,
+      });
+      for (const item of page.items) objects.push(item);
+      continueToken = page.continueToken;
+      if (continueToken === undefined) return { objects, resourceVersion: page.resourceVersion };
+    }
+  }
+
+  private async watchOnce(signal: AbortSignal): Promise<{ outcome: ReflectorOutcome; error?: KubeError }> {
+    const { clock, client, random } = this.components;
+    const life = { resourceVersion: this.state.resourceVersion, heard: 0 };
+    const guard = this.guardSilence(signal);
+    const opened = clock.now();
+    const outcome = (type: 'watch-ended' | 'watch-silent') => {
+      return { type, ...life, livedMs: clock.now() - opened } as const;
+    };
+    try {
+      await client.watch(
+        this.options.resource,
+        {
+          ...this.selection(),
+          resourceVersion: life.resourceVersion,
+          timeoutSeconds: Math.round(MIN_WATCH_SECONDS * (1 + random())),
+          signal: guard.signal,
+        },
+        {
+          opened: () => {
+            this.recovered();
+          },
+          event: (event) => {
+            if (guard.signal.aborted) return;
+            life.heard++;
+            life.resourceVersion = this.apply(event) || life.resourceVersion;
+          },
+        },
+      );
+      return { outcome: outcome('watch-ended') };
+    } catch (thrown) {
+      if (guard.isSilent()) return { outcome: outcome('watch-silent') };
+      const error = fromFailure(thrown, `WATCH ${this.name}`);
+      const { kind, retryAfterMs } = error;
+      return { outcome: { ...outcome('watch-ended'), type: 'watch-failed', kind, retryAfterMs }, error };
+    } finally {
+      guard.stop();
+    }
+  }
+
+  /** Applies an event; returns the version the watch has reached. */
+  private apply(event: WatchEvent): string {
+    this.heard();
+    if (event.type === 'BOOKMARK') return event.resourceVersion;
+    if (event.type === 'DELETED') this.cache.remove(event.object);
+    else this.cache.put(event.object);
+    return event.object.metadata.resourceVersion ?? '';
+  }
+
+  /** A signal that follows `signal` and also aborts when nothing was heard for too long. */
+  private guardSilence(signal: AbortSignal): {
+    readonly signal: AbortSignal;
+    isSilent(): boolean;
+    stop(): void;
+  } {
+    const { clock } = this.components;
+    const limit = this.options.silenceMs ?? SILENCE_MS;
+    const controller = new AbortController();
+    const started = clock.now();
+    let silent = false;
+    const check = (): void => {
+      const quiet = clock.now() - Math.max(this.lastHeard, started);
+      if (quiet < limit) {
+        timer = clock.after(`kube-silence ${this.name}`, limit - quiet, check);
+        return;
+      }
+      silent = true;
+      controller.abort(new Error(`no event and no bookmark for ${limit} ms`));
+    };
+    let timer = clock.after(`kube-silence ${this.name}`, limit, check);
+    const abort = (): void => {
+      controller.abort(signal.reason);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    return {
+      signal: controller.signal,
+      isSilent: () => silent,
+      stop: () => {
+        timer.cancel();
+        signal.removeEventListener('abort', abort);
+      },
+    };
+  }
+
+  private heard(): void {
+    this.lastHeard = this.components.clock.now();
+  }
+
+  private recovered(): void {
+    this.lastError = undefined;
+    this.trouble.recovered();
+  }
+
+  private selection(): { namespace?: string; labelSelector?: string; fieldSelector?: string } {
+    const { namespace, labelSelector, fieldSelector } = this.options;
+    return {
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(labelSelector === undefined ? {} : { labelSelector }),
+      ...(fieldSelector === undefined ? {} : { fieldSelector }),
+    };
+  }
+}
+
+/** Read through a function: the flag changes during an await, which the compiler does not see. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}

@@ -1,0 +1,126 @@
+import { connect as http2Connect, constants } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { authorityOf } from './server-address.ts';
+import type { ServerAddress } from './server-address.ts';
+
+export interface SessionOptions {
+  /** Milliseconds between PINGs. */
+  readonly pingMs: number;
+}
+
+/** PINGs in a row without an answer after which a session counts as dead. */
+const MAX_MISSED_PINGS = 2;
+const STREAM_WINDOW = 1 << 20;
+const SESSION_WINDOW = 8 << 20;
+
+/**
+ * One HTTP/2 connection that knows whether it is still alive. A PING goes out every `pingMs`; after
+ * two unanswered ones all streams fail at once. Two, not one: a process that was paused finds its
+ * timer due before it had a chance to read the answer that was waiting.
+ */
+export class KubeSession {
+  private readonly http2: ClientHttp2Session;
+  private readonly clock: Clock;
+  private readonly options: SessionOptions;
+  private timer: Timer | undefined;
+  private awaiting = false;
+  private missed = 0;
+  private streams = 0;
+  private drained = false;
+  private whyDestroyed: Error | undefined;
+
+  constructor(
+    server: ServerAddress,
+    socket: Socket,
+    clock: Clock,
+    options: SessionOptions,
+    closed: (session: KubeSession, why: Error | undefined) => void,
+  ) {
+    this.clock = clock;
+    this.options = options;
+    this.http2 = http2Connect(`${server.scheme}://${authorityOf(server)}`, {
+      createConnection: () => socket,
+      settings: { enablePush: false, initialWindowSize: STREAM_WINDOW },
+    });
+    this.http2.once('connect', () => {
+      if (!this.http2.destroyed) this.http2.setLocalWindowSize(SESSION_WINDOW);
+    });
+    this.http2.on('goaway', () => {
+      this.drain();
+    });
+    this.http2.on('error', (error: Error) => {
+      this.whyDestroyed ??= error;
+    });
+    this.http2.once('close', () => {
+      this.timer?.cancel();
+      this.drained = true;
+      closed(this, this.whyDestroyed);
+    });
+    this.schedulePing();
+  }
+
+  /** May a new stream be opened here? */
+  get isOpen(): boolean {
+    return !this.drained && !this.http2.closed && !this.http2.destroyed;
+  }
+
+  /** Free places for streams under the server's limit. */
+  get room(): number {
+    return (this.http2.remoteSettings.maxConcurrentStreams ?? 100) - this.streams;
+  }
+
+  get openStreams(): number {
+    return this.streams;
+  }
+
+  /** Throws when the session went away since it was chosen. */
+  open(headers: OutgoingHttpHeaders, hasBody: boolean): ClientHttp2Stream {
+    const stream = this.http2.request(headers, { endStream: !hasBody });
+    this.streams++;
+    stream.once('close', () => {
+      this.streams--;
+    });
+    return stream;
+  }
+
+  /** No new streams; the open ones run to their end. */
+  drain(): void {
+    this.drained = true;
+    if (!this.http2.closed) this.http2.close();
+  }
+
+  destroy(why: Error): void {
+    this.drained = true;
+    this.whyDestroyed ??= why;
+    this.http2.destroy(why, constants.NGHTTP2_CANCEL);
+  }
+
+  private schedulePing(): void {
+    this.timer = this.clock.after('kube-ping', this.options.pingMs, () => {
+      this.tick();
+    });
+  }
+
+  private tick(): void {
+    if (this.http2.destroyed) return;
+    if (this.awaiting) this.missed++;
+    if (this.missed >= MAX_MISSED_PINGS) {
+      const message = `the server answered none of the last ${MAX_MISSED_PINGS} PINGs`;
+      this.destroy(Object.assign(new Error(message), { code: 'ETIMEDOUT' }));
+      return;
+    }
+    if (!this.awaiting) this.sendPing();
+    this.schedulePing();
+  }
+
+  private sendPing(): void {
+    this.awaiting = true;
+    this.http2.ping((error) => {
+      if (error !== null) return;
+      this.awaiting = false;
+      this.missed = 0;
+    });
+  }
+}

@@ -1,0 +1,176 @@
+import type { OutgoingHttpHeaders } from 'node:http2';
+import type { Clock } from '../lib/clock.ts';
+import { sameConnection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { Credentials } from './credentials.ts';
+import { abortedError, withDeadline } from './deadline.ts';
+import { fromAnswer, fromFailure } from './errors.ts';
+import type { KubeError } from './errors.ts';
+import { readBody, send, wasRefused } from './exchange.ts';
+import type { Answer, OpenAnswer } from './exchange.ts';
+import type { SessionPool } from './pool.ts';
+import { authorityOf } from './server-address.ts';
+import type { KubeSession } from './session.ts';
+
+export interface WireRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Path with query. */
+  readonly path: string;
+  readonly contentType?: string;
+  readonly body?: string;
+}
+
+export interface WireComponents {
+  readonly clock: Clock;
+  readonly credentials: Credentials;
+}
+
+export interface WireOptions {
+  readonly userAgent: string;
+  readonly maxBodyBytes: number;
+}
+
+/** Requests over a pool of sessions: authentication, one retry where it is safe, nothing about resources. */
+export class Wire {
+  private readonly components: WireComponents;
+  private readonly options: WireOptions;
+
+  constructor(components: WireComponents, options: WireOptions) {
+    this.components = components;
+    this.options = options;
+  }
+
+  /** Sends a request and reads the whole answer, whatever its status. Throws KubeError. */
+  async call(
+    pool: SessionPool,
+    request: WireRequest,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Answer> {
+    const path = describe(request);
+    let session: KubeSession | undefined;
+    try {
+      return await withDeadline(
+        { clock: this.components.clock, path, timeoutMs, signal, whyLate: () => connectionProblem(pool) },
+        (limit) =>
+          this.authenticated(async (connection) => {
+            const open = await this.open(pool, connection, request, limit, (used) => {
+              session = used;
+            });
+            return readBody(open, this.options.maxBodyBytes, path);
+          }),
+      );
+    } catch (error) {
+      const failure = fromFailure(error, path);
+      // The connection may be dead without knowing it yet: the next call takes another one, and this
+      // one's PINGs decide what becomes of its other streams.
+      if (failure.kind === 'timeout') session?.drain();
+      throw failure;
+    }
+  }
+
+  /**
+   * Sends a GET whose answer is read while it comes. `timeoutMs` bounds only the wait for its headers;
+   * `signal` also ends the body. Throws KubeError, also for every status but 200.
+   */
+  async stream(pool: SessionPool, path: string, timeoutMs: number, signal: AbortSignal): Promise<OpenAnswer> {
+    const request: WireRequest = { method: 'GET', path };
+    const what = describe(request);
+    let session: KubeSession | undefined;
+    const whole = new AbortController();
+    const abort = (): void => {
+      whole.abort(abortedError(what, signal.reason));
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      const answer = await withDeadline(
+        {
+          clock: this.components.clock,
+          path: what,
+          timeoutMs,
+          signal,
+          whyLate: () => connectionProblem(pool),
+        },
+        (limit) => {
+          limit.addEventListener('abort', () => {
+            whole.abort(limit.reason);
+          });
+          return this.authenticated(async (connection): Promise<OpenAnswer | Answer> => {
+            const open = await this.open(pool, connection, request, whole.signal, (used) => {
+              session = used;
+            });
+            return open.status === 200 ? open : readBody(open, this.options.maxBodyBytes, what);
+          });
+        },
+      );
+      if ('consume' in answer) return answer;
+      throw answerError(answer, what);
+    } catch (error) {
+      signal.removeEventListener('abort', abort);
+      const failure = fromFailure(error, what);
+      if (failure.kind === 'timeout') session?.drain();
+      throw failure;
+    }
+  }
+
+  /** 401: the credentials may have changed on disk. If so, once more with the new ones. */
+  private async authenticated<T extends { readonly status: number }>(
+    attempt: (connection: Connection) => Promise<T>,
+  ): Promise<T> {
+    const { credentials } = this.components;
+    const used = await credentials.current();
+    const answer = await attempt(used);
+    if (answer.status !== 401) return answer;
+    const fresh = await credentials.refresh();
+    return sameConnection(used, fresh) ? answer : attempt(fresh);
+  }
+
+  private async open(
+    pool: SessionPool,
+    connection: Connection,
+    request: WireRequest,
+    signal: AbortSignal,
+    using: (session: KubeSession) => void,
+  ): Promise<OpenAnswer> {
+    for (let attempt = 1; ; attempt++) {
+      const session = await pool.acquire(connection);
+      using(session);
+      try {
+        return await send(session, this.headers(connection, request), request.body, signal);
+      } catch (error) {
+        if (attempt > 1 || signal.aborted || !mayRepeat(request, session, error)) throw error;
+      }
+    }
+  }
+
+  private headers(connection: Connection, request: WireRequest): OutgoingHttpHeaders {
+    return {
+      ':method': request.method,
+      ':path': `${connection.server.basePath}${request.path}`,
+      ':scheme': connection.server.scheme,
+      ':authority': authorityOf(connection.server),
+      accept: 'application/json',
+      'user-agent': this.options.userAgent,
+      ...(request.contentType === undefined ? {} : { 'content-type': request.contentType }),
+      ...(connection.token === undefined ? {} : { authorization: `Bearer ${connection.token}` }),
+    };
+  }
+}
+
+/** A read on a connection that turned out to be gone may be sent again; a write only if it was refused unread. */
+function mayRepeat(request: WireRequest, session: KubeSession, error: unknown): boolean {
+  return wasRefused(error) || (request.method === 'GET' && !session.isOpen);
+}
+
+function describe(request: WireRequest): string {
+  return `${request.method} ${request.path.split('?')[0] ?? ''}`;
+}
+
+function connectionProblem(pool: SessionPool): string {
+  return pool.failure === undefined ? '' : ` (no connection: ${pool.failure.message})`;
+}
+
+/** The error an answer with any status but 2xx stands for. */
+export function answerError(answer: Answer, path: string): KubeError {
+  return fromAnswer(answer.status, answer.body.toString('utf8'), path, answer.headers['retry-after']);
+}
