@@ -1,5 +1,5 @@
-import { failed, splitList, type Codec, type Parsed } from './codecs.ts';
-import { parseGoBool, parseGoInt } from './go-syntax.ts';
+import { boolCodec, failed, splitList, type Codec, type Parsed, type TextOrigin } from './codecs.ts';
+import { parseGoInt } from './go-syntax.ts';
 import { parseIp } from '../lib/ip.ts';
 
 /** A BGP peer as the user wrote it. Exactly one of `address` and `interface` is not empty. */
@@ -59,6 +59,7 @@ export function parsePeer(text: string): Parsed<PeerSetting> {
     ? fields.slice(1)
     : fields;
   return buildPeer({
+    origin: 'env',
     address: unnumbered ? '' : where.replace(/^\[(.*)\]$/, '$1'),
     bracketed: where.startsWith('['),
     interface: unnumbered ? where : '',
@@ -82,6 +83,7 @@ function splitOutsideBrackets(text: string): readonly string[] | undefined {
 }
 
 interface RawPeer {
+  readonly origin: TextOrigin;
   readonly address: string;
   readonly bracketed?: boolean;
   readonly interface: string;
@@ -142,7 +144,11 @@ function buildPeer(raw: RawPeer): Parsed<PeerSetting> {
     const value = text === '' ? fallback : parseGoInt(text, 10);
     return value >= 0 && value <= max ? value : Number.NaN;
   };
-  const flag = (text: string): boolean | undefined => (text === '' ? false : parseGoBool(text));
+  const flag = (text: string): boolean | undefined => {
+    if (text === '') return false;
+    const parsed = boolCodec.parse(text, raw.origin);
+    return 'problem' in parsed ? undefined : parsed.value;
+  };
   const as = number(raw.as, raw.interface === '' ? Number.NaN : 0, 4_294_967_295);
   if (Number.isNaN(as)) return failed('has no valid AS number', grammar);
   const port = number(raw.port, 179, 65_535);
@@ -168,6 +174,7 @@ function peerFromObject(value: unknown): Parsed<PeerSetting> {
   const fields = new Map(Object.entries(value).map(([key, field]) => [key.toLowerCase(), scalarText(field)]));
   const field = (key: string): string => fields.get(key) ?? '';
   return buildPeer({
+    origin: 'file',
     address: field('address'),
     interface: field('interface'),
     as: field('as'),

@@ -1,7 +1,7 @@
 /** The known word closest to `word`, if it is close enough to be a slip; case does not count. */
 export function suggest(word: string, known: readonly string[]): string | undefined {
   if (word.length > 64) return undefined;
-  const limit = Math.max(1, Math.floor(word.length / 3));
+  const limit = Math.floor(word.length / 3);
   let best: string | undefined;
   let least = limit + 1;
   for (const candidate of known) {

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, test } from 'node:test';
+import { loadConfig } from '../../../src/config/index.ts';
+import { load, read, refusal, working } from './helpers.ts';
+
+function refusedFile(path: string, content?: string): string {
+  return refusal({
+    argv: ['--config-file', path],
+    env: working,
+    files: content === undefined ? {} : { [path]: content },
+  });
+}
+
+test('CP-13 a file that is missing or malformed is named, with the place of the mistake', () => {
+  assert.equal(
+    refusedFile('/no/such.yaml'),
+    'flag --config-file="/no/such.yaml": config file does not exist: /no/such.yaml; check the path and its permissions',
+  );
+  assert.match(
+    refusedFile('a.yaml', 'enableARP: [true\nx: 1'),
+    /^flag --config-file="a.yaml": failed to parse as YAML: .*line \d/s,
+  );
+  assert.match(
+    refusedFile('a.json', '{"enableARP": true,}'),
+    /^flag --config-file="a.json": failed to parse as JSON: /,
+  );
+  assert.match(refusedFile('a.json', '[1]'), /flag --config-file="a.json": is not an object with settings/);
+  assert.match(
+    refusal({ env: { ...working, config_file: 'x.yml' } }),
+    /^env config_file="x.yml": config file does not exist/,
+  );
+  assert.match(refusal({ env: working, argv: ['--config-file='] }), /config file path is empty/);
+});
+
+test('a file that cannot be read is a problem, not a crash', () => {
+  const readFile = (): string => {
+    throw Object.assign(new Error('EISDIR: illegal operation on a directory, read'), { code: 'EISDIR' });
+  };
+  assert.throws(
+    () => loadConfig({ argv: ['--config-file=d.yaml'], env: working, hostname: 'h', readFile }),
+    /flag --config-file="d.yaml": cannot read: EISDIR: illegal operation/,
+  );
+});
+
+describe('what is in a file', () => {
+  const yaml = (content: string) => read({ argv: ['--config-file=c.YAML'], files: { 'c.YAML': content } });
+
+  test('an empty file, or empty values, set nothing', () => {
+    for (const content of ['', '# only a comment\n', '---\n', 'address:\nport: ~\netcd:\n'])
+      assert.deepEqual(yaml(content).config, yaml('').config);
+  });
+
+  test('text stays as it was written', () => {
+    const { config } = yaml(
+      'instanceName: 010\nleaseName: 1.0\nvipSubnet: 24\nnodeName: true\ninterface: "yes"\n',
+    );
+    assert.deepEqual(
+      [config.instanceName, config.leaseName, config.vipSubnet, config.nodeName, config.interface],
+      ['010', '1.0', '24', 'true', 'yes'],
+    );
+  });
+
+  test('booleans may be YAML 1.1 words', () => {
+    const { config } = yaml('enableARP: yes\nenableControlPlane: "on"\negressWithNftables: Off\n');
+    assert.deepEqual(
+      [config.enableArp, config.enableControlPlane, config.egressWithNftables],
+      [true, true, false],
+    );
+  });
+
+  test('a value of the wrong type names the key', () => {
+    const { problems } = yaml('enableARP: maybe\nport: [1]\netcd: {endpoints: [1]}\nleaseDuration: 1.5\n');
+    assert.deepEqual(
+      problems.map(({ source, problem }) => `${source}: ${problem}`),
+      [
+        'file c.YAML key enableARP: not a boolean',
+        'file c.YAML key port: is a list',
+        'file c.YAML key leaseDuration: not a whole number',
+        'file c.YAML key etcd.endpoints: not a list of strings',
+      ],
+    );
+  });
+
+  test('unknown keys are ignored with a warning and a suggestion', () => {
+    const { warnings } = yaml(
+      'enableArpp: true\nbgpConfig: {routerId: 1.2.3.4, hodlTime: 3}\nzzzzzzzz: 1\netcd: 5\nloadBalancers: []\n',
+    );
+    assert.deepEqual(warnings, [
+      'file c.YAML: unknown key enableArpp is ignored; did you mean enableARP?',
+      'file c.YAML: unknown key bgpConfig.hodlTime is ignored; did you mean bgpConfig.holdTime?',
+      'file c.YAML: unknown key zzzzzzzz is ignored',
+      'file c.YAML: unknown key etcd is ignored',
+    ]);
+  });
+
+  test('two spellings of one setting: the later counts, with a warning', () => {
+    const { config, warnings } = yaml('lbPort: 1\nloadBalancerPort: 2\n');
+    assert.equal(config.loadBalancerPort, 2);
+    assert.deepEqual(warnings, [
+      'file c.YAML: lbPort and loadBalancerPort are the same setting; loadBalancerPort counts',
+    ]);
+  });
+
+  test('an alias bomb, a huge file and odd keys do no harm', () => {
+    const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n`;
+    assert.match(yaml(bomb).problems[0]?.problem ?? '', /failed to parse as YAML: Excessive alias count/);
+    assert.match(yaml('x'.repeat(2_000_000)).problems[0]?.problem ?? '', /has 2000000 characters/);
+    const json = read({
+      argv: ['--config-file=c.json'],
+      files: { 'c.json': '{"__proto__":{"port":1},"constructor":2}' },
+    });
+    assert.equal(json.config.port, 6443);
+    assert.equal(json.warnings.length, 2);
+  });
+});
+
+test('the example in the documents is a configuration that passes, without a warning but for the node name', () => {
+  const content = readFileSync(
+    resolve(import.meta.dirname, '../../../docs/reference/kube-vip.example.yaml'),
+    'utf8',
+  );
+  const { config, warnings } = load({
+    argv: ['--config-file=e.yaml'],
+    env: { vip_nodename: 'n' },
+    files: { 'e.yaml': content },
+  });
+  assert.deepEqual(warnings, []);
+  assert.equal(config.enableArp, true);
+  assert.equal(config.controlPlaneHealthCheckCaPath, '/etc/kubernetes/pki/ca.crt');
+});

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { load, refusal, working } from './helpers.ts';
+
+/** A row: what is added to the working environment, and the problem it must end with (undefined: none). */
+type Row = readonly [title: string, env: Readonly<Record<string, string>>, problem: RegExp | undefined];
+
+function table(rows: readonly Row[]): void {
+  for (const [title, env, problem] of rows)
+    test(title, () => {
+      if (problem === undefined) load({ env: { ...working, ...env } });
+      else assert.match(refusal({ env: { ...working, ...env } }), problem);
+    });
+}
+
+describe('mode and features', () => {
+  table([
+    ['no mode', { vip_arp: 'false' }, /no valid kube-vip mode detected; set one of vip_arp, bgp_enable/],
+    [
+      'two modes',
+      { bgp_enable: 'true' },
+      /^env bgp_enable="true": multiple kube-vip modes detected: vip_arp, bgp_enable;/,
+    ],
+    ['no feature', { cp_enable: 'false' }, /no features are enabled; set cp_enable or svc_enable to true/],
+    ['control plane without address', { address: '' }, /^address: no VIP for the control plane; set address/],
+    ['Services alone need no address', { address: '', cp_enable: '', svc_enable: '1' }, undefined],
+  ]);
+  test('all of them are reported together', () => {
+    const lines = refusal({ env: { vip_arp: 'false', health_check_port: '80' } }).split('\n');
+    assert.equal(lines.length, 3);
+  });
+});
+
+describe('lease timings', () => {
+  const lease = (duration: string, renew: string, retry: string) => ({
+    vip_leaseduration: duration,
+    vip_renewdeadline: renew,
+    vip_retryperiod: retry,
+  });
+  table([
+    ['5/3/1', lease('5', '3', '1'), undefined],
+    ['3/2/1, the shortest', lease('3', '2', '1'), undefined],
+    [
+      '1/1/1',
+      lease('1', '1', '1'),
+      /lease duration must be greater than the renew deadline.*\n.*renew deadline must be greater/,
+    ],
+    [
+      'duration equals renew',
+      lease('10', '10', '2'),
+      /env vip_leaseduration="10": lease duration must be greater/,
+    ],
+    [
+      'renew is exactly retry × 1.2',
+      lease('15', '12', '10'),
+      /env vip_renewdeadline="12": renew deadline must be greater/,
+    ],
+    ['zero', lease('15', '10', '0'), /env vip_retryperiod="0": out of range; use a number from 1 to/],
+    [
+      'longer than a timer can wait',
+      lease('2147484', '10', '2'),
+      /env vip_leaseduration="2147484": out of range/,
+    ],
+  ]);
+});
+
+describe('instance name', () => {
+  test('CP-18 244 bytes or a space are refused, 243 bytes pass', () => {
+    load({ env: { ...working, instance_name: 'a'.repeat(243) } });
+    load({ env: { ...working, instance_name: 'A.b-c_9' } });
+    const long = refusal({ env: { ...working, instance_name: 'a'.repeat(244) } });
+    assert.match(long, /^env instance_name="a+": is 244 bytes, must not exceed 243; use at most 243/);
+    const space = refusal({ env: { ...working, instance_name: 'a b' } });
+    assert.match(space, /^env instance_name="a b": contains invalid character " "; use at most/);
+    assert.match(refusal({ env: { ...working, instance_name: 'é'.repeat(122) } }), /is 244 bytes/);
+    assert.match(refusal({ env: { ...working, instance_name: 'é' } }), /contains invalid character "é"/);
+  });
+});
+
+describe('health checks', () => {
+  test('CP-19 an address without http or https is refused', () => {
+    const refused = (url: string): string =>
+      refusal({ env: { ...working, control_plane_health_check_address: url } });
+    assert.match(
+      refused('localhost:6443/livez'),
+      /has unsupported scheme localhost, expected http or https; write an absolute/,
+    );
+    assert.match(refused('ftp://127.0.0.1/livez'), /has unsupported scheme ftp, expected http or https/);
+    for (const url of ['/livez', '127.0.0.1:6443/livez', 'https:', 'https://', 'https:/x', 'http:x'])
+      assert.match(refused(url), /is not a valid URL/, url);
+    load({ env: { ...working, control_plane_health_check_address: 'https://127.0.0.1:6443/livez' } });
+    load({ env: { ...working, control_plane_health_check_address: 'HTTP://[::1]:6443/livez' } });
+  });
+  table([
+    [
+      'health_check_port below 1024',
+      { health_check_port: '80' },
+      /^env health_check_port="80": health check port is less than 1024; use 1024 to 65535/,
+    ],
+    ['health_check_port 1024', { health_check_port: '1024' }, undefined],
+    [
+      'a period of 0 would never wait',
+      { control_plane_health_check_period_seconds: '0' },
+      /out of range; use a number from 1/,
+    ],
+    ['a timeout of 0 is none', { control_plane_health_check_timeout_seconds: '0' }, undefined],
+  ]);
+});
+
+describe('VIPs and their prefix lengths', () => {
+  const legacy = { address: '', vip_address: '192.0.2.1' };
+  const subnetMessage =
+    /^vip_subnet: vip_subnet must be set if using vip_address instead of address environment variable/;
+  table([
+    ['vip_address without vip_subnet, ARP', legacy, subnetMessage],
+    [
+      'the same, BGP',
+      { ...legacy, vip_arp: '', bgp_enable: '1', bgp_peers: '192.0.2.2:65000' },
+      subnetMessage,
+    ],
+    ['the same, routing table', { ...legacy, vip_arp: '', vip_routingtable: '1' }, subnetMessage],
+    ['WireGuard takes its addresses elsewhere', { ...legacy, vip_arp: '', vip_wireguard: '1' }, undefined],
+    ['vip_address with vip_subnet', { ...legacy, vip_subnet: '32' }, undefined],
+    ['address wins, so vip_address needs nothing', { vip_address: '192.0.2.1' }, undefined],
+    [
+      'auto with address',
+      { vip_subnet: 'auto' },
+      /^env vip_subnet="auto": auto subnet discovery cannot be used together/,
+    ],
+    [
+      'auto outside ARP',
+      { vip_subnet: 'auto', vip_arp: '', vip_routingtable: '1', address: '' },
+      /only works in ARP mode/,
+    ],
+    [
+      'auto for Services in ARP mode',
+      { vip_subnet: 'auto,auto', address: '', cp_enable: '', svc_enable: '1' },
+      undefined,
+    ],
+    [
+      'an address with a prefix',
+      { address: '192.0.2.1/24' },
+      /^env address="192.0.2.1\/24": invalid IP address: 192.0.2.1\/24; write 192.0.2.1, and the/,
+    ],
+    ['no address at all', { address: '192.0.2.300' }, /invalid IP address: 192.0.2.300; write an IPv4/],
+    ['the unspecified address', { address: '0.0.0.0' }, /0.0.0.0 is the unspecified address/],
+    [
+      'a leading slash',
+      { vip_subnet: '/32' },
+      /invalid prefix length "\/32" for IPv4; write the number alone/,
+    ],
+    ['three parts', { vip_subnet: '32,128,64' }, /invalid subnetMasks provided: 3 parts/],
+  ]);
+  test('CP-100 a wrong order of prefix lengths, or one beyond the family, is a clear error', () => {
+    const message = refusal({ env: { ...working, address: '192.0.2.1,2001:db8::1', vip_subnet: '64,32' } });
+    assert.equal(
+      message,
+      'env vip_subnet="64,32": provided CIDR mask 64 is greater than 32, the most for IPv4 (192.0.2.1); IPv4 comes first: 32,128',
+    );
+    assert.match(
+      refusal({ env: { ...working, vip_subnet: '33' } }),
+      /mask 33 is greater than 32.*use 1 to 32/,
+    );
+    assert.match(
+      refusal({ env: { ...working, address: '2001:db8::1', vip_subnet: '129' } }),
+      /mask 129 is greater than 128, the most for IPv6 \(2001:db8::1\)/,
+    );
+  });
+});
+
+describe('BGP', () => {
+  const bgp = { vip_arp: '', bgp_enable: 'true', bgp_peers: '192.0.2.2:65001' };
+  table([
+    ['a peer is enough', bgp, undefined],
+    ['AS 0', { ...bgp, bgp_as: '0' }, /^env bgp_as="0": AS 0 is not usable/],
+    ['both sources', { ...bgp, bgp_sourceif: 'eth0', bgp_sourceip: '192.0.2.3' }, /are mutually exclusive/],
+    ['no peer', { ...bgp, bgp_peers: '' }, /^bgp_peers: at least one peer is needed/],
+    ['peers from annotations', { ...bgp, bgp_peers: '', annotation: 'example.com' }, undefined],
+    ['the single peer', { ...bgp, bgp_peers: '', bgp_peeraddress: '192.0.2.2' }, undefined],
+    ['without BGP nothing is asked', { bgp_as: '0' }, undefined],
+  ]);
+});
+
+describe('others', () => {
+  table([
+    [
+      'lease annotations that are no object of strings',
+      { vip_leaseannotations: '{"a":1}' },
+      /^env vip_leaseannotations="{\\"a\\":1}": not a JSON object of strings/,
+    ],
+    [
+      'a debounce time that is too short',
+      { svc_enable: '1', debounce_time: '100ms' },
+      /^env debounce_time="100ms": is below 200ms/,
+    ],
+    ['a debounce time without unit', { debounce_time: '5' }, /not a duration; write a number with a unit/],
+  ]);
+  test('an unknown election type is refused', () => {
+    assert.match(
+      refusal({ env: working, argv: ['--leaderElectionType=zookeeper'] }),
+      /^flag --leaderElectionType="zookeeper": not supported; use one of kubernetes, etcd/,
+    );
+    assert.equal(
+      load({ env: working, argv: ['--leaderElectionType='] }).config.leaderElectionType,
+      'kubernetes',
+    );
+  });
+});
