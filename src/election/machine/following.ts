@@ -1,0 +1,161 @@
+import type { LeaseChange } from '../store.ts';
+import { jitterFactor } from '../timings.ts';
+import type { Draft } from './draft.ts';
+import { newsOf, seeAbsent, seeLease } from './observation.ts';
+import { becomeHolder } from './holding.ts';
+import { release } from './releasing.ts';
+import type { Call, CallOutcome, Phase, Reason, Seen, TimerName } from './types.ts';
+
+type Following = Extract<Phase, { at: 'following' }>;
+type Acquiring = Extract<Phase, { at: 'acquiring' }>;
+type Paused = Extract<Phase, { at: 'paused' }>;
+
+/** Candidate: waits, by its own clock, until the record may be claimed; polls meanwhile. */
+export function follow(d: Draft, seen: Seen): Reason {
+  d.enter({ at: 'following', seen });
+  return plan(d, seen);
+}
+
+/** Candidate whose last call failed: no new claim before a poll has shown how things stand. */
+export function followAfterFailure(d: Draft, seen: Seen): void {
+  d.enter({ at: 'following', seen });
+  armPoll(d, seen);
+}
+
+function plan(d: Draft, seen: Seen): Reason {
+  if (seen.kind === 'unknown') {
+    d.read();
+    return 'polling';
+  }
+  d.arm('take', seen.freeAt - d.now);
+  armPoll(d, seen);
+  if (seen.kind === 'absent') return 'not-found';
+  const holder = seen.lease.record.holderIdentity;
+  if (holder === d.settings.identity) return 'own-record';
+  return holder === '' ? 'record-free' : 'held-by-other';
+}
+
+/** client-go's rhythm while somebody holds; within one retry period when nobody does and calls fail. */
+function armPoll(d: Draft, seen: Seen): void {
+  const held = seen.kind !== 'unknown' && d.now < seen.freeAt;
+  const factor = held ? 1 + d.random * jitterFactor : 0.5 + d.random * 0.4;
+  d.arm('poll', d.settings.retryPeriodMs * factor);
+}
+
+export function onFollowingTimer(d: Draft, phase: Following, name: TimerName): Reason {
+  if (name !== 'take' || phase.seen.kind === 'unknown') {
+    d.read();
+    return 'polling';
+  }
+  d.enter({ at: 'acquiring', seen: phase.seen });
+  d.claim(phase.seen.kind === 'lease' ? phase.seen.lease : undefined);
+  return 'claiming';
+}
+
+/** The answer to a poll. */
+export function onFollowingResult(d: Draft, phase: Following, outcome: CallOutcome): Reason {
+  if (outcome.ok) {
+    const news = newsOf(knownLease(phase.seen), { kind: 'present', lease: outcome.lease });
+    if (news === 'stale') return see(d, phase.seen);
+    return see(d, seeLease(phase.seen, outcome.lease, d.settings, d));
+  }
+  if (outcome.error === 'not-found') return see(d, seeAbsent(phase.seen, d.settings, d));
+  armPoll(d, phase.seen);
+  return outcome.error;
+}
+
+function see(d: Draft, seen: Seen): Reason {
+  d.report(knownLease(seen)?.record);
+  return follow(d, seen);
+}
+
+export function onFollowingWatch(d: Draft, phase: Following, change: LeaseChange): Reason {
+  switch (newsOf(knownLease(phase.seen), change)) {
+    case 'stale':
+      return 'stale-watch';
+    case 'same':
+      return 'same-record';
+    case 'unclear':
+      d.read();
+      return 'rechecking';
+    case 'new':
+      return see(d, fold(d, phase.seen, change));
+  }
+}
+
+/** The claim was answered. A claim counts from the moment it was sent, never from the answer. */
+export function onAcquiringResult(d: Draft, phase: Acquiring, call: Call, outcome: CallOutcome): Reason {
+  if (!outcome.ok) return claimFailed(d, phase, outcome.error);
+  const held = outcome.lease.record.holderIdentity === d.settings.identity;
+  if (held && d.now < call.sentAt + d.settings.renewDeadlineMs) {
+    return becomeHolder(d, outcome.lease, call.sentAt);
+  }
+  const reason = see(d, seeLease(phase.seen, outcome.lease, d.settings, d));
+  return held ? 'answer-too-late' : reason;
+}
+
+function claimFailed(d: Draft, phase: Acquiring, error: Exclude<CallOutcome, { ok: true }>['error']): Reason {
+  if (error === 'conflict' || error === 'already-exists') {
+    d.enter({ at: 'following', seen: phase.seen });
+    d.read();
+  } else if (error === 'not-found') {
+    see(d, seeAbsent(phase.seen, d.settings, d));
+  } else {
+    followAfterFailure(d, phase.seen);
+  }
+  return error;
+}
+
+/** Only remembered: the claim in flight is based on an exact version, so the store decides. */
+export function onAcquiringWatch(d: Draft, phase: Acquiring, change: LeaseChange): Reason {
+  const news = newsOf(knownLease(phase.seen), change);
+  if (news === 'stale') return 'stale-watch';
+  if (news === 'same') return 'same-record';
+  if (news === 'new') d.phase = { ...phase, seen: fold(d, phase.seen, change) };
+  return 'claiming';
+}
+
+export function onPausedWatch(d: Draft, phase: Paused, change: LeaseChange): Reason {
+  if (newsOf(knownLease(phase.seen), change) === 'stale') return 'stale-watch';
+  const seen = fold(d, phase.seen, change);
+  d.report(knownLease(seen)?.record);
+  d.phase = { ...phase, seen };
+  return 'not-campaigning';
+}
+
+/** Out of the race until then; what the watch tells is still reported. */
+export function pause(d: Draft, seen: Seen, until: number): void {
+  d.enter({ at: 'paused', seen, until });
+  d.arm('pause', until - d.now);
+}
+
+/** Leaves the race; a record that may name us is released first. */
+export function withdraw(d: Draft, phase: Following | Acquiring, pauseUntil: number | undefined): Reason {
+  const after = pauseUntil === undefined ? ({ then: 'stop' } as const) : pausedUntil(pauseUntil);
+  const known = knownLease(phase.seen);
+  if (phase.at === 'acquiring') return release(d, undefined, after);
+  if (known?.record.holderIdentity === d.settings.identity) return release(d, known, after);
+  if (pauseUntil === undefined) return stop(d);
+  pause(d, phase.seen, pauseUntil);
+  return 'resigned';
+}
+
+function pausedUntil(until: number): { readonly then: 'pause'; readonly until: number } {
+  return { then: 'pause', until };
+}
+
+export function stop(d: Draft): Reason {
+  d.enter({ at: 'stopped' });
+  d.emit({ do: 'finished' });
+  return 'stopped';
+}
+
+export function knownLease(seen: Seen): Extract<Seen, { kind: 'lease' }>['lease'] | undefined {
+  return seen.kind === 'lease' ? seen.lease : undefined;
+}
+
+export function fold(d: Draft, seen: Seen, change: LeaseChange): Seen {
+  return change.kind === 'present'
+    ? seeLease(seen, change.lease, d.settings, d)
+    : seeAbsent(seen, d.settings, d);
+}

@@ -1,0 +1,160 @@
+import type { LeaseChange, StoredLease, StoreErrorKind } from '../store.ts';
+import type { LossReason } from '../types.ts';
+import type { Draft } from './draft.ts';
+import { fold, follow, followAfterFailure } from './following.ts';
+import { newsOf } from './observation.ts';
+import { release } from './releasing.ts';
+import type { AfterRelease, Call, CallOutcome, Holding, Reason, Seen, TimerName } from './types.ts';
+
+/**
+ * How long a holder keeps its VIP while it re-creates a deleted record. Candidates of this program
+ * wait longer before they create one, so the holder keeps its place without a gap; with candidates
+ * that do not wait, two holders last at most the delay of the watch plus this.
+ */
+export const recreateGraceMs = 50;
+/** Shortest wait between two tries to renew. */
+const minRetryMs = 100;
+const maxConflicts = 3;
+
+export function becomeHolder(d: Draft, lease: StoredLease, sentAt: number): Reason {
+  d.emit({ do: 'acquired', renewedAt: sentAt, validUntil: hold(d, lease, sentAt) });
+  d.report(lease.record);
+  return 'acquired';
+}
+
+/** A successful write, valid from the moment it was sent: the record cannot be older than that for others. */
+function hold(d: Draft, lease: StoredLease, sentAt: number): number {
+  const validUntil = sentAt + d.settings.renewDeadlineMs;
+  d.enter({
+    at: 'holding',
+    lease,
+    renewedAt: sentAt,
+    validUntil,
+    attemptAt: sentAt,
+    conflicts: 0,
+    recreating: false,
+  });
+  d.arm('deadline', validUntil - d.now);
+  d.arm('renew', sentAt + d.settings.retryPeriodMs - d.now);
+  return validUntil;
+}
+
+export function onHoldingTimer(d: Draft, phase: Holding, name: TimerName): Reason {
+  if (name === 'deadline') {
+    // Early, or the tenure would have ended before this: timers are never trusted for validity.
+    d.arm('deadline', phase.validUntil - d.now);
+    return 'stale-timer';
+  }
+  d.phase = { ...phase, attemptAt: d.now, conflicts: 0 };
+  d.claim(phase.lease, phase.validUntil - d.now);
+  return 'renewing';
+}
+
+export function onHoldingResult(d: Draft, phase: Holding, call: Call, outcome: CallOutcome): Reason {
+  if (!outcome.ok) return callFailed(d, phase, call, outcome.error);
+  // Overtaken by the watch: the call still counts, but what the watch brought is the newer record.
+  const overtaken = newsOf(phase.lease, { kind: 'present', lease: outcome.lease }) === 'stale';
+  const lease = overtaken ? phase.lease : outcome.lease;
+  if (lease.record.holderIdentity !== d.settings.identity) return taken(d, phase, lease);
+  if (call.operation === 'read') {
+    d.phase = { ...phase, lease, recreating: false };
+    d.claim(lease, phase.validUntil - d.now);
+    return 'renewing';
+  }
+  const validUntil = hold(d, lease, call.sentAt);
+  d.emit({ do: 'renewed', validUntil, renewedAt: call.sentAt });
+  d.report(lease.record);
+  return 'renewed';
+}
+
+function callFailed(d: Draft, phase: Holding, call: Call, error: StoreErrorKind): Reason {
+  if (call.operation === 'create') {
+    if (error === 'already-exists' || error === 'conflict') return ask(d, phase, error);
+    d.lose('deleted');
+    d.report(undefined);
+    followAfterFailure(d, { kind: 'absent', freeAt: d.now });
+    return 'deleted';
+  }
+  if (error === 'not-found') return recreate(d, phase);
+  if (error === 'conflict' && phase.conflicts < maxConflicts) {
+    return ask(d, { ...phase, conflicts: phase.conflicts + 1 }, error);
+  }
+  return tryAgain(d, phase, error);
+}
+
+/** The slow path of client-go, without waiting for the next period: read, and renew on what was read. */
+function ask(d: Draft, phase: Holding, reason: Reason): Reason {
+  d.phase = phase;
+  d.read(phase.validUntil - d.now);
+  return reason;
+}
+
+/** A stalled call has used its time and is followed at once; quick failures get closer as the deadline does. */
+function tryAgain(d: Draft, phase: Holding, reason: Reason): Reason {
+  const period = reason === 'timeout' ? phase.attemptAt + d.settings.retryPeriodMs - d.now : Infinity;
+  const left = (phase.validUntil - d.now) / 2;
+  const cap = Math.min(d.settings.retryPeriodMs, period, left);
+  d.arm('renew', reason === 'timeout' ? Math.max(0, cap) : Math.max(minRetryMs, cap));
+  return reason;
+}
+
+function taken(d: Draft, phase: Holding, lease: StoredLease): Reason {
+  d.lose('taken');
+  d.report(lease.record);
+  follow(d, fold(d, ownLease(d, phase), { kind: 'present', lease }));
+  return 'taken';
+}
+
+/** The record is gone, so nobody else holds yet: keep the place for a moment and create it anew. */
+function recreate(d: Draft, phase: Holding): Reason {
+  const validUntil = Math.min(phase.validUntil, d.now + recreateGraceMs);
+  d.phase = { ...phase, recreating: true, validUntil, attemptAt: d.now };
+  d.disarm('renew');
+  d.arm('deadline', validUntil - d.now);
+  d.emit({ do: 'shortened', validUntil });
+  d.claim(undefined);
+  return 'recreating';
+}
+
+export function onHoldingWatch(d: Draft, phase: Holding, change: LeaseChange): Reason {
+  const news = newsOf(phase.lease, change);
+  if (news === 'stale') return 'stale-watch';
+  if (news === 'same') return 'same-record';
+  if (news === 'unclear') return recheck(d, phase);
+  if (change.kind === 'absent') return phase.recreating ? 'already-asking' : recreate(d, phase);
+  if (change.lease.record.holderIdentity !== d.settings.identity) return taken(d, phase, change.lease);
+  d.phase = { ...phase, lease: change.lease };
+  d.report(change.lease.record);
+  return 'own-record';
+}
+
+/** A call in flight will tell as much as another one. */
+export function recheck(d: Draft, phase: Holding): Reason {
+  if (d.currentCall !== undefined) return 'already-asking';
+  d.phase = { ...phase, attemptAt: d.now, conflicts: 0 };
+  d.disarm('renew');
+  d.read(phase.validUntil - d.now);
+  return 'rechecking';
+}
+
+/** The tenure is over by the clock. Called before any event is looked at. */
+export function expire(d: Draft, phase: Holding): Reason {
+  if (!phase.recreating) return giveUp(d, phase, 'renew-deadline', { then: 'campaign' });
+  d.lose('deleted');
+  d.report(undefined);
+  const seen: Seen = { kind: 'absent', freeAt: d.now };
+  if (d.currentCall?.operation !== 'create') follow(d, { kind: 'unknown' });
+  else d.enter({ at: 'acquiring', seen }, 'keep-call');
+  return 'deleted';
+}
+
+/** VIP first, record second. */
+export function giveUp(d: Draft, phase: Holding, reason: LossReason, after: AfterRelease): Reason {
+  d.lose(reason);
+  release(d, phase.recreating ? undefined : phase.lease, after);
+  return reason;
+}
+
+function ownLease(d: Draft, phase: Holding): Seen {
+  return { kind: 'lease', lease: phase.lease, since: phase.renewedAt, freeAt: d.now };
+}
