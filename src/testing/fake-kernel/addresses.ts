@@ -126,9 +126,8 @@ export class FakeAddresses {
     };
     this.entries.push(entry);
     this.arm(entry, request);
-    // A tentative address is not reported before its detection has ended.
-    if (!tentative) this.report(entry);
-    else if (isRunning(link)) this.startDad(entry);
+    this.report(entry);
+    if (tentative && isRunning(link)) this.startDad(entry);
   }
 
   /** NLM_F_REPLACE: lifetimes and owner mark (and noDad) change; scope, broadcast and prefix stay. */
@@ -204,10 +203,12 @@ export class FakeAddresses {
   private snapshot(entry: Entry): Address {
     const left = (until: number | undefined): number | undefined =>
       until === undefined ? undefined : Math.max(0, Math.ceil((until - this.world.clock.now()) / 1000));
+    // An IPv4 address that is valid for ever shows no preferred lifetime, even when it is deprecated.
+    const hidesPreferred = entry.address.permanent && familyOf(entry.address.address) === 4;
     return {
       ...entry.address,
       validLifetime: left(entry.validUntil),
-      preferredLifetime: left(entry.preferredUntil),
+      preferredLifetime: hidesPreferred ? undefined : left(entry.preferredUntil),
     };
   }
 }

@@ -57,7 +57,7 @@ export class FakePackets {
   private send(socket: PacketSocketOptions, frame: Uint8Array): void {
     const object = `on link ${socket.ifindex}`;
     if (!this.sockets.has(socket)) refuse('send packet', errnoOf.EBADF, object);
-    const link = linkFor(this.world, 'send packet', socket.ifindex, object);
+    const link = this.world.links.get(socket.ifindex) ?? refuse('send packet', errnoOf.ENXIO, object);
     if (!link.adminUp) refuse('send packet', errnoOf.ENETDOWN, object);
     // Without carrier the driver swallows the frame and the call succeeds.
     if (!link.carrier) return;

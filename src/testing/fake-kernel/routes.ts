@@ -54,9 +54,11 @@ export class FakeRoutes {
   }
 
   remove(wanted: Route): void {
-    const priority = wanted.priority ?? (wanted.family === 6 ? 1024 : undefined);
+    // Without a priority the first route to the destination is meant, whatever its priority is.
     const found = this.routes.find(
-      (route) => keyOf(route) === keyOf({ ...wanted, priority }) && matches(wanted, route),
+      (route) =>
+        keyOf(route) === keyOf({ ...wanted, priority: wanted.priority ?? route.priority }) &&
+        matches(wanted, route),
     );
     if (found === undefined) refuse('remove route', errnoOf.ESRCH, describeRoute(wanted));
     this.drop(found, true);

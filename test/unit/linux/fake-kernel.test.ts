@@ -33,7 +33,7 @@ test('prints itself like ip', () => {
       '1: lo inet 127.0.0.1/8 scope host valid_lft forever preferred_lft forever',
       '1: lo inet6 ::1/128 scope host valid_lft forever preferred_lft forever',
       '2: eth0 inet6 fe80::ff:fe00:2/64 scope link proto 3 valid_lft forever preferred_lft forever',
-      '2: eth0 inet 192.0.2.1/32 scope global deprecated proto 11 valid_lft forever preferred_lft 0sec',
+      '2: eth0 inet 192.0.2.1/32 scope global deprecated proto 11 valid_lft forever preferred_lft forever',
       '2: eth0 inet6 2001:db8::1/128 scope global deprecated nodad proto 11 valid_lft forever preferred_lft 0sec',
     ].join('\n'),
   );

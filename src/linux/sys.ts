@@ -1,0 +1,258 @@
+import koffi from 'koffi';
+import { errnoOf, KernelError } from './errors.ts';
+
+/** What a call is for: the words of the error if it fails. */
+export interface Doing {
+  readonly op: string;
+  readonly object?: string;
+}
+
+/** Numbers from the kernel's headers that are the same on x86-64 and arm64. */
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOL_SOCKET = 1;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_ATTACH_FILTER = 26;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_TRUNC = 0x20;
+const O_CLOEXEC = 0o2000000;
+const POLLIN = 1;
+
+type Int = number;
+type Libc = ReturnType<typeof bindFunctions>;
+
+/** One argument type list per function: what koffi needs, and what TypeScript checks. */
+function bindFunctions(library: ReturnType<typeof koffi.load>) {
+  const bind = <A extends readonly unknown[]>(prototype: string): ((...args: A) => Int) =>
+    library.func(prototype) as unknown as (...args: A) => Int;
+  return {
+    socket: bind<[Int, Int, Int]>('int socket(int, int, int)'),
+    socketpair: bind<[Int, Int, Int, Int32Array]>('int socketpair(int, int, int, void *)'),
+    bind: bind<[Int, Uint8Array, Int]>('int bind(int, const void *, uint32_t)'),
+    connect: bind<[Int, Uint8Array, Int]>('int connect(int, const void *, uint32_t)'),
+    listen: bind<[Int, Int]>('int listen(int, int)'),
+    sendto: bind<[Int, Uint8Array, Int, Int, Uint8Array | null, Int]>(
+      'long sendto(int, const void *, size_t, int, const void *, uint32_t)',
+    ),
+    recv: bind<[Int, Uint8Array, Int, Int]>('long recv(int, void *, size_t, int)'),
+    setsockopt: bind<[Int, Int, Int, Uint8Array, Int]>(
+      'int setsockopt(int, int, int, const void *, uint32_t)',
+    ),
+    getsockopt: bind<[Int, Int, Int, Uint8Array, Uint32Array]>(
+      'int getsockopt(int, int, int, void *, void *)',
+    ),
+    close: bind<[Int]>('int close(int)'),
+    dup3: bind<[Int, Int, Int]>('int dup3(int, int, int)'),
+    open: bind<[string, Int, Int]>('int open(const char *, int, uint32_t)'),
+    ioctl: bind<[Int, Int, Uint8Array]>('int ioctl(int, unsigned long, void *)'),
+    fcntl: bind<[Int, Int, Int]>('int fcntl(int, int, long)'),
+    poll: bind<[Uint8Array, Int, Int]>('int poll(void *, unsigned long, int)'),
+    setns: bind<[Int, Int]>('int setns(int, int)'),
+    unshare: bind<[Int]>('int unshare(int)'),
+    if_nametoindex: bind<[string]>('uint32_t if_nametoindex(const char *)'),
+    clock_gettime: bind<[Int, BigInt64Array]>('int clock_gettime(int, void *)'),
+  };
+}
+
+/** glibc and musl by their file names; null asks the process itself, which is linked with one of them. */
+function loadLibc(): Libc {
+  const musl = process.arch === 'arm64' ? 'libc.musl-aarch64.so.1' : 'libc.musl-x86_64.so.1';
+  for (const name of [null, 'libc.so.6']) {
+    try {
+      return bindFunctions(koffi.load(name));
+    } catch {
+      // The next name is tried; the last one reports.
+    }
+  }
+  return bindFunctions(koffi.load(musl));
+}
+
+let loaded: Libc | undefined;
+
+function libc(): Libc {
+  loaded ??= loadLibc();
+  return loaded;
+}
+
+/** The one place where an errno becomes an error. A call a signal interrupted is made again. */
+function checked(doing: Doing, call: (c: Libc) => number): number {
+  const c = libc();
+  for (;;) {
+    const result = call(c);
+    if (result >= 0) return result;
+    const errno = koffi.errno();
+    if (errno !== errnoOf.EINTR) throw new KernelError({ ...doing, errno });
+  }
+}
+
+/** A non-blocking socket that child processes do not inherit. */
+export function socket(doing: Doing, family: number, type: number, protocol: number): number {
+  return checked(doing, (c) => c.socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+}
+
+/** Two connected Unix sockets, non-blocking; the caller closes both. */
+export function socketPair(doing: Doing, type: number): readonly [number, number] {
+  const pair = new Int32Array(2);
+  checked(doing, (c) => c.socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair));
+  return [pair[0] ?? -1, pair[1] ?? -1];
+}
+
+/** `address` is a sockaddr in the kernel's layout. */
+export function bind(doing: Doing, fd: number, address: Uint8Array): void {
+  checked(doing, (c) => c.bind(fd, address, address.length));
+}
+
+/** Starts a connection; on a non-blocking socket EINPROGRESS is success and not an error. */
+export function connect(doing: Doing, fd: number, address: Uint8Array): void {
+  try {
+    checked(doing, (c) => c.connect(fd, address, address.length));
+  } catch (error) {
+    if (!(error instanceof KernelError && error.errno === errnoOf.EINPROGRESS)) throw error;
+  }
+}
+
+export function listen(doing: Doing, fd: number, backlog: number): void {
+  checked(doing, (c) => c.listen(fd, backlog));
+}
+
+/** Sends one datagram, to the connected or bound peer when `address` is absent; returns bytes sent. */
+export function send(doing: Doing, fd: number, data: Uint8Array, address?: Uint8Array): number {
+  return checked(doing, (c) => c.sendto(fd, data, data.length, 0, address ?? null, address?.length ?? 0));
+}
+
+/**
+ * Receives one datagram into `buffer` and returns its full length, which is more than the buffer's
+ * when it did not fit; undefined when nothing is waiting. Pending socket errors are thrown.
+ */
+export function receive(doing: Doing, fd: number, buffer: Uint8Array): number | undefined {
+  const c = libc();
+  for (;;) {
+    const length = c.recv(fd, buffer, buffer.length, MSG_TRUNC);
+    if (length >= 0) return length;
+    const errno = koffi.errno();
+    if (errno === errnoOf.EAGAIN) return undefined;
+    if (errno !== errnoOf.EINTR) throw new KernelError({ ...doing, errno });
+  }
+}
+
+export function setSocketOption(
+  doing: Doing,
+  fd: number,
+  level: number,
+  option: number,
+  value: Uint8Array,
+): void {
+  checked(doing, (c) => c.setsockopt(fd, level, option, value, value.length));
+}
+
+/** An `int` option. */
+export function setSocketNumber(
+  doing: Doing,
+  fd: number,
+  level: number,
+  option: number,
+  value: number,
+): void {
+  setSocketOption(doing, fd, level, option, new Uint8Array(Int32Array.of(value).buffer));
+}
+
+/** Attaches a classic BPF program: an array of struct sock_filter, eight bytes each. */
+export function attachFilter(doing: Doing, fd: number, program: Uint8Array): void {
+  // struct sock_fprog holds a pointer, so the program must be in memory that does not move: small
+  // typed arrays may live on V8's heap, an ArrayBuffer made as such does not.
+  const memory = new Uint8Array(new ArrayBuffer(program.length));
+  memory.set(program);
+  const fprog = new ArrayBuffer(16);
+  new Uint16Array(fprog)[0] = program.length / 8;
+  new BigUint64Array(fprog)[1] = koffi.address(memory);
+  setSocketOption(doing, fd, SOL_SOCKET, SO_ATTACH_FILTER, new Uint8Array(fprog));
+  // Keeps `memory` alive until the kernel has copied it.
+  memory.fill(0);
+}
+
+/** The value of an `int` option. */
+export function getSocketNumber(doing: Doing, fd: number, level: number, option: number): number {
+  const value = new Int32Array(1);
+  const bytes = new Uint8Array(value.buffer);
+  checked(doing, (c) => c.getsockopt(fd, level, option, bytes, Uint32Array.of(bytes.length)));
+  return value[0] ?? 0;
+}
+
+/**
+ * Enlarges the receive queue to `bytes`, beyond the system's limit where CAP_NET_ADMIN allows it.
+ * A queue that stays small means more resyncs, never a wrong result, so refusals are not errors.
+ */
+export function enlargeReceiveBuffer(fd: number, bytes: number): void {
+  for (const option of [SO_RCVBUFFORCE, SO_RCVBUF]) {
+    try {
+      setSocketNumber({ op: 'enlarge receive buffer' }, fd, SOL_SOCKET, option, bytes);
+      return;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
+  }
+}
+
+/** Closes a descriptor; a second close is a bug that would hit somebody else's descriptor, so it throws. */
+export function close(fd: number): void {
+  checked({ op: 'close', object: `descriptor ${fd}` }, (c) => c.close(fd));
+}
+
+/** Makes `target` a duplicate of `fd`, closing what `target` was. */
+export function duplicateOnto(doing: Doing, fd: number, target: number): void {
+  checked(doing, (c) => c.dup3(fd, target, O_CLOEXEC));
+}
+
+/** `flags` as in open(2); O_CLOEXEC is added. */
+export function open(doing: Doing, path: string, flags: number): number {
+  return checked(doing, (c) => c.open(path, flags | O_CLOEXEC, 0));
+}
+
+export function ioctl(doing: Doing, fd: number, request: number, argument: Uint8Array): number {
+  return checked(doing, (c) => c.ioctl(fd, request, argument));
+}
+
+export function fcntl(doing: Doing, fd: number, command: number, argument: number): number {
+  return checked(doing, (c) => c.fcntl(fd, command, argument));
+}
+
+/** Blocks this thread until the descriptor is readable; false when `timeoutMs` ran out first. */
+export function waitReadable(doing: Doing, fd: number, timeoutMs: number): boolean {
+  const pollfd = new Uint8Array(8);
+  const view = new Int32Array(pollfd.buffer);
+  view[0] = fd;
+  new Int16Array(pollfd.buffer)[2] = POLLIN;
+  return checked(doing, (c) => c.poll(pollfd, 1, timeoutMs)) > 0;
+}
+
+export function setns(doing: Doing, fd: number, kind: number): void {
+  checked(doing, (c) => c.setns(fd, kind));
+}
+
+export function unshare(doing: Doing, flags: number): void {
+  checked(doing, (c) => c.unshare(flags));
+}
+
+/** The ifindex of a link by name; undefined when there is none. */
+export function indexOfName(name: string): number | undefined {
+  const index = libc().if_nametoindex(name);
+  return index === 0 ? undefined : index;
+}
+
+const timespec = new BigInt64Array(2);
+
+/** Milliseconds, fractional, of a CLOCK_* clock. */
+export function clockMs(clockId: number): number {
+  checked({ op: 'read clock', object: `clock ${clockId}` }, (c) => c.clock_gettime(clockId, timespec));
+  return Number(timespec[0]) * 1000 + Number(timespec[1]) / 1e6;
+}
