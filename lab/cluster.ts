@@ -103,12 +103,12 @@ export class Cluster {
   }
 
   startDaemon(node: Machine, defaults: DaemonDefaults = {}): Daemon {
-    const daemon = Daemon.start(node, { ...defaults.options, env: this.daemonEnv(node, defaults) });
+    const daemon = new Daemon(node, { ...defaults.options, env: this.daemonEnv(node, defaults) });
     this.daemons.set(node.name, daemon);
     return daemon;
   }
 
-  /** On every control-plane node, one after the other in the given order; ready when this resolves. */
+  /** On every control-plane node; all are ready when this resolves. */
   async startDaemons(defaults: DaemonDefaults = {}): Promise<readonly Daemon[]> {
     const started = this.lab.controlPlanes.map((node) => this.startDaemon(node, defaults));
     await Promise.all(started.map((daemon) => daemon.waitReady()));

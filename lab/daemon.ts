@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { projectRoot } from './components.ts';
 import type { Machine } from './machine.ts';
-import type { Exit, LabProcess } from './process.ts';
+import { Supervised } from './supervised.ts';
 import { waitFor } from './wait.ts';
 
 export interface DaemonOptions {
@@ -22,52 +22,25 @@ export interface DaemonOptions {
 }
 
 /** The program under test on one node, with what a kubelet would do for it. */
-export class Daemon {
-  readonly node: Machine;
-  readonly #options: DaemonOptions;
-  readonly #command: readonly string[];
-  #process: LabProcess;
-  #supervised: boolean;
-  #restart: NodeJS.Timeout | undefined;
-  /** How each run ended so far. */
-  readonly exits: (Exit & { readonly at: number })[] = [];
-  #starts = 0;
-
-  private constructor(node: Machine, options: DaemonOptions) {
-    this.node = node;
-    this.#options = options;
-    this.#supervised = options.supervise ?? true;
-    this.#command = commandFor(node, options);
-    this.#process = this.#spawn();
+export class Daemon extends Supervised {
+  constructor(node: Machine, options: DaemonOptions) {
+    const { env, supervise, restartDelayMs } = options;
+    super(node, 'kube-vip', commandFor(node, options), {
+      env,
+      cwd: projectRoot,
+      ...(supervise === undefined ? {} : { supervise }),
+      ...(restartDelayMs === undefined ? {} : { restartDelayMs }),
+    });
   }
 
-  static start(node: Machine, options: DaemonOptions): Daemon {
-    return new Daemon(node, options);
-  }
-
-  get process(): LabProcess {
-    return this.#process;
-  }
-
-  /** How often it was started, the first time included. */
-  get starts(): number {
-    return this.#starts;
-  }
-
-  /** The log of all its runs. */
-  log(): string {
-    return this.#process.log();
-  }
-
-  /** GET of a path on its own port, without a client program: status and body; undefined while nothing listens. */
+  /** GET of a path on its own port, from inside the node; undefined while nothing listens. */
   async http(
     urlPath: string,
     port = 2112,
   ): Promise<{ readonly status: number; readonly body: string } | undefined> {
     const script = `exec 3<>/dev/tcp/127.0.0.1/${port} && printf 'GET %s HTTP/1.0\\r\\nHost: lab\\r\\n\\r\\n' "$1" >&3 && cat <&3`;
-    const { code, stdout } = await this.node.tryRun('bash', ['-c', script, 'bash', urlPath], {
-      timeoutMs: 5_000,
-    });
+    const options = { timeoutMs: 5_000 };
+    const { code, stdout } = await this.node.tryRun('bash', ['-c', script, 'bash', urlPath], options);
     const [, status = ''] = /^HTTP\/1\.[01] (\d+)/.exec(stdout) ?? [];
     if (code !== 0 || status === '') return undefined;
     return { status: Number(status), body: stdout.slice(stdout.indexOf('\r\n\r\n') + 4) };
@@ -79,54 +52,9 @@ export class Daemon {
       what: `the daemon of ${this.node.name} to be ready`,
       timeoutMs,
       everyMs: 50,
-      detail: () => this.#process.tail(30),
-      hopeless: () => (this.#supervised || this.#process.alive ? undefined : 'the daemon ended,'),
+      detail: () => this.process.tail(30),
+      hopeless: () => (this.supervised || this.process.alive ? undefined : 'the daemon ended'),
     });
-  }
-
-  signal(name: NodeJS.Signals): boolean {
-    return this.#process.signal(name);
-  }
-
-  /** SIGTERM, and no restart. */
-  async stop(patienceMs?: number): Promise<Exit> {
-    this.#unsupervise();
-    return this.#process.stop(patienceMs);
-  }
-
-  /** SIGKILL; a supervisor restarts it. */
-  async kill(): Promise<void> {
-    await this.#process.kill();
-  }
-
-  /** No restart any more, the process goes on. */
-  halt(): void {
-    this.#unsupervise();
-  }
-
-  /** After `stop` or `halt`: runs again, supervised as before. */
-  startAgain(): void {
-    this.#supervised = this.#options.supervise ?? true;
-    if (!this.#process.alive) this.#process = this.#spawn();
-  }
-
-  #unsupervise(): void {
-    this.#supervised = false;
-    clearTimeout(this.#restart);
-  }
-
-  #spawn(): LabProcess {
-    this.#starts++;
-    const started = this.node.start('kube-vip', this.#command, { env: this.#options.env, cwd: projectRoot });
-    void started.exited.then((exit) => {
-      this.exits.push({ ...exit, at: Date.now() });
-      if (!this.#supervised) return;
-      this.#restart = setTimeout(() => {
-        this.#process = this.#spawn();
-      }, this.#options.restartDelayMs ?? 1_000);
-      this.#restart.unref();
-    });
-    return started;
   }
 }
 

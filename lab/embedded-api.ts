@@ -57,7 +57,7 @@ export class EmbeddedApi implements ApiBackend {
       what: 'the embedded API server',
       timeoutMs: 10_000,
       detail: () => this.process.tail(),
-      hopeless: () => (this.process.alive ? undefined : 'it ended while'),
+      hopeless: () => (this.process.alive ? undefined : 'it ended'),
     });
   }
 }

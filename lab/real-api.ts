@@ -182,7 +182,7 @@ export class RealApi implements ApiBackend {
           timeoutMs: 60_000,
           everyMs: 50,
           detail: () => `${this.processesOf(node).etcd.tail()}\n${this.processesOf(node).apiserver.tail()}`,
-          hopeless: () => (this.processesOf(node).apiserver.alive ? undefined : 'kube-apiserver ended,'),
+          hopeless: () => (this.processesOf(node).apiserver.alive ? undefined : 'kube-apiserver ended'),
         }),
       ),
     );

@@ -32,7 +32,9 @@ export async function waitFor<T>(
     } catch (error) {
       cause = error;
     }
-    const reason = options.hopeless?.() ?? (performance.now() > deadline ? 'timed out' : undefined);
+    const lost = options.hopeless?.();
+    const reason =
+      lost === undefined ? (performance.now() > deadline ? 'timed out' : undefined) : `${lost}: gave up`;
     if (reason !== undefined) {
       const detail = options.detail?.() ?? '';
       throw new Error(`${reason} waiting for ${options.what}${detail === '' ? '' : `\n${detail}`}`, {

@@ -1,6 +1,6 @@
 // Runs on the client: sends a numbered UDP probe to the VIP every `intervalMs` and notes when and by whom it was
-// answered. One JSON object per line on standard output: `{"live": ...}` now and then, `{"report": ...}` at the end,
-// which comes when a line or the end of file arrives on standard input.
+// answered. One JSON object per line on standard output: `{"live": ...}` now and then, and a `{"report": ...}` for every
+// line on standard input and at the end, which comes when that is closed.
 import dgram from 'node:dgram';
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import type { Analysis, Interval, Probe } from './gaps.ts';
 export interface ProbeConfig {
   readonly target: string;
   readonly port: number;
-  /** May be a fraction; default in the prober: 1. */
+  /** May be a fraction; default in the prober: 0.8. */
   readonly intervalMs: number;
   readonly lateMs: number;
   readonly reportMs: number;
@@ -83,7 +83,7 @@ socket.on('message', (message) => {
 });
 
 let running = true;
-process.stdin.on('data', () => (running = false));
+process.stdin.on('data', () => void printReport(now()));
 process.stdin.on('end', () => (running = false));
 
 await new Promise<void>((resolve) => socket.bind(0, resolve));
@@ -114,16 +114,22 @@ while (running) {
   await (config.intervalMs < 1 ? new Promise((resolve) => setImmediate(resolve)) : sleep(1));
 }
 const endedAt = now();
-await sleep(config.lateMs);
+await printReport(endedAt);
 socket.close();
-const { lateMs, reportMs } = config;
-const report: ProbeReport = {
-  ...analyse(probes satisfies readonly Probe[], stalls, { lateMs, reportMs, endedAt }),
-  startedAt,
-  endedAt,
-  probesPerSecond: Math.round((probes.length / (endedAt - startedAt)) * 1000),
-  longestStallMs: stalls.reduce((longest, stall) => Math.max(longest, stall.to - stall.from), 0),
-  doubled,
-};
-print({ report });
 process.stdin.destroy();
+
+/** About the probes sent up to now, once all of them had their time. */
+async function printReport(endedAt: number): Promise<void> {
+  const sent = probes.length;
+  await sleep(config.lateMs);
+  const { lateMs, reportMs } = config;
+  const report: ProbeReport = {
+    ...analyse(probes.slice(0, sent) satisfies readonly Probe[], stalls, { lateMs, reportMs, endedAt }),
+    startedAt,
+    endedAt,
+    probesPerSecond: Math.round((sent / (endedAt - startedAt)) * 1000),
+    longestStallMs: stalls.reduce((longest, stall) => Math.max(longest, stall.to - stall.from), 0),
+    doubled,
+  };
+  print({ report });
+}
