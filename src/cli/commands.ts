@@ -1,7 +1,7 @@
 import { bool, text, type FlagTable } from '../config/index.ts';
 
 export type Action =
-  'help' | 'helpOf' | 'manager' | 'service' | 'version' | 'sample' | 'unbuilt' | 'completion';
+  'help' | 'helpOf' | 'manager' | 'service' | 'version' | 'sample' | 'config' | 'unbuilt' | 'completion';
 
 /** One command as a person sees it; what it does is looked up by its action. */
 export interface Command {
@@ -93,6 +93,11 @@ export const root: Command = command(
       command('service', 'Run the daemon without the metrics listener (older entry point)', 'service'),
       manifest,
       kubeadm,
+      command(
+        'config',
+        'Check the settings and print those that are not defaults, with their sources',
+        'config',
+      ),
       command('sample', 'Print this command’s help', 'sample'),
       command('version', 'Print the version', 'version'),
       completion,

@@ -2,6 +2,7 @@ import {
   buildInfo,
   ConfigError,
   didYouMean,
+  effectiveSettings,
   flagProblems,
   loadFromFlags,
   scanFlags,
@@ -44,7 +45,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 /** Commands that load the whole configuration, which reports bad flags with everything else. */
 function readsSettings({ action }: Command): boolean {
-  return action === 'manager' || action === 'service';
+  return action === 'manager' || action === 'service' || action === 'config';
 }
 
 function refuseBadValues(flags: FlagScan, table: FlagTable): void {
@@ -65,6 +66,8 @@ async function act(
       const loaded = refuseUnbuilt(loadFromFlags(flags, io));
       return io.runManager({ ...loaded, config: { ...loaded.config, prometheusHttpServer: '' } });
     }
+    case 'config':
+      return printConfig(refuseUnbuilt(loadFromFlags(flags, io)), io);
     case 'version':
       io.out(`kube-vip\nVersion:  ${buildInfo.version}\nBuild:    ${buildInfo.build}\n`);
       return 0;
@@ -97,6 +100,16 @@ function refuseWord(path: readonly Command[], word: string | undefined): void {
   const known = path.at(-1)?.children.map(({ name }) => name) ?? [];
   const where = path.map(({ name }) => name).join(' ');
   throw new UsageError(`unknown command ${JSON.stringify(word)} for "${where}"${didYouMean(word, known)}`);
+}
+
+/** Warnings go to stderr, so that stdout holds settings only. */
+function printConfig({ config, sources, warnings }: LoadedConfig, io: Io): number {
+  for (const warning of warnings) io.err(`Warning: ${warning}\n`);
+  const chosen = effectiveSettings(config, sources).filter(({ source }) => source !== 'default');
+  const width = Math.max(...chosen.map(({ setting, value }) => setting.length + value.length + 1));
+  for (const { setting, value, source } of chosen)
+    io.out(`${`${setting}=${value}`.padEnd(width)}  # ${source}\n`);
+  return 0;
 }
 
 function printHelp(path: readonly Command[], io: Io): number {

@@ -1,5 +1,6 @@
 export { buildInfo } from './build-info.ts';
-export { ConfigError, UsageError, problemText, type ConfigProblem } from './errors.ts';
+export { effectiveSettings, type EffectiveSetting } from './effective.ts';
+export { ConfigError, UsageError } from './errors.ts';
 export { scanFlags, type FlagScan, type FlagTable } from './flags.ts';
 export { checkInterface, defaultRouteLink, type LinkVerdict } from './links.ts';
 export { loadConfig, loadFromFlags, type LoadedConfig, type Surroundings } from './load.ts';
@@ -9,14 +10,12 @@ export { flagProblems, type Env, type Sources } from './read.ts';
 export { bool, features, text, type Feature, type Setting } from './setting.ts';
 export {
   defaultConfig,
-  displayName,
   displayValue,
   settingList,
   settings,
   type Config,
   type SettingName,
 } from './settings.ts';
-export { sourceText, type Source } from './sources.ts';
 export { didYouMean } from './suggest.ts';
 export { unimplemented } from './unimplemented.ts';
 export { controlPlaneVips } from './validate.ts';

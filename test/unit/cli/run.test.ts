@@ -192,6 +192,21 @@ describe('other commands', () => {
     for (const line of out.split('\n')) assert.ok(!line.includes('undefined'), line);
   });
 
+  test('config prints what was set, where, and no secret; or what is wrong', async () => {
+    const { status, out, err } = await kubeVip(['config', '--lbPort=443', 'x'], {
+      ...arp,
+      bgp_peerpass: 'geheim',
+    });
+    assert.equal(status, 0);
+    assert.match(out, /^vip_arp=true +# env vip_arp$/m);
+    assert.match(out, /^lb_port=443 +# flag --lbPort$/m);
+    assert.match(out, /^vip_subnet=32 +# from address$/m);
+    assert.match(out, /^bgp_peerpass=\*\*\* +# env bgp_peerpass$/m);
+    assert.doesNotMatch(out, /default|geheim/);
+    assert.match(err, /^Warning: surplus argument "x" is ignored\n$/);
+    assert.equal((await kubeVip(['config'], { ...arp, vip_arp: '' })).status, 1);
+  });
+
   test('sample and parents print their own help', async () => {
     for (const command of ['sample', 'manifest', 'kubeadm', 'completion']) {
       const { status, out } = await kubeVip([command]);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadConfig, UsageError } from '../../../src/config/index.ts';
+import { loadConfig, unimplemented, UsageError } from '../../../src/config/index.ts';
 import { load, read, refusal, working } from './helpers.ts';
 
 describe('precedence', () => {
@@ -187,6 +187,33 @@ test('numbers: base 10 in the environment, base 0 in flags, ranges everywhere', 
   ])
     assert.ok(message.includes(part), `${part}\nis not in\n${message}`);
   assert.equal(message.split('\n').length, 8, 'every problem is reported, once');
+});
+
+test('the environment of a manifest that kube-vip generates for a control plane is accepted as it is', () => {
+  const { config, warnings, sources } = load({
+    env: {
+      vip_arp: 'true',
+      port: '6443',
+      vip_nodename: 'node-1',
+      vip_interface: 'eth0',
+      vip_subnet: '32',
+      dns_mode: 'first',
+      dhcp_mode: 'ipv4',
+      cp_enable: 'true',
+      cp_namespace: 'kube-system',
+      vip_leaderelection: 'true',
+      vip_leasename: 'plndr-cp-lock',
+      vip_leaseduration: '15',
+      vip_renewdeadline: '10',
+      vip_retryperiod: '2',
+      address: '192.0.2.10',
+      prometheus_server: ':2112',
+      KUBERNETES_SERVICE_HOST: '10.96.0.1',
+      PATH: '/bin',
+    },
+  });
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(unimplemented(config, sources), []);
 });
 
 test('CP-32 unknown environment variables are ignored', () => {
