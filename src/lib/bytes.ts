@@ -62,28 +62,35 @@ export class ByteWriter {
   private view = new DataView(this.buffer.buffer);
   private length = 0;
 
+  // `room` may replace the buffer and its view: it is called before either is looked up.
+
   u8(value: number): this {
-    this.view.setUint8(this.room(1), value);
+    const at = this.room(1);
+    this.view.setUint8(at, value);
     return this;
   }
 
   u16(value: number): this {
-    this.view.setUint16(this.room(2), value);
+    const at = this.room(2);
+    this.view.setUint16(at, value);
     return this;
   }
 
   u32(value: number): this {
-    this.view.setUint32(this.room(4), value);
+    const at = this.room(4);
+    this.view.setUint32(at, value);
     return this;
   }
 
   bytes(value: Uint8Array): this {
-    this.buffer.set(value, this.room(value.length));
+    const at = this.room(value.length);
+    this.buffer.set(value, at);
     return this;
   }
 
   zeros(count: number): this {
-    this.buffer.fill(0, this.room(count), this.length);
+    const at = this.room(count);
+    this.buffer.fill(0, at, this.length);
     return this;
   }
 
