@@ -1,0 +1,34 @@
+import type { Metrics } from './metrics.ts';
+import { leaseLabel } from './status.ts';
+import type { StatusDocument } from './status.ts';
+
+/** Brings the gauges that mirror the status up to date at every scrape: nothing to keep in step in between. */
+export function collectStatus(metrics: Metrics, status: () => StatusDocument): void {
+  metrics.onScrape(() => {
+    const document = status();
+    metrics.buildInfo.set({ version: document.version, build: document.build, node: document.node }, 1);
+    collectLeases(metrics, document);
+    metrics.vipPresent.clear();
+    for (const { vip, link, present, kind } of document.vips) {
+      if (kind === 'address') metrics.vipPresent.set({ vip, link }, present ? 1 : 0);
+    }
+    metrics.watchAge.clear();
+    for (const { resource, ageMs, relists } of document.watches) {
+      if (ageMs !== undefined) metrics.watchAge.set({ resource }, ageMs / 1000);
+      metrics.watchRelists.advanceTo({ resource }, relists);
+    }
+  });
+}
+
+function collectLeases(metrics: Metrics, document: StatusDocument): void {
+  metrics.isLeader.clear();
+  metrics.leaseHolder.clear();
+  metrics.leaseRenewAge.clear();
+  for (const lease of document.leases) {
+    const name = leaseLabel(lease.lease);
+    metrics.isLeader.set({ node: lease.identity, lease_name: name }, lease.isHolder ? 1 : 0);
+    if (lease.holder !== '') metrics.leaseHolder.set({ lease_name: name, holder: lease.holder }, 1);
+    if (lease.lastRenewAgeMs !== undefined)
+      metrics.leaseRenewAge.set({ lease_name: name }, lease.lastRenewAgeMs / 1000);
+  }
+}

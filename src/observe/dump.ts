@@ -1,0 +1,174 @@
+import type { Config } from '../config/index.ts';
+import type { StatusDocument } from './status.ts';
+
+/** What the state dump shows. Secrets are left out here, not by whoever prints it. */
+export interface DumpSnapshot {
+  readonly config: Config;
+  readonly status: StatusDocument;
+  /** The links that VIPs go on, after detection; empty when unknown. */
+  readonly link: string;
+  readonly servicesLink: string;
+  /** The links of this node, by name. */
+  readonly links: readonly { readonly name: string; readonly up: boolean }[];
+}
+
+const RULE = '='.repeat(80);
+
+type Value = string | number | boolean;
+type Line = readonly [label: string, value: Value] | string;
+
+/**
+ * The text of the SIGUSR1 dump: kube-vip's frame, headings and `Label: value` lines, which scripts
+ * grep for; what this program knows beyond that follows inside the sections.
+ */
+export function renderDump(snapshot: DumpSnapshot): string {
+  const { status } = snapshot;
+  const lines: readonly Line[] = [
+    RULE,
+    'KUBE-VIP CONFIGURATION DUMP',
+    RULE,
+    ['Timestamp', status.time],
+    ['Node Name', status.node],
+    ['Process ID', status.pid],
+    ['Version', status.version],
+    ...section('BASIC CONFIGURATION', basic(snapshot)),
+    ...section('BGP CONFIGURATION', bgp(snapshot)),
+    ...section('ARP/NDP CONFIGURATION', arp(snapshot)),
+    ...section('SERVICES CONFIGURATION', services(snapshot)),
+    ...section('NETWORK INTERFACES', interfaces(snapshot)),
+    ...section('LEADER ELECTION CONFIGURATION', election(snapshot)),
+    ...section('RUNTIME STATISTICS', runtime(snapshot)),
+    ...section('NFTABLES CONFIGURATION', ['(no tables of ours)']),
+    '',
+    RULE,
+    'END OF CONFIGURATION DUMP',
+    RULE,
+  ];
+  return `${lines.map(renderLine).join('\n')}\n`;
+}
+
+function section(title: string, lines: readonly Line[]): readonly Line[] {
+  return ['', `--- ${title} ---`, ...lines];
+}
+
+function renderLine(line: Line): string {
+  return typeof line === 'string' ? line : `${line[0]}: ${String(line[1])}`;
+}
+
+function basic({ config, link, servicesLink }: DumpSnapshot): readonly Line[] {
+  return [
+    ['VIP', config.address],
+    ['VIP Subnet', config.vipSubnet],
+    ['Port', config.port],
+    ['Namespace', config.namespace],
+    ['Instance Name', config.instanceName],
+    ['Service Namespace', config.serviceNamespace],
+    ['Interface', link === '' ? config.interface : link],
+    ['Services Interface', servicesLink === '' ? config.servicesInterface : servicesLink],
+    ['Single Node Mode', config.singleNode],
+    ['Start As Leader', config.startAsLeader],
+  ];
+}
+
+function bgp({ config }: DumpSnapshot): readonly Line[] {
+  if (!config.enableBgp) return [['BGP Enabled', false]];
+  return [
+    ['BGP Enabled', true],
+    ['AS', config.bgpAs],
+    ['Router ID', config.bgpRouterId],
+    ['Source IP', config.bgpSourceIp],
+    ['Source Interface', config.bgpSourceIf],
+    ['Hold Time', config.bgpHoldTime],
+    ['Keepalive Interval', config.bgpKeepaliveInterval],
+  ];
+}
+
+function arp({ config, status }: DumpSnapshot): readonly Line[] {
+  return [
+    ['ARP Enabled', config.enableArp],
+    ['ARP Broadcast Rate', `${config.arpBroadcastRate}ms`],
+    ['WireGuard Enabled', config.enableWireguard],
+    ['Routing Table Enabled', config.enableRoutingTable],
+    ['Routing Table ID', config.routingTableId],
+    ['Routing Protocol', config.routingProtocol],
+    ['Clean Routing Table', config.cleanRoutingTable],
+    ['Second Claimants Seen', status.claimants.length],
+    ...status.claimants.map((seen) => `  ${seen.time} ${seen.mac} claims ${seen.vip} on ${seen.link}`),
+  ];
+}
+
+function services({ config }: DumpSnapshot): readonly Line[] {
+  return [
+    ['Services Enabled', config.enableServices],
+    ['Services Election', config.enableServicesElection],
+    ['Load Balancer Class Only', config.loadBalancerClassOnly],
+    ['Load Balancer Class Name', config.loadBalancerClassName],
+    ['Active Service Instances', 0],
+    '',
+    '--- KUBERNETES CONFIGURATION (SERVICES/ENDPOINTSLICES) ---',
+    '(Services are not watched)',
+  ];
+}
+
+function interfaces({ config, links, status }: DumpSnapshot): readonly Line[] {
+  return [
+    ['Loopback Global Scope', config.loInterfaceGlobalScope],
+    ['Allow Interface Not Up', config.allowInterfaceNotUp],
+    ...links.map(({ name, up }) => `  ${name}: ${up ? 'up' : 'down'}`),
+    ...status.vips.map((vip) => {
+      const reason = vip.reason === undefined ? '' : ` (${vip.reason})`;
+      return `  ${vip.kind} ${vip.vip} on ${vip.link}: ${vip.state}${reason}, owners ${vip.owners.join(' ')}`;
+    }),
+  ];
+}
+
+function election({ config, status }: DumpSnapshot): readonly Line[] {
+  const leases = status.leases.flatMap((lease): Line[] => {
+    const age = lease.lastRenewAgeMs === undefined ? 'never' : `${Math.round(lease.lastRenewAgeMs)}ms ago`;
+    return [
+      `  ${lease.lease}: holder ${lease.holder === '' ? '(nobody)' : lease.holder}, this node ${lease.isHolder ? 'holds it' : 'does not hold it'}, renewed ${age}, ${lease.transitions} transitions`,
+      ...(lease.lastReason === '' ? [] : [`    last reason: ${lease.lastReason}`]),
+      ...(lease.lastError === undefined ? [] : [`    last error: ${lease.lastError}`]),
+    ];
+  });
+  return [
+    ['Control Plane Enabled', config.enableControlPlane],
+    ['Detect Control Plane', config.detectControlPlane],
+    ['Leader Election Type', config.leaderElectionType],
+    ['Leader Election Enabled', config.enableLeaderElection],
+    ['Lease Name', config.leaseName],
+    ['Lease Duration', config.leaseDuration],
+    ['Renew Deadline', config.renewDeadline],
+    ['Retry Period', config.retryPeriod],
+    ['Services Lease Name', config.servicesLeaseName],
+    ['Node Labeling Enabled', config.enableNodeLabeling],
+    ...leases,
+  ];
+}
+
+function runtime({ config, status }: DumpSnapshot): readonly Line[] {
+  return [
+    ['Load Balancer Enabled', config.enableLoadBalancer],
+    ['Load Balancer Port', config.loadBalancerPort],
+    ['Load Balancer Forwarding Method', config.loadBalancerForwardingMethod],
+    ['Load Balancer Count', 0],
+    ['Prometheus HTTP Server', config.prometheusHttpServer],
+    ['Health Check Port', config.healthCheckPort],
+    ['UPnP Enabled', config.enableUpnp],
+    ['Egress With Nftables', config.egressWithNftables],
+    ['Egress Pod CIDR', config.egressPodCidr],
+    ['Egress Service CIDR', config.egressServiceCidr],
+    ['Uptime', `${Math.round(status.uptimeSeconds)}s`],
+    ['Ready', status.notReady.length === 0 ? 'true' : `false (${status.notReady.join('; ')})`],
+    ...status.watches.map((watch) => {
+      const age = watch.ageMs === undefined ? 'never heard' : `heard ${Math.round(watch.ageMs)}ms ago`;
+      const error = watch.lastError === undefined ? '' : `, last error: ${watch.lastError}`;
+      return `  watch ${watch.resource}: ${watch.items} items, ${age}, ${watch.relists} relists${error}`;
+    }),
+    ...status.timers.map((timer) => `  timer ${timer.name}: in ${Math.round(timer.inMs)}ms`),
+    ...status.counters.map((sample) => {
+      const labels = Object.entries(sample.labels).map(([label, value]) => `${label}=${value}`);
+      return `  counter ${[sample.name, ...labels].join(' ')}: ${sample.value}`;
+    }),
+  ];
+}

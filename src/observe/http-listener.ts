@@ -1,0 +1,126 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+
+export interface Reply {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+export interface ListenAddress {
+  /** undefined: all addresses. */
+  readonly host: string | undefined;
+  readonly port: number;
+}
+
+export interface ListenerOptions {
+  /** What the listener is for, in log lines. */
+  readonly name: string;
+  readonly listen: ListenAddress;
+  /** Answers a GET of this path (query removed). */
+  readonly answer: (path: string) => Reply;
+  readonly log: Logger;
+}
+
+export interface HttpListener {
+  /** Resolves once it listens, or with undefined when it cannot: that is logged and nothing else. */
+  readonly listening: Promise<ListenAddress | undefined>;
+  /** Lets running answers finish for at most `graceMs`, then cuts them off. Never rejects, never takes longer. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Scrapers and probes are few; whoever comes beyond that is turned away. */
+const MAX_CONNECTIONS = 64;
+const HEADER_TIMEOUT_MS = 2000;
+
+/** An HTTP server for GET and HEAD. It never throws: a port that is taken is one error line. */
+export function openHttpListener(options: ListenerOptions): HttpListener {
+  const { name, listen, log } = options;
+  const server = createServer(
+    {
+      headersTimeout: HEADER_TIMEOUT_MS,
+      requestTimeout: 5000,
+      keepAliveTimeout: 5000,
+      // How often the two limits above are looked at; the default of 30 s would make them 30 s.
+      connectionsCheckingInterval: 500,
+    },
+    (request, response) => respond(request, response, options),
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  // A reader that stops reading holds its answer for no longer than this.
+  server.setTimeout(10_000);
+  const listening = new Promise<ListenAddress | undefined>((resolve) => {
+    server.once('listening', () => {
+      const address = server.address() as AddressInfo;
+      log.info(`${name} listens`, {
+        address: formatListenAddress({ host: listen.host, port: address.port }),
+      });
+      resolve({ host: listen.host, port: address.port });
+    });
+    server.on('error', (error) => {
+      log.error(`${name} cannot listen; going on without it`, {
+        address: formatListenAddress(listen),
+        error,
+      });
+      resolve(undefined);
+    });
+  });
+  server.listen({ port: listen.port, ...(listen.host === undefined ? {} : { host: listen.host }) });
+  return { listening, close: (graceMs) => closeServer(server, graceMs) };
+}
+
+function respond(request: IncomingMessage, response: ServerResponse, options: ListenerOptions): void {
+  const reply = replyTo(request, options);
+  response.writeHead(reply.status, {
+    'content-type': reply.type,
+    'content-length': Buffer.byteLength(reply.body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...(reply.status === 405 ? { allow: 'GET, HEAD', connection: 'close' } : {}),
+  });
+  response.end(reply.body);
+}
+
+function replyTo(request: IncomingMessage, { answer, log, name }: ListenerOptions): Reply {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return plainReply(405, 'only GET and HEAD\n');
+  const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+  try {
+    return answer(path);
+  } catch (error) {
+    log.error(`${name} failed to answer`, { path, error });
+    return plainReply(500, `${messageOf(error)}\n`);
+  }
+}
+
+export function plainReply(status: number, body: string): Reply {
+  return { status, type: 'text/plain; charset=utf-8', body };
+}
+
+function closeServer(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    // The callback also comes, with an error, when the server never listened.
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+/** `:2112`, `host:port` or `[::1]:2112`; undefined when it is none of these. */
+export function parseListenAddress(text: string): ListenAddress | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  if (match === null) return undefined;
+  const host = match[1] ?? match[2] ?? '';
+  const port = Number(match[3]);
+  return port > 65_535 ? undefined : { host: host === '' ? undefined : host, port };
+}
+
+export function formatListenAddress({ host, port }: ListenAddress): string {
+  if (host === undefined) return `:${port}`;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

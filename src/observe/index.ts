@@ -1,0 +1,15 @@
+/** Seeing what the process does: log, metrics, status, health, state dump. */
+export { collectStatus } from './collect.ts';
+export { renderDump } from './dump.ts';
+export type { DumpSnapshot } from './dump.ts';
+export { openHealthListener, openStatusListener } from './http.ts';
+export type { HttpListener } from './http-listener.ts';
+export { createLogger } from './log.ts';
+export type { RootLogger } from './log.ts';
+export { createMetrics } from './metrics.ts';
+export type { Metrics } from './metrics.ts';
+export { createLeaseNews, createNodeNews } from './news.ts';
+export type { LeaseNews, NodeNews } from './news.ts';
+export { watchProcess } from './process-metrics.ts';
+export type { ProcessWatch } from './process-metrics.ts';
+export type { LeaseStatus, StatusDocument, TimerStatus, VipStatus, WatchStatus } from './status.ts';

@@ -1,0 +1,172 @@
+/**
+ * Gauges, counters and histograms with labels, and their text form (Prometheus exposition format
+ * 0.0.4). Written here rather than taken from a library: the usual one costs 8 MB and 50 ms.
+ */
+
+export type Labels<L extends string> = Readonly<Record<L, string>>;
+
+export type MetricType = 'gauge' | 'counter' | 'histogram';
+
+/** What a metric is, for the exposition and for the reference page. */
+export interface Declaration {
+  readonly name: string;
+  readonly type: MetricType;
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+export interface Sample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Series of one metric; the bound keeps a runaway label from eating the memory. */
+const MAX_SERIES = 2000;
+
+abstract class Metric<L extends string, V> {
+  readonly declaration: Declaration;
+  protected readonly series = new Map<string, { readonly labels: Labels<L>; value: V }>();
+  private refusedSeries = 0;
+
+  constructor(declaration: Declaration) {
+    this.declaration = declaration;
+  }
+
+  /** New series that were refused because there are too many. */
+  get refused(): number {
+    return this.refusedSeries;
+  }
+
+  /** Forgets the series of a thing that is gone. */
+  remove(labels: Labels<L>): void {
+    this.series.delete(this.key(labels));
+  }
+
+  clear(): void {
+    this.series.clear();
+  }
+
+  abstract samples(): readonly Sample[];
+
+  protected entry(labels: Labels<L>, initial: () => V): { value: V } | undefined {
+    const key = this.key(labels);
+    let found = this.series.get(key);
+    if (found === undefined) {
+      if (this.series.size >= MAX_SERIES) {
+        this.refusedSeries++;
+        return undefined;
+      }
+      found = { labels, value: initial() };
+      this.series.set(key, found);
+    }
+    return found;
+  }
+
+  private key(labels: Labels<L>): string {
+    return this.declaration.labels
+      .map((label) => (labels as Readonly<Record<string, string>>)[label] ?? '')
+      .join('\0');
+  }
+}
+
+export class Gauge<L extends string> extends Metric<L, number> {
+  set(labels: Labels<L>, value: number): void {
+    const entry = this.entry(labels, () => 0);
+    if (entry !== undefined) entry.value = value;
+  }
+
+  override samples(): readonly Sample[] {
+    return [...this.series.values()].map(({ labels, value }) => ({
+      name: this.declaration.name,
+      labels,
+      value,
+    }));
+  }
+}
+
+export class Counter<L extends string> extends Metric<L, number> {
+  increment(labels: Labels<L>, by = 1): void {
+    const entry = this.entry(labels, () => 0);
+    if (entry !== undefined) entry.value += by;
+  }
+
+  /** For a total that is counted elsewhere; it never goes back. */
+  advanceTo(labels: Labels<L>, total: number): void {
+    const entry = this.entry(labels, () => 0);
+    if (entry !== undefined) entry.value = Math.max(entry.value, total);
+  }
+
+  override samples(): readonly Sample[] {
+    return [...this.series.values()].map(({ labels, value }) => ({
+      name: this.declaration.name,
+      labels,
+      value,
+    }));
+  }
+}
+
+interface Distribution {
+  readonly counts: number[];
+  sum: number;
+  count: number;
+}
+
+/** Upper bounds in seconds, the same as client_golang's default. */
+const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export class Histogram<L extends string> extends Metric<L, Distribution> {
+  /** `value` in the unit of the metric's name (seconds). */
+  observe(labels: Labels<L>, value: number): void {
+    const entry = this.entry(labels, () => ({ counts: BUCKETS.map(() => 0), sum: 0, count: 0 }));
+    if (entry === undefined) return;
+    const { counts } = entry.value;
+    BUCKETS.forEach((bound, index) => {
+      if (value <= bound) counts[index] = (counts[index] ?? 0) + 1;
+    });
+    entry.value.sum += value;
+    entry.value.count++;
+  }
+
+  override samples(): readonly Sample[] {
+    const { name } = this.declaration;
+    return [...this.series.values()].flatMap(({ labels, value }) => [
+      ...BUCKETS.map((bound, index) => ({
+        name: `${name}_bucket`,
+        labels: { ...labels, le: String(bound) },
+        value: value.counts[index] ?? 0,
+      })),
+      { name: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: value.count },
+      { name: `${name}_sum`, labels, value: value.sum },
+      { name: `${name}_count`, labels, value: value.count },
+    ]);
+  }
+}
+
+export type AnyMetric = Gauge<string> | Counter<string> | Histogram<string>;
+
+/** One metric in exposition format, with its HELP and TYPE lines even when it has no series yet. */
+export function expose(metric: Pick<AnyMetric, 'declaration' | 'samples'>): string {
+  const { name, help, type } = metric.declaration;
+  const lines = [
+    `# HELP ${name} ${help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}`,
+    `# TYPE ${name} ${type}`,
+  ];
+  for (const sample of metric.samples()) {
+    const labels = Object.entries(sample.labels).map(([label, value]) => `${label}="${escapeLabel(value)}"`);
+    lines.push(
+      `${sample.name}${labels.length === 0 ? '' : `{${labels.join(',')}}`} ${formatValue(sample.value)}`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function escapeLabel(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+}
+
+function formatValue(value: number): string {
+  if (value === Infinity) return '+Inf';
+  if (value === -Infinity) return '-Inf';
+  return String(value);
+}

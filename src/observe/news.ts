@@ -1,0 +1,49 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Metrics } from './metrics.ts';
+import { leaseLabel } from './status.ts';
+import type { Claimant } from './status.ts';
+
+/** News from the node, counted. Fits the node's observer, which knows nothing of metrics. */
+export interface NodeNews {
+  addressRestored(vip: string, link: string): void;
+  addressFailed(vip: string, link: string): void;
+  announced(vip: string, link: string, result: 'sent' | 'failed' | 'withheld'): void;
+  secondClaimant(vip: string, link: string, mac: string): void;
+  /** The last second claimants, newest first. */
+  claimants(): readonly Claimant[];
+}
+
+const CLAIMANTS_KEPT = 16;
+
+export function createNodeNews(metrics: Metrics, clock: Clock): NodeNews {
+  let claimants: readonly Claimant[] = [];
+  return {
+    addressRestored: (vip, link) => metrics.addressRestores.increment({ vip, link }),
+    addressFailed: (vip, link) => metrics.addressErrors.increment({ vip, link }),
+    announced: (vip, link, result) => metrics.announcements.increment({ vip, link, result }),
+    secondClaimant(vip, link, mac) {
+      metrics.secondClaimants.increment({ vip, link });
+      const others = claimants.filter((seen) => seen.vip !== vip || seen.link !== link || seen.mac !== mac);
+      const time = new Date(clock.wall()).toISOString();
+      claimants = [{ vip, link, mac, time }, ...others].slice(0, CLAIMANTS_KEPT);
+    },
+    claimants: () => claimants,
+  };
+}
+
+/** News of one election, counted: call `acquired` and `lost` as they happen on this node. */
+export interface LeaseNews {
+  acquired(): void;
+  lost(reason: string): void;
+}
+
+export function createLeaseNews(metrics: Metrics, lease: string): LeaseNews {
+  const labels = { lease_name: leaseLabel(lease) };
+  return {
+    acquired: () => metrics.leaseTransitions.increment(labels),
+    lost(reason) {
+      metrics.leaseTransitions.increment(labels);
+      metrics.leaseLosses.increment({ ...labels, reason });
+    },
+  };
+}

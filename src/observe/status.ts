@@ -1,0 +1,79 @@
+import type { Sample } from './metric-kinds.ts';
+
+/**
+ * What this process knows about itself, as one plain value: the manager builds it, and the status
+ * page, the readiness answer, the scrape and the state dump only read it.
+ */
+export interface StatusDocument {
+  readonly version: string;
+  readonly build: string;
+  readonly node: string;
+  readonly pid: number;
+  /** RFC 3339. */
+  readonly time: string;
+  readonly uptimeSeconds: number;
+  /** Why the process is not ready; empty when it is. */
+  readonly notReady: readonly string[];
+  readonly mode: string;
+  readonly vips: readonly VipStatus[];
+  readonly leases: readonly LeaseStatus[];
+  readonly watches: readonly WatchStatus[];
+  readonly timers: readonly TimerStatus[];
+  /** The last second claimants seen, newest first. */
+  readonly claimants: readonly Claimant[];
+  readonly counters: readonly Sample[];
+}
+
+export interface VipStatus {
+  readonly vip: string;
+  readonly link: string;
+  readonly kind: string;
+  readonly owners: readonly string[];
+  /** On the link now, as far as the kernel has told. */
+  readonly present: boolean;
+  readonly state: 'ready' | 'waiting' | 'failed';
+  /** What it waits for, or why it failed. */
+  readonly reason?: string;
+}
+
+export interface LeaseStatus {
+  /** `namespace/name`. */
+  readonly lease: string;
+  readonly identity: string;
+  /** Empty when nobody holds it, or nothing is known yet. */
+  readonly holder: string;
+  readonly isHolder: boolean;
+  readonly lastRenewAgeMs: number | undefined;
+  readonly transitions: number;
+  readonly lastReason: string;
+  readonly lastError: string | undefined;
+}
+
+export interface WatchStatus {
+  readonly resource: string;
+  readonly synced: boolean;
+  readonly items: number;
+  /** Since the API server was last heard; undefined before the first list. */
+  readonly ageMs: number | undefined;
+  readonly relists: number;
+  readonly lastError: string | undefined;
+}
+
+export interface TimerStatus {
+  readonly name: string;
+  /** Negative when overdue. */
+  readonly inMs: number;
+}
+
+export interface Claimant {
+  readonly vip: string;
+  readonly link: string;
+  readonly mac: string;
+  /** RFC 3339. */
+  readonly time: string;
+}
+
+/** `ns/name` → `name`: the value of the label `lease_name`, as kube-vip writes it. */
+export function leaseLabel(lease: string): string {
+  return lease.slice(lease.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { defaultConfig } from '../../../src/config/index.ts';
+import { renderDump } from '../../../src/observe/dump.ts';
+import { statusDocument } from './status-document.ts';
+
+const snapshot = {
+  config: {
+    ...defaultConfig,
+    enableArp: true,
+    address: '192.0.2.1',
+    bgpPeerPass: 'hunter2',
+    interface: 'eth0',
+  },
+  status: statusDocument(),
+  link: 'eth0',
+  servicesLink: '',
+  links: [{ name: 'eth0', up: true }],
+};
+
+test('the dump has its frame and every heading, in order', () => {
+  const lines = renderDump(snapshot).split('\n');
+  const rule = '='.repeat(80);
+  assert.deepEqual(lines.slice(0, 3), [rule, 'KUBE-VIP CONFIGURATION DUMP', rule]);
+  assert.deepEqual(lines.slice(-4), [rule, 'END OF CONFIGURATION DUMP', rule, '']);
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith('--- ')),
+    [
+      '--- BASIC CONFIGURATION ---',
+      '--- BGP CONFIGURATION ---',
+      '--- ARP/NDP CONFIGURATION ---',
+      '--- SERVICES CONFIGURATION ---',
+      '--- KUBERNETES CONFIGURATION (SERVICES/ENDPOINTSLICES) ---',
+      '--- NETWORK INTERFACES ---',
+      '--- LEADER ELECTION CONFIGURATION ---',
+      '--- RUNTIME STATISTICS ---',
+      '--- NFTABLES CONFIGURATION ---',
+    ],
+  );
+});
+
+test('the dump has the lines that scripts grep for, and what this program knows beyond', () => {
+  const text = renderDump(snapshot);
+  for (const line of [
+    'Timestamp: 2026-01-01T00:00:00.000Z',
+    'Node Name: cp-1',
+    'Process ID: 42',
+    'VIP: 192.0.2.1',
+    'Interface: eth0',
+    'ARP Enabled: true',
+    'BGP Enabled: false',
+    'Control Plane Enabled: false',
+    'Lease Name: plndr-cp-lock',
+    '  kube-system/plndr-cp-lock: holder cp-1, this node holds it, renewed 1500ms ago, 3 transitions',
+    '  announcement 192.0.2.1 on eth0: waiting (link down), owners control-plane',
+    '  2026-01-01T00:00:00.000Z 02:00:00:00:00:09 claims 192.0.2.1 on eth0',
+    '  watch leases: 1 items, heard 250ms ago, 2 relists, last error: reset',
+    '  timer renew: in 2000ms',
+    '  counter kube_vip_announcements_total result=sent: 7',
+  ])
+    assert.ok(text.split('\n').includes(line), line);
+});
+
+test('the dump holds no secret', () => {
+  assert.doesNotMatch(
+    renderDump({ ...snapshot, config: { ...snapshot.config, enableBgp: true } }),
+    /hunter2/,
+  );
+});

@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, test } from 'node:test';
+import type { LogFields, Logger } from '../../../src/lib/log.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import { openHealthListener, openStatusListener } from '../../../src/observe/http.ts';
+import {
+  formatListenAddress,
+  openHttpListener,
+  parseListenAddress,
+  plainReply,
+} from '../../../src/observe/http-listener.ts';
+import type { HttpListener } from '../../../src/observe/http-listener.ts';
+import { createMetrics } from '../../../src/observe/metrics.ts';
+import { statusDocument } from './status-document.ts';
+
+const open: HttpListener[] = [];
+afterEach(async () => {
+  for (const listener of open.splice(0)) await listener.close(0);
+});
+
+async function urlOf(listener: HttpListener | undefined): Promise<string> {
+  assert.ok(listener);
+  open.push(listener);
+  const address = await listener.listening;
+  assert.ok(address);
+  return `http://127.0.0.1:${address.port}`;
+}
+
+function statusListener(notReady: readonly string[] = []): HttpListener | undefined {
+  const status = (): ReturnType<typeof statusDocument> => ({ ...statusDocument(), notReady });
+  return openStatusListener({ address: '127.0.0.1:0', metrics: createMetrics(), status, log: silentLogger });
+}
+
+interface LoggedLine {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: LogFields | undefined;
+}
+
+function recordingLog(lines: LoggedLine[]): Logger {
+  const at =
+    (level: string) =>
+    (message: string, fields?: LogFields): void =>
+      void lines.push({ level, message, fields });
+  const log: Logger = {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: () => log,
+  };
+  return log;
+}
+
+describe('the metrics listener', () => {
+  test('answers /metrics in exposition format', async () => {
+    const response = await fetch(`${await urlOf(statusListener())}/metrics?x=1`);
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+    assert.match(await response.text(), /^# TYPE kube_vip_build_info gauge$/m);
+  });
+
+  test('answers /status with the document as JSON', async () => {
+    const response = await fetch(`${await urlOf(statusListener())}/status`);
+    assert.deepEqual(await response.json(), JSON.parse(JSON.stringify(statusDocument())));
+  });
+
+  test('answers /healthz always and /readyz with the reasons while not ready', async () => {
+    const url = await urlOf(statusListener(['no word from the API server yet']));
+    assert.equal((await fetch(`${url}/healthz`)).status, 200);
+    const response = await fetch(`${url}/readyz`);
+    assert.equal(response.status, 503);
+    assert.equal(await response.text(), 'no word from the API server yet\n');
+    assert.equal((await fetch(`${await urlOf(statusListener())}/readyz`)).status, 200);
+  });
+
+  test('answers any other path with a page that links to /metrics', async () => {
+    const response = await fetch(`${await urlOf(statusListener())}/anything`);
+    assert.equal(response.status, 200);
+    assert.match(response.headers.get('content-type') ?? '', /^text\/html/);
+    assert.match(await response.text(), /<a href="\/metrics">/);
+  });
+
+  test('takes GET and HEAD only', async () => {
+    const url = await urlOf(statusListener());
+    assert.equal((await fetch(`${url}/metrics`, { method: 'POST', body: 'x' })).status, 405);
+    assert.equal((await fetch(`${url}/metrics`, { method: 'HEAD' })).status, 200);
+  });
+
+  test('is off when its address is empty, and a broken address is only logged', () => {
+    const lines: LoggedLine[] = [];
+    const options = { metrics: createMetrics(), status: statusDocument, log: recordingLog(lines) };
+    assert.equal(openStatusListener({ ...options, address: '' }), undefined);
+    assert.equal(lines.length, 0);
+    assert.equal(openStatusListener({ ...options, address: 'nonsense' }), undefined);
+    assert.deepEqual(
+      lines.map(({ level }) => level),
+      ['error'],
+    );
+  });
+});
+
+test('CP-206 the health listener answers GET /healthz with 200 OK and anything else with 404', async () => {
+  const probe = createServer().listen(0);
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  const url = await urlOf(openHealthListener({ port, log: silentLogger }));
+  const response = await fetch(`${url}/healthz`);
+  assert.equal(response.status, 200);
+  assert.equal(await response.text(), 'OK');
+  assert.equal((await fetch(`${url}/metrics`)).status, 404);
+  assert.equal(openHealthListener({ port: 0, log: silentLogger }), undefined);
+});
+
+test('CP-205 a port that is taken is one error line and nothing else', async () => {
+  const url = new URL(await urlOf(statusListener()));
+  const lines: LoggedLine[] = [];
+  const second = openStatusListener({
+    address: url.host,
+    metrics: createMetrics(),
+    status: statusDocument,
+    log: recordingLog(lines),
+  });
+  assert.equal(await second?.listening, undefined);
+  await second?.close(1000);
+  assert.deepEqual(
+    lines.map(({ level, fields }) => [
+      level,
+      fields?.['address'],
+      (fields?.['error'] as NodeJS.ErrnoException).code,
+    ]),
+    [['error', url.host, 'EADDRINUSE']],
+  );
+});
+
+describe('a listener', () => {
+  test('whose answer throws says 500 and goes on', async () => {
+    const lines: LoggedLine[] = [];
+    const listener = openHttpListener({
+      name: 'test listener',
+      listen: { host: '127.0.0.1', port: 0 },
+      answer: (path) => {
+        if (path === '/bad') throw new Error('broken');
+        return plainReply(200, 'fine');
+      },
+      log: recordingLog(lines),
+    });
+    const url = await urlOf(listener);
+    assert.equal((await fetch(`${url}/bad`)).status, 500);
+    assert.equal(await (await fetch(`${url}/good`)).text(), 'fine');
+    assert.ok(lines.some(({ level, message }) => level === 'error' && message.includes('failed to answer')));
+  });
+
+  test('closes in time although a client holds a half-sent request', async () => {
+    const listener = statusListener();
+    const url = new URL(await urlOf(listener));
+    const client = connect(Number(url.port), url.hostname);
+    client.on('error', () => undefined);
+    await once(client, 'connect');
+    client.write('GET /metrics HTTP/1.1\r\nhost: x\r\n');
+    // A full answer on another connection proves that the half one has been read.
+    await (await fetch(`${url.href}metrics`)).text();
+    const started = performance.now();
+    await listener?.close(100);
+    assert.ok(performance.now() - started < 1000);
+    client.destroy();
+  });
+
+  test('closes at once when it never listened', async () => {
+    const url = new URL(await urlOf(statusListener()));
+    const second = openStatusListener({
+      address: url.host,
+      metrics: createMetrics(),
+      status: statusDocument,
+      log: silentLogger,
+    });
+    await second?.close(60_000);
+  });
+
+  const addresses: readonly (readonly [string, string | undefined])[] = [
+    [':2112', ':2112'],
+    ['127.0.0.1:9999', '127.0.0.1:9999'],
+    ['localhost:80', 'localhost:80'],
+    ['[::1]:2112', '[::1]:2112'],
+    ['::1:2112', undefined],
+    ['2112', undefined],
+    [':70000', undefined],
+    ['host:', undefined],
+    ['', undefined],
+  ];
+  for (const [text, expected] of addresses) {
+    test(`takes the address ${JSON.stringify(text)}: ${expected ?? 'no'}`, () => {
+      const parsed = parseListenAddress(text);
+      assert.equal(parsed && formatListenAddress(parsed), expected);
+    });
+  }
+});
