@@ -74,7 +74,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   observe: {
     may: ['lib'],
     types: ['config'],
-    packages: ['node:*', 'pino', 'prom-client'],
+    packages: ['node:*'],
     why: 'observers are handed snapshots; they reach into nothing',
   },
   manager: {
@@ -98,7 +98,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   cli: {
     may: ['manager', 'config', 'lib', 'lab'],
     types: [],
-    packages: ['node:*', 'commander', 'yaml'],
+    packages: ['node:*', 'yaml'],
     why: 'the command line parses, prints and starts the manager',
   },
   main: {
