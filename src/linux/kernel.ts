@@ -24,6 +24,8 @@ export interface KernelOptions {
   /** The kernel sent something that does not parse; it was dropped. */
   readonly onDecodeError?: (error: DecodeError) => void;
   readonly forceFallback?: boolean;
+  /** Bytes of events the kernel may queue for one watcher before it loses some (then `resync`). */
+  readonly eventQueueBytes?: number;
 }
 
 export interface OpenKernel extends t.Kernel {
@@ -38,26 +40,25 @@ export interface OpenKernel extends t.Kernel {
  * available; capabilities are asked for only by the calls that need them.
  */
 export function openKernel(options: KernelOptions): OpenKernel {
-  const { onFallback, forceFallback } = options;
+  const { clock, onFallback, forceFallback } = options;
   const pollerOptions: PollerOptions = {
     ...(onFallback === undefined ? {} : { onFallback }),
     ...(forceFallback === undefined ? {} : { forceFallback }),
   };
-  return new LinuxKernel(
-    new Poller(options.clock, pollerOptions),
-    options.onDecodeError ?? (() => undefined),
-  );
+  return new LinuxKernel(new Poller(clock, pollerOptions), options);
 }
 
 class LinuxKernel implements OpenKernel {
   readonly poller: Poller;
   private readonly netlink: NetlinkSocket;
   private readonly onDecodeError: (error: DecodeError) => void;
+  private readonly eventQueueBytes: number | undefined;
 
-  constructor(poller: Poller, onDecodeError: (error: DecodeError) => void) {
+  constructor(poller: Poller, options: KernelOptions) {
     this.poller = poller;
     this.netlink = new NetlinkSocket(NETLINK_ROUTE, poller);
-    this.onDecodeError = onDecodeError;
+    this.onDecodeError = options.onDecodeError ?? (() => undefined);
+    this.eventQueueBytes = options.eventQueueBytes;
   }
 
   close(): void {
@@ -159,6 +160,7 @@ class LinuxKernel implements OpenKernel {
       },
       onLost: () => onEvent({ kind: 'resync' }),
       onDecodeError: this.onDecodeError,
+      queueBytes: this.eventQueueBytes,
     });
   }
 
@@ -199,7 +201,7 @@ class LinuxKernel implements OpenKernel {
         const found = await this.dump(op, type, codec.encode(family), codec.decode);
         for (const value of found) if (value.family === family) all.push(value);
       } catch (error) {
-        if (!(error instanceof KernelError && error.kind === 'unsupported')) throw error;
+        if (!isEmptyAnswer(error)) throw error;
       }
     }
     return all;
@@ -215,6 +217,11 @@ class LinuxKernel implements OpenKernel {
       return undefined;
     }
   }
+}
+
+/** A family this kernel was built without, or a table in which nothing was ever put. */
+function isEmptyAnswer(error: unknown): boolean {
+  return error instanceof KernelError && (error.kind === 'unsupported' || error.errno === errnoOf.ENOENT);
 }
 
 function setAddressRequest(request: t.AddressRequest): NetlinkRequest {

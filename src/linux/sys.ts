@@ -34,7 +34,7 @@ type Libc = ReturnType<typeof bindFunctions>;
 /** One argument type list per function: what koffi needs, and what TypeScript checks. */
 function bindFunctions(library: ReturnType<typeof koffi.load>) {
   const bind = <A extends readonly unknown[]>(prototype: string): ((...args: A) => Int) =>
-    library.func(prototype) as unknown as (...args: A) => Int;
+    library.func(prototype);
   return {
     socket: bind<[Int, Int, Int]>('int socket(int, int, int)'),
     socketpair: bind<[Int, Int, Int, Int32Array]>('int socketpair(int, int, int, void *)'),

@@ -1,5 +1,6 @@
 import { AttributeTable, raw, text, u16, u32 } from './attributes.ts';
-import { align4, hostIsLittleEndian, NlReader, NlWriter } from './wire.ts';
+import type { NlWriter } from './wire.ts';
+import { align4, hostIsLittleEndian, NlReader } from './wire.ts';
 
 /** Message types below 16 belong to netlink itself (RFC 3549 2.3.2, linux/netlink.h). */
 export const NLMSG_NOOP = 1;

@@ -52,6 +52,8 @@ export interface EventHandlers {
   readonly onLost: () => void;
   /** Something that does not parse; it was dropped. */
   readonly onDecodeError?: (error: DecodeError) => void;
+  /** How much the kernel may queue before events are lost; 8 MiB by default. */
+  readonly queueBytes?: number | undefined;
 }
 
 /**
@@ -137,7 +139,7 @@ export class NetlinkSocket {
   /** Joins multicast groups; every message goes to `onMessage` on the event loop, in order. */
   subscribe(doing: Doing, groups: readonly number[], handlers: EventHandlers): Subscription {
     const fd = openSocket(this.protocol, false);
-    sys.enlargeReceiveBuffer(fd, eventQueueBytes);
+    sys.enlargeReceiveBuffer(fd, handlers.queueBytes ?? eventQueueBytes);
     for (const group of groups) {
       sys.setSocketNumber(doing, fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
     }

@@ -98,39 +98,47 @@ export class NlWriter {
     return this.at;
   }
 
+  // `room` may replace the buffer and its view: it is called before either is looked up.
+
   u8(value: number): this {
-    this.view.setUint8(this.room(1), value);
+    const at = this.room(1);
+    this.view.setUint8(at, value);
     return this;
   }
 
   u16(value: number, littleEndian = this.littleEndian): this {
-    this.view.setUint16(this.room(2), value, littleEndian);
+    const at = this.room(2);
+    this.view.setUint16(at, value, littleEndian);
     return this;
   }
 
   u32(value: number, littleEndian = this.littleEndian): this {
-    this.view.setUint32(this.room(4), value, littleEndian);
+    const at = this.room(4);
+    this.view.setUint32(at, value, littleEndian);
     return this;
   }
 
   s32(value: number): this {
-    this.view.setInt32(this.room(4), value, this.littleEndian);
+    const at = this.room(4);
+    this.view.setInt32(at, value, this.littleEndian);
     return this;
   }
 
   u64(value: bigint, littleEndian = this.littleEndian): this {
-    this.view.setBigUint64(this.room(8), value, littleEndian);
+    const at = this.room(8);
+    this.view.setBigUint64(at, value, littleEndian);
     return this;
   }
 
   bytes(value: Uint8Array): this {
-    this.buffer.set(value, this.room(value.length));
+    const at = this.room(value.length);
+    this.buffer.set(value, at);
     return this;
   }
 
   zeros(count: number): this {
-    const start = this.room(count);
-    this.buffer.fill(0, start, start + count);
+    const at = this.room(count);
+    this.buffer.fill(0, at, at + count);
     return this;
   }
 

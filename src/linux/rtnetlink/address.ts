@@ -35,8 +35,8 @@ export function decodeAddress(payload: Uint8Array, littleEndian = hostIsLittleEn
   const attributes = addressAttributes.decode(reader);
   // IFA_ADDRESS is the peer's on a point-to-point link; IFA_LOCAL is then ours.
   const own = attributes.local ?? attributes.address;
-  if (own === undefined || familyOf(own) !== family)
-    reader.fail('address', 'is missing or of another family');
+  if (own === undefined) return reader.fail('address', 'is missing');
+  if (familyOf(own) !== family) reader.fail('address', 'is of another family');
   if (prefixLength > hostLength(own)) reader.fail('prefix length', `${prefixLength} is too long`);
   const flags = attributes.flags ?? shortFlags;
   const [preferredLifetime, validLifetime] = decodeLifetimes(attributes.cacheInfo, littleEndian);

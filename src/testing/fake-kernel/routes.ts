@@ -49,7 +49,7 @@ export class FakeRoutes {
       refuse('set route', errnoOf.EINVAL, object, 'Invalid prefsrc address');
     }
     this.routes = this.routes.filter((other) => keyOf(other) !== keyOf(route));
-    this.routes.push(route);
+    this.insert(route);
     this.world.events.emit({ kind: 'route', change: 'set', route });
   }
 
@@ -93,6 +93,16 @@ export class FakeRoutes {
 
   private through(ifindex: number): readonly Route[] {
     return this.routes.filter((route) => route.nextHops.some((hop) => hop.ifindex === ifindex));
+  }
+
+  /** Routes to one destination are in order of priority. */
+  private insert(route: Route): void {
+    const after = this.routes.findIndex(
+      (other) =>
+        keyOf({ ...other, priority: 0 }) === keyOf({ ...route, priority: 0 }) &&
+        (other.priority ?? 0) > (route.priority ?? 0),
+    );
+    this.routes.splice(after < 0 ? this.routes.length : after, 0, route);
   }
 
   private drop(route: Route, isReported: boolean): void {

@@ -1,7 +1,8 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { ip } from '../../../src/lib/ip.ts';
-import { errnoOf, KernelError } from '../../../src/linux/errors.ts';
+import type { KernelError } from '../../../src/linux/errors.ts';
+import { errnoOf } from '../../../src/linux/errors.ts';
 import type { AddressRequest, KernelEvent } from '../../../src/linux/types.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
