@@ -40,7 +40,7 @@ export function send(
       return;
     }
     const stream = session.open(headers, body !== undefined);
-    const ending = watchEnd(stream, signal);
+    const ending = whenEnded(stream, signal);
     ending.catch(reject);
     stream.once('response', (received) => {
       resolve({
@@ -54,7 +54,7 @@ export function send(
 }
 
 /** Settles when the stream is over: resolved only if the server ended it properly. */
-function watchEnd(stream: ClientHttp2Stream, signal: AbortSignal): Promise<void> {
+function whenEnded(stream: ClientHttp2Stream, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     let complete = false;
     const abort = (): void => {
@@ -63,7 +63,8 @@ function watchEnd(stream: ClientHttp2Stream, signal: AbortSignal): Promise<void>
     };
     signal.addEventListener('abort', abort, { once: true });
     stream.once('end', () => {
-      complete = !stream.aborted;
+      // A connection that is lost ends its streams too, but only after it destroyed them.
+      complete = !stream.aborted && !stream.destroyed;
     });
     stream.on('error', reject);
     stream.once('close', () => {

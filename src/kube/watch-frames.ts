@@ -65,7 +65,7 @@ export function decodeWatchEvent(line: Uint8Array): WatchEvent {
   const decoded = decodeObject(object);
   if (type === 'BOOKMARK') return { type, resourceVersion: decoded.metadata.resourceVersion ?? '' };
   if (type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED') return { type, object: decoded };
-  throw bad('type', `unknown: ${JSON.stringify(type) ?? 'undefined'}`);
+  throw bad('type', `unknown: ${String(JSON.stringify(type))}`);
 }
 
 function parseJson(line: Uint8Array): object {
@@ -102,7 +102,7 @@ export function decodeObject(value: unknown): KubeObject {
   if (!hasTextFields(metadata)) throw bad('metadata', 'a field that must be a text is not');
   if (!('managedFields' in metadata)) return value as KubeObject;
   // Copied, not deleted: V8 turns an object with deleted fields into a slow and large one.
-  const { managedFields: _managedFields, ...kept } = metadata;
+  const kept = Object.fromEntries(Object.entries(metadata).filter(([name]) => name !== 'managedFields'));
   return { ...value, metadata: kept };
 }
 
