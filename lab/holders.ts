@@ -161,7 +161,12 @@ export class HolderWatch {
 
   async stop(): Promise<HolderReport> {
     const report = this.report();
-    await this.#monitor.kill();
+    await this.kill();
     return report;
+  }
+
+  /** Without a report; harmless after `stop`. */
+  async kill(): Promise<void> {
+    if (this.#monitor.alive) await this.#monitor.kill();
   }
 }

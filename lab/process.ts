@@ -74,9 +74,9 @@ export class LabProcess {
     return isAlive(this.id);
   }
 
-  /** Signals the process itself; false when it is gone. */
-  signal(name: NodeJS.Signals): boolean {
-    return signal(this.id, name);
+  /** Signals the process itself, or its children too; false when it is gone. */
+  signal(name: NodeJS.Signals, group = false): boolean {
+    return signal(this.id, name, group);
   }
 
   /** Asks it to end, and kills its group after `patienceMs`. */

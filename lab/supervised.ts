@@ -53,8 +53,9 @@ export class Supervised {
     return this.#process.log();
   }
 
-  signal(name: NodeJS.Signals): boolean {
-    return this.#process.signal(name);
+  /** To the process, or its children too. */
+  signal(name: NodeJS.Signals, group = false): boolean {
+    return this.#process.signal(name, group);
   }
 
   /** SIGTERM, and no restart. */

@@ -89,9 +89,14 @@ export class Prober {
 
   /** Ends the measurement. */
   async stop(): Promise<ProbeReport> {
+    const had = this.#reports.length;
     this.#process.child.stdin?.end();
-    await this.#process.exited;
-    return this.#wait(() => this.#reports.at(-1), 'the report of the prober', 5_000);
+    return this.#wait(() => this.#reports[had], 'the last report of the prober', 20_000);
+  }
+
+  /** Without a report; harmless after `stop`. */
+  async kill(): Promise<void> {
+    if (this.#process.alive) await this.#process.kill();
   }
 
   #wait<T>(
