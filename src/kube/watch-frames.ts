@@ -65,7 +65,7 @@ export function decodeWatchEvent(line: Uint8Array): WatchEvent {
   const decoded = decodeObject(object);
   if (type === 'BOOKMARK') return { type, resourceVersion: decoded.metadata.resourceVersion ?? '' };
   if (type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED') return { type, object: decoded };
-  throw bad('type', `unknown: ${String(JSON.stringify(type))}`);
+  throw bad('type', `unknown: ${JSON.stringify(type)}`);
 }
 
 function parseJson(line: Uint8Array): object {

@@ -116,8 +116,8 @@ export class FakeApi {
     if (before === undefined)
       return this.rules.create(route, asJson(object), writer).object as unknown as KubeObject;
     const { resourceVersion } = (before as unknown as KubeObject).metadata;
-    const current = { ...object, metadata: { ...object.metadata, resourceVersion } };
-    return this.rules.update(route, asJson(current), writer).object as unknown as KubeObject;
+    const current: Json = { ...object, metadata: { ...object.metadata, resourceVersion } };
+    return this.rules.update(route, current, writer).object as unknown as KubeObject;
   }
 
   /** Deletes past the wire. */

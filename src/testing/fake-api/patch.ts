@@ -60,7 +60,7 @@ function applyOperation(root: { root: unknown }, operation: Json): void {
       if (!isDeepStrictEqual(read(root, path), operation.value)) throw failed(path, 'testing value failed');
       return;
     default:
-      throw badRequest(`unknown JSON patch operation ${String(JSON.stringify(operation.op))}`);
+      throw badRequest(`unknown JSON patch operation ${JSON.stringify(operation.op)}`);
   }
 }
 
