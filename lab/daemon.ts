@@ -46,14 +46,17 @@ export class Daemon extends Supervised {
     return { status: Number(status), body: stdout.slice(stdout.indexOf('\r\n\r\n') + 4) };
   }
 
-  /** Until /readyz says 200. */
+  /** Until /readyz says 200; gives up when it keeps ending. */
   async waitReady(timeoutMs = 15_000): Promise<void> {
+    const endedBefore = this.exits.length;
+    const isHopeless = (): boolean =>
+      this.exits.length - endedBefore >= 3 || (!this.supervised && !this.process.alive);
     await waitFor(async () => (await this.http('/readyz'))?.status === 200, {
       what: `the daemon of ${this.node.name} to be ready`,
       timeoutMs,
       everyMs: 50,
       detail: () => this.process.tail(30),
-      hopeless: () => (this.supervised || this.process.alive ? undefined : 'the daemon ended'),
+      hopeless: () => (isHopeless() ? 'the daemon ended' : undefined),
     });
   }
 }
