@@ -1,7 +1,9 @@
-import { bool, text, type FlagTable } from '../config/index.ts';
+import type { FlagTable } from '../config/index.ts';
+import type { ManifestKind } from './manifest/generate.ts';
+import { generatorSettings, type GeneratorSetting } from './manifest/flags.ts';
 
 export type Action =
-  'help' | 'helpOf' | 'manager' | 'service' | 'version' | 'sample' | 'config' | 'unbuilt' | 'completion';
+  ManifestKind | 'help' | 'helpOf' | 'manager' | 'service' | 'config' | 'version' | 'sample' | 'completion';
 
 /** One command as a person sees it; what it does is looked up by its action. */
 export interface Command {
@@ -17,62 +19,29 @@ function command(name: string, doc: string, action: Action, more: Partial<Comman
   return { name, doc, action, children: [], flags: [], ...more };
 }
 
-const feature = 'kubernetes';
-
-const generatorFlags: FlagTable = [
-  [
-    'inCluster',
-    bool(false, { flag: 'inCluster', feature, doc: 'Use the service account instead of a kubeconfig.' }),
-  ],
-  [
-    'image',
-    text('', { flag: 'image', feature, doc: 'Container image; without a tag this version is added.' }),
-  ],
-];
-
-const daemonsetFlags: FlagTable = [
-  [
-    'taint',
-    bool(false, { flag: 'taint', feature, doc: 'Run on control-plane nodes only, whatever their taints.' }),
-  ],
-];
-
-const rbacFlags: FlagTable = [
-  ['role', bool(false, { flag: 'role', feature, doc: 'Write a Role instead of a ClusterRole.' })],
-  [
-    'rolebinding',
-    bool(false, {
-      flag: 'rolebinding',
-      feature,
-      doc: 'Write a RoleBinding instead of a ClusterRoleBinding.',
-    }),
-  ],
-];
-
-const joinFlags: FlagTable = [
-  [
-    'config',
-    text('/etc/kubernetes/admin.conf', { flag: 'config', feature, doc: 'The kubeconfig, which must exist.' }),
-  ],
-];
+/** Some of the generators' own flags. */
+function own(...names: GeneratorSetting[]): { readonly flags: FlagTable } {
+  return { flags: names.map((name) => [name, generatorSettings[name]]) };
+}
 
 const manifest = command('manifest', 'Write Kubernetes manifests', 'help', {
-  flags: generatorFlags,
+  ...own('inCluster', 'image'),
   children: [
-    command('pod', 'Write a Pod manifest', 'unbuilt', { flags: generatorFlags }),
-    command('daemonset', 'Write a DaemonSet manifest', 'unbuilt', {
-      flags: [...generatorFlags, ...daemonsetFlags],
-    }),
-    command('rbac', 'Write the ServiceAccount, roles and bindings', 'unbuilt', {
-      flags: [...generatorFlags, ...rbacFlags],
-    }),
+    command('pod', 'Write a Pod manifest', 'pod', own('inCluster', 'image')),
+    command('daemonset', 'Write a DaemonSet manifest', 'daemonset', own('inCluster', 'image', 'taint')),
+    command(
+      'rbac',
+      'Write the ServiceAccount, roles and bindings',
+      'rbac',
+      own('inCluster', 'image', 'role', 'rolebinding'),
+    ),
   ],
 });
 
 const kubeadm = command('kubeadm', 'Write static Pod manifests for kubeadm', 'help', {
   children: [
-    command('init', 'Write the manifest for the first control-plane node', 'unbuilt'),
-    command('join', 'Write the manifest for a node that joins', 'unbuilt', { flags: joinFlags }),
+    command('init', 'Write the manifest for the first control-plane node', 'init'),
+    command('join', 'Write the manifest for a node that joins', 'join', own('config')),
   ],
 });
 

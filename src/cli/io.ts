@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { LoadedConfig, Surroundings } from '../config/index.ts';
 
 /** What commands may touch outside themselves. */
 export interface Io extends Surroundings {
+  fileExists(path: string): boolean;
   out(text: string): void;
   err(text: string): void;
   /** Runs the daemon until it ends; resolves with the exit status. */
@@ -17,6 +18,7 @@ export function processIo(): Io {
   return {
     env: process.env,
     hostname: hostname(),
+    fileExists: existsSync,
     readFile: (path) => readFileSync(path, 'utf8'),
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

@@ -4,6 +4,7 @@ import {
   didYouMean,
   effectiveSettings,
   flagProblems,
+  loadForManifest,
   loadFromFlags,
   scanFlags,
   settingList,
@@ -18,6 +19,8 @@ import { allCommandFlags, findCommand, type Command } from './commands.ts';
 import { completionScript } from './completion.ts';
 import { helpText, usageText } from './help.ts';
 import type { Io } from './io.ts';
+import { generatorOptions } from './manifest/flags.ts';
+import { generate, type ManifestKind } from './manifest/generate.ts';
 
 /**
  * Runs one command line and resolves with its exit status. What was asked for goes to stdout;
@@ -74,10 +77,12 @@ async function act(
     case 'completion':
       io.out(completionScript(command.name));
       return 0;
-    case 'unbuilt': {
-      const name = path.map((part) => part.name).slice(1);
-      throw new NotBuiltError(`not implemented yet: ${name.join(' ')} (writing manifests)`);
-    }
+    case 'pod':
+    case 'daemonset':
+    case 'rbac':
+    case 'init':
+    case 'join':
+      return writeManifest(command.action, flags, io);
     case 'helpOf':
       return helpOf(flags.words, io);
     case 'sample':
@@ -114,6 +119,16 @@ function printConfig({ config, sources, warnings }: LoadedConfig, io: Io): numbe
 
 function printHelp(path: readonly Command[], io: Io): number {
   io.out(helpText(path));
+  return 0;
+}
+
+/** Stdout holds the manifest and nothing else; what the daemon would refuse is said on stderr. */
+function writeManifest(kind: ManifestKind, flags: FlagScan, io: Io): number {
+  const loaded = loadForManifest(flags, io);
+  const text = generate(kind, loaded, generatorOptions(flags), (path) => io.fileExists(path));
+  for (const warning of [...loaded.warnings, ...unimplemented(loaded.config, loaded.sources)])
+    io.err(`Warning: ${warning}\n`);
+  io.out(text);
   return 0;
 }
 

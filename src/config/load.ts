@@ -3,7 +3,7 @@ import { scanFlags, type FlagScan } from './flags.ts';
 import { normalize } from './normalize.ts';
 import { readSettings, type Env, type Sources } from './read.ts';
 import { settingList, type Config } from './settings.ts';
-import { validate } from './validate.ts';
+import { validate, type Purpose } from './validate.ts';
 
 export interface Surroundings {
   readonly env: Env;
@@ -30,13 +30,28 @@ export function loadConfig(input: Surroundings & { readonly argv: readonly strin
 
 /** The same for a command line that has been scanned; words in it are ignored with a warning. */
 export function loadFromFlags(flags: FlagScan, surroundings: Surroundings): LoadedConfig {
+  const loaded = check(flags, surroundings, surroundings.hostname, 'daemon');
+  return { ...loaded, warnings: [...loaded.warnings, ...flags.words.map(surplus)] };
+}
+
+/** The same for settings that will travel to the daemon in a manifest: they need not be complete. */
+export function loadForManifest(flags: FlagScan, surroundings: Surroundings): LoadedConfig {
+  return check(flags, surroundings, undefined, 'manifest');
+}
+
+function check(
+  flags: FlagScan,
+  { env, readFile }: Surroundings,
+  hostname: string | undefined,
+  purpose: Purpose,
+): LoadedConfig {
   if (flags.problems.length > 0) throw new UsageError(flags.problems.join('\n'));
-  const read = readSettings({ flags, env: surroundings.env, readFile: surroundings.readFile });
+  const read = readSettings({ flags, env, readFile });
   if (read.problems.length > 0) throw new ConfigError(read.problems);
-  const normalized = normalize(read, surroundings.hostname);
-  const problems = validate(normalized.config, normalized.sources);
+  const normalized = normalize(read, hostname);
+  const problems = validate(normalized.config, normalized.sources, purpose);
   if (problems.length > 0) throw new ConfigError(problems);
-  return { ...normalized, warnings: [...normalized.warnings, ...flags.words.map(surplus)] };
+  return normalized;
 }
 
 function surplus(word: string): string {

@@ -14,13 +14,16 @@ const leastArpRateMs = 500;
 const defaultArpRateMs = 3000;
 const defaultBackendCheckSeconds = 5;
 
-/** Fills in what follows from other settings and from the host name; every change beyond that is a warning. */
-export function normalize(read: ReadSettings, hostname: string): Normalized {
+/**
+ * Fills in what follows from other settings and from the host name (undefined: the node name is somebody
+ * else's business); every change beyond that is a warning.
+ */
+export function normalize(read: ReadSettings, hostname: string | undefined): Normalized {
   const warnings = [...read.warnings];
   const config: { -readonly [K in keyof Config]: Config[K] } = { ...read.config };
   const sources: { -readonly [K in keyof Sources]: Sources[K] } = { ...read.sources };
 
-  if (config.nodeName === '') {
+  if (config.nodeName === '' && hostname !== undefined) {
     warnings.push(`vip_nodename is not set; using the host name ${hostname.toLowerCase()}`);
     config.nodeName = hostname;
     sources.nodeName = { kind: 'derived', from: 'the host name' };

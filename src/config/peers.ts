@@ -198,8 +198,27 @@ function scalarText(value: unknown): string {
 }
 
 function formatPeer(peer: PeerSetting): string {
-  const where = peer.address === '' ? `unnumbered:${peer.interface}` : bracket(peer.address);
-  return `${where}:${peer.as}:${peer.password === '' ? '' : '***'}:${peer.multiHop}:${peer.port}`;
+  return peerText(peer.password === '' ? peer : { ...peer, password: '***' });
+}
+
+/** A peer in the grammar, password included; trailing fields that say nothing are left out. */
+export function peerText(peer: PeerSetting): string {
+  const { bfd } = peer;
+  const mpbgp = [
+    ['mpbgp_nexthop', peer.mpbgpNexthop],
+    ['mpbgp_ipv4', peer.mpbgpIpv4],
+    ['mpbgp_ipv6', bracket(peer.mpbgpIpv6)],
+  ].filter(([, value]) => value !== '');
+  const fields = [
+    peer.address === '' ? `unnumbered:${peer.interface}` : bracket(peer.address),
+    String(peer.as),
+    peer.password,
+    String(peer.multiHop),
+    peer.port === 179 ? '' : String(peer.port),
+    mpbgp.map((pair) => pair.join('=')).join(';'),
+    bfd.enabled ? `true;${bfd.rxMs};${bfd.txMs};${bfd.multiplier}` : '',
+  ];
+  return fields.join(':').replace(/:+$/, '');
 }
 
 function bracket(address: string): string {

@@ -101,6 +101,14 @@ function parseFlagUse(
   return { parsed: { value: codec.join(values) }, written: use.texts.join(',') };
 }
 
+/** The value of a flag that only one command has; the default when it was not given or cannot be read. */
+export function flagValue<T>(scan: FlagScan, name: string, setting: Setting<T>): T {
+  const text = scan.uses.get(name)?.texts.at(-1);
+  if (text === undefined) return setting.default;
+  const parsed = setting.codec.parse(text, 'flag');
+  return 'problem' in parsed ? setting.default : parsed.value;
+}
+
 /** What is wrong with the values of the flags that were given, for commands that read no settings. */
 export function flagProblems(scan: FlagScan, table: FlagTable): readonly ConfigProblem[] {
   return table.flatMap(([name, setting]) => {

@@ -1,3 +1,4 @@
+import { splitList } from './codecs.ts';
 import type { ConfigProblem } from './errors.ts';
 import { allPeers } from './peers.ts';
 import type { Sources } from './read.ts';
@@ -9,9 +10,12 @@ import { parseVips, type Vip } from './vips.ts';
 type Finding = { readonly setting: SettingName; readonly problem: string; readonly remedy: string };
 type Rule = (config: Config) => readonly Finding[];
 
-/** Checks every rule; an empty list means that the configuration makes sense. */
-export function validate(config: Config, sources: Sources): readonly ConfigProblem[] {
-  return rules
+/** A manifest may leave things to the daemon that will read it. */
+export type Purpose = 'daemon' | 'manifest';
+
+/** Checks every rule that matters for the purpose; an empty list means that the configuration makes sense. */
+export function validate(config: Config, sources: Sources, purpose: Purpose): readonly ConfigProblem[] {
+  return [...(purpose === 'daemon' ? daemonRules : []), ...rules]
     .flatMap((rule) => rule(config))
     .map(({ setting, problem, remedy }) => ({
       setting: displayName(setting),
@@ -95,17 +99,16 @@ const autoSubnet: Rule = (config) => {
 const vipList: Rule = (config) => {
   const setting = config.address === '' ? 'vip' : 'address';
   if (config.vipSubnet.includes('auto')) return [];
-  const { vips, names, problems } = parseVips(vipText(config), config.vipSubnet);
-  const findings = problems.map(({ about, problem, remedy }): Finding => {
+  return parseVips(vipText(config), config.vipSubnet).problems.map(({ about, problem, remedy }) => {
     return { setting: about === 'subnet' ? 'vipSubnet' : setting, problem, remedy };
   });
-  const missing =
-    config.enableControlPlane &&
-    !config.enableWireguard &&
-    vips.length + names.length + problems.length === 0;
-  if (!missing) return findings;
-  return [{ setting: 'address', problem: 'no VIP for the control plane', remedy: 'set address to the VIP' }];
 };
+
+/** WireGuard takes its addresses from the tunnel secret. */
+const vipGiven: Rule = (config) =>
+  config.enableControlPlane && !config.enableWireguard && splitList(vipText(config)).length === 0
+    ? [{ setting: 'address', problem: 'no VIP for the control plane', remedy: 'set address to the VIP' }]
+    : [];
 
 /**
  * V16, and why: a holder gives up at the renew deadline, so the rest of the lease is the time it has to get the VIP
@@ -200,15 +203,6 @@ const debounce: Rule = ({ debounceTime }) =>
       ]
     : [];
 
-const rules: readonly Rule[] = [
-  oneMode,
-  oneFeature,
-  legacyVip,
-  autoSubnet,
-  vipList,
-  leaseTimings,
-  healthPort,
-  instanceName,
-  bgp,
-  debounce,
-];
+const daemonRules: readonly Rule[] = [oneMode, oneFeature, vipGiven, legacyVip, autoSubnet, bgp];
+
+const rules: readonly Rule[] = [vipList, leaseTimings, healthPort, instanceName, debounce];

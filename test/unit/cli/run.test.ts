@@ -1,41 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { run, type Io } from '../../../src/cli/index.ts';
-import { scanFlags, settingList, type LoadedConfig } from '../../../src/config/index.ts';
+import { scanFlags, settingList } from '../../../src/config/index.ts';
 import { readSettings } from '../../../src/config/read.ts';
 import { referenceRows } from '../config/reference.ts';
-
-interface Outcome {
-  readonly status: number;
-  readonly out: string;
-  readonly err: string;
-  /** What the daemon was started with, if it was. */
-  readonly started: LoadedConfig | undefined;
-}
-
-async function kubeVip(
-  argv: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<Outcome> {
-  let out = '';
-  let err = '';
-  let started: LoadedConfig | undefined;
-  const io: Io = {
-    env,
-    hostname: 'Host-1',
-    readFile: (path) => {
-      throw new Error(`no file ${path} here`);
-    },
-    out: (text) => void (out += text),
-    err: (text) => void (err += text),
-    runManager: async (loaded) => {
-      started = loaded;
-      return 0;
-    },
-  };
-  const status = await run(argv, io);
-  return { status, out, err, started };
-}
+import { kubeVip } from './helpers.ts';
 
 const commands = [
   'manager',
@@ -130,19 +98,6 @@ describe('the daemon', () => {
 });
 
 describe('other commands', () => {
-  test('manifests are not built yet: nothing on stdout, status 1', async () => {
-    for (const command of [
-      'manifest pod',
-      'manifest daemonset',
-      'manifest rbac',
-      'kubeadm init',
-      'kubeadm join',
-    ]) {
-      const { status, out, err } = await kubeVip(command.split(' '));
-      assert.deepEqual([status, out, err], [1, '', `not implemented yet: ${command} (writing manifests)\n`]);
-    }
-  });
-
   test('flags of one command are unknown to others', async () => {
     const given: readonly (readonly [string, string, 0 | 1])[] = [
       ['manifest daemonset', '--taint', 0],

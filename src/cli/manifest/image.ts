@@ -1,0 +1,25 @@
+import { buildInfo } from '../../config/index.ts';
+import { GeneratorError } from './errors.ts';
+
+/** Where releases are published. */
+export const defaultImage = 'ghcr.io/kube-vip/kube-vip';
+
+const defaultRegistry = 'index.docker.io';
+
+/**
+ * The full name of an image, with this program's version as tag when it has none. Short names are expanded as
+ * container tools do: no registry means the public one, where a single word lives under `library/`.
+ *
+ * @throws GeneratorError for what is not a name with an optional tag, such as a digest.
+ */
+export function imageWithTag(image: string): string {
+  const match = /^(?:([^/]+)\/)?(.*?)(?::([\w][\w.-]{0,127}))?$/.exec(image);
+  const [, first = '', rest = '', tag = buildInfo.version] = match ?? [];
+  const isRegistry = /[.:]|^localhost$/.test(first);
+  const path = isRegistry || first === '' ? rest : `${first}/${rest}`;
+  const registry = isRegistry ? first : defaultRegistry;
+  if (!/^[a-z0-9]+(?:[._/-]+[a-z0-9]+)*$/.test(path) || path.includes('//'))
+    throw new GeneratorError(`cannot parse ${JSON.stringify(image)}: not an image name with an optional tag`);
+  const expanded = !isRegistry && !path.includes('/') ? `library/${path}` : path;
+  return `${registry}/${expanded}:${tag}`;
+}

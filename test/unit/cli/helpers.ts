@@ -1,0 +1,36 @@
+import { run, type Io } from '../../../src/cli/index.ts';
+import type { LoadedConfig } from '../../../src/config/index.ts';
+
+export interface Outcome {
+  readonly status: number;
+  readonly out: string;
+  readonly err: string;
+  /** What the daemon was started with, if it was. */
+  readonly started: LoadedConfig | undefined;
+}
+
+/** One command line, run in this process; of files only /etc/kubernetes/admin.conf exists. */
+export async function kubeVip(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+  let out = '';
+  let err = '';
+  let started: LoadedConfig | undefined;
+  const io: Io = {
+    env,
+    hostname: 'Host-1',
+    fileExists: (path) => path === '/etc/kubernetes/admin.conf',
+    readFile: (path) => {
+      throw new Error(`no file ${path} here`);
+    },
+    out: (text) => void (out += text),
+    err: (text) => void (err += text),
+    runManager: async (loaded) => {
+      started = loaded;
+      return 0;
+    },
+  };
+  const status = await run(argv, io);
+  return { status, out, err, started };
+}
