@@ -1,19 +1,18 @@
-// npm run bench [-- NAME [options]]: runs one benchmark of this folder, or lists them.
-import { existsSync, readdirSync } from 'node:fs';
+// npm run bench [-- NAME [options]]: runs one benchmark, or lists them.
 import path from 'node:path';
 
-const names = readdirSync(import.meta.dirname)
-  .filter((file) => file.endsWith('.ts') && file !== 'run.ts')
-  .map((file) => path.basename(file, '.ts'));
-const name = process.argv[2];
-if (
-  name === undefined ||
-  !existsSync(path.join(import.meta.dirname, `${name}.ts`)) ||
-  !names.includes(name)
-) {
-  console.error(`usage: npm run bench -- NAME [options]\nbenchmarks: ${names.sort().join(', ')}`);
+const benchmarks: Readonly<Record<string, () => Promise<unknown>>> = {
+  failover: () => import('./failover.ts'),
+};
+
+const name = process.argv[2] ?? '';
+const start = benchmarks[name];
+if (start === undefined) {
+  console.error(
+    `usage: npm run bench -- NAME [options]\nbenchmarks: ${Object.keys(benchmarks).sort().join(', ')}`,
+  );
   process.exit(2);
 }
 // The benchmark reads its own arguments, as if it had been started by itself.
 process.argv.splice(1, 2, path.join(import.meta.dirname, `${name}.ts`));
-await import(`./${name}.ts`);
+await start();
