@@ -1,15 +1,13 @@
 import type { Config } from '../config/index.ts';
+import type { LoopDelay } from './process-metrics.ts';
 import type { StatusDocument } from './status.ts';
 
 /** What the state dump shows. Secrets are left out here, not by whoever prints it. */
 export interface DumpSnapshot {
   readonly config: Config;
   readonly status: StatusDocument;
-  /** The links that VIPs go on, after detection; empty when unknown. */
-  readonly link: string;
-  readonly servicesLink: string;
-  /** The links of this node, by name. */
-  readonly links: readonly { readonly name: string; readonly up: boolean }[];
+  /** How late the event loop was since the last scrape. */
+  readonly loop: LoopDelay;
 }
 
 const RULE = '='.repeat(80);
@@ -55,7 +53,7 @@ function renderLine(line: Line): string {
   return typeof line === 'string' ? line : `${line[0]}: ${String(line[1])}`;
 }
 
-function basic({ config, link, servicesLink }: DumpSnapshot): readonly Line[] {
+function basic({ config, status }: DumpSnapshot): readonly Line[] {
   return [
     ['VIP', config.address],
     ['VIP Subnet', config.vipSubnet],
@@ -63,8 +61,9 @@ function basic({ config, link, servicesLink }: DumpSnapshot): readonly Line[] {
     ['Namespace', config.namespace],
     ['Instance Name', config.instanceName],
     ['Service Namespace', config.serviceNamespace],
-    ['Interface', link === '' ? config.interface : link],
-    ['Services Interface', servicesLink === '' ? config.servicesInterface : servicesLink],
+    // Found at start when it is not given.
+    ['Interface', config.interface === '' ? (status.vips[0]?.link ?? '') : config.interface],
+    ['Services Interface', config.servicesInterface],
     ['Single Node Mode', config.singleNode],
     ['Start As Leader', config.startAsLeader],
   ];
@@ -110,11 +109,10 @@ function services({ config }: DumpSnapshot): readonly Line[] {
   ];
 }
 
-function interfaces({ config, links, status }: DumpSnapshot): readonly Line[] {
+function interfaces({ config, status }: DumpSnapshot): readonly Line[] {
   return [
     ['Loopback Global Scope', config.loInterfaceGlobalScope],
     ['Allow Interface Not Up', config.allowInterfaceNotUp],
-    ...links.map(({ name, up }) => `  ${name}: ${up ? 'up' : 'down'}`),
     ...status.vips.map((vip) => {
       const reason = vip.reason === undefined ? '' : ` (${vip.reason})`;
       return `  ${vip.kind} ${vip.vip} on ${vip.link}: ${vip.state}${reason}, owners ${vip.owners.join(' ')}`;
@@ -146,7 +144,7 @@ function election({ config, status }: DumpSnapshot): readonly Line[] {
   ];
 }
 
-function runtime({ config, status }: DumpSnapshot): readonly Line[] {
+function runtime({ config, status, loop }: DumpSnapshot): readonly Line[] {
   return [
     ['Load Balancer Enabled', config.enableLoadBalancer],
     ['Load Balancer Port', config.loadBalancerPort],
@@ -160,6 +158,7 @@ function runtime({ config, status }: DumpSnapshot): readonly Line[] {
     ['Egress Service CIDR', config.egressServiceCidr],
     ['Uptime', `${Math.round(status.uptimeSeconds)}s`],
     ['Ready', status.notReady.length === 0 ? 'true' : `false (${status.notReady.join('; ')})`],
+    ['Event Loop Delay', `p50 ${ms(loop.p50Ms)}, p99 ${ms(loop.p99Ms)}, max ${ms(loop.maxMs)}`],
     ...status.watches.map((watch) => {
       const age = watch.ageMs === undefined ? 'never heard' : `heard ${Math.round(watch.ageMs)}ms ago`;
       const error = watch.lastError === undefined ? '' : `, last error: ${watch.lastError}`;
@@ -171,4 +170,8 @@ function runtime({ config, status }: DumpSnapshot): readonly Line[] {
       return `  counter ${[sample.name, ...labels].join(' ')}: ${sample.value}`;
     }),
   ];
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(1)}ms`;
 }

@@ -41,7 +41,7 @@ describe('the imports of this repository', () => {
     assert.equal(roomCycle(graph.edges)?.join(' → '), undefined);
   });
 
-  test('make no ring of files', () => {
+  test('make no ring of files across folders', () => {
     assert.equal(graph.fileCycles.join('\n'), '');
   });
 });

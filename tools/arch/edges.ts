@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { cruise } from 'dependency-cruiser';
 import type { ICruiseResult, IDependency } from 'dependency-cruiser';
 import type { Edge } from './rules.ts';
@@ -7,7 +8,7 @@ export interface ImportGraph {
   readonly edges: readonly Edge[];
   /** Imports that lead nowhere: `file → specifier`. */
   readonly unresolved: readonly string[];
-  /** Files that import each other in a ring at run time. */
+  /** Files of different folders that import each other in a ring at run time. */
   readonly fileCycles: readonly string[];
 }
 
@@ -34,7 +35,9 @@ export async function readImports(root: string, folders: readonly string[]): Pro
         unresolved.push(`${module.source} → ${dependency.module}`);
         continue;
       }
-      if (dependency.circular && !typeOnly) fileCycles.push(`${module.source} → ${dependency.resolved}`);
+      const elsewhere = dirname(module.source) !== dirname(dependency.resolved);
+      if (dependency.circular && !typeOnly && elsewhere)
+        fileCycles.push(`${module.source} → ${dependency.resolved}`);
       edges.push({ from: module.source, to: target(dependency), typeOnly });
     }
   }

@@ -13,9 +13,7 @@ const snapshot = {
     interface: 'eth0',
   },
   status: statusDocument(),
-  link: 'eth0',
-  servicesLink: '',
-  links: [{ name: 'eth0', up: true }],
+  loop: { p50Ms: 0.1, p99Ms: 2, maxMs: 35.25 },
 };
 
 test('the dump has its frame and every heading, in order', () => {
@@ -56,6 +54,7 @@ test('the dump has the lines that scripts grep for, and what this program knows 
     '  2026-01-01T00:00:00.000Z 02:00:00:00:00:09 claims 192.0.2.1 on eth0',
     '  watch leases: 1 items, heard 250ms ago, 2 relists, last error: reset',
     '  timer renew: in 2000ms',
+    'Event Loop Delay: p50 0.1ms, p99 2.0ms, max 35.3ms',
     '  counter kube_vip_announcements_total result=sent: 7',
   ])
     assert.ok(text.split('\n').includes(line), line);
