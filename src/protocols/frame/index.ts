@@ -1,0 +1,10 @@
+export type { HardwareType, LinkAddressing, LinkHeader } from './types.ts';
+export {
+  allNodesHardwareAddress,
+  ETHERNET,
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV6,
+  hardwareAddressLength,
+  INFINIBAND,
+  linkHeaderLength,
+} from './codec.ts';

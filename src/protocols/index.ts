@@ -1,0 +1,4 @@
+export * from './announce/index.ts';
+export * from './arp/index.ts';
+export * from './frame/index.ts';
+export * from './ndp/index.ts';
