@@ -4,7 +4,6 @@ export { ConfigError, UsageError } from './errors.ts';
 export { scanFlags, type FlagScan, type FlagTable } from './flags.ts';
 export { checkInterface, defaultRouteLink, type LinkVerdict } from './links.ts';
 export { loadConfig, loadForManifest, loadFromFlags, type LoadedConfig, type Surroundings } from './load.ts';
-export { logLevel, type LogLevel } from './log-level.ts';
 export { allPeers, peerText, type PeerSetting } from './peers.ts';
 export { flagProblems, flagValue, type Env, type Sources } from './read.ts';
 export { bool, features, text, type Feature, type Setting } from './setting.ts';

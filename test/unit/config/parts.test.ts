@@ -5,7 +5,6 @@ import {
   defaultConfig,
   defaultRouteLink,
   didYouMean,
-  logLevel,
   scanFlags,
   settingList,
   unimplemented,
@@ -210,20 +209,6 @@ describe('the link for VIPs', () => {
     assert.equal(defaultRouteLink(others), undefined);
     assert.equal(defaultRouteLink([route(4, [5], { destination: { address: '0.0.0.0', length: 0 } })]), 5);
   });
-});
-
-test('log levels are those of log/slog', () => {
-  assert.deepEqual([-8, -4, -3, 0, 1, 4, 5, 8, 9].map(logLevel), [
-    'debug',
-    'debug',
-    'info',
-    'info',
-    'warn',
-    'warn',
-    'error',
-    'error',
-    'silent',
-  ]);
 });
 
 describe('what is not built yet', () => {
