@@ -40,7 +40,8 @@ export class ByteReader {
   /** A copy of the next `length` bytes. */
   bytesOf(field: string, length: number): Uint8Array {
     const start = this.take(field, length);
-    return this.bytes.slice(start, start + length);
+    // A Buffer's own slice shares its memory.
+    return Uint8Array.prototype.slice.call(this.bytes, start, start + length);
   }
 
   skip(field: string, length: number): void {
