@@ -141,6 +141,8 @@ export class RealApi implements ApiBackend {
       '--service-cluster-ip-range=10.96.0.0/16,fd00:96::/112',
       // There is no controller manager that would make the accounts.
       '--disable-admission-plugins=ServiceAccount',
+      // As kubeadm starts it: masquerading needs a privileged container.
+      '--allow-privileged=true',
       '--profiling=false',
       '--shutdown-delay-duration=0s',
     ]);
