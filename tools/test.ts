@@ -39,7 +39,11 @@ async function runKind(work: Work): Promise<readonly FileResult[]> {
   const results: FileResult[] = [];
   const worker = async (): Promise<void> => {
     for (let file = queue.shift(); file !== undefined && !interrupt.seen; file = queue.shift()) {
-      const result = await runFile(file, { root, timeoutMs: work.kind.fileTimeoutMs, env: {} });
+      const result = await runFile(file, {
+        root,
+        timeoutMs: work.kind.fileTimeoutMs,
+        preload: work.kind.preload,
+      });
       results.push(result);
       printFile(result);
     }

@@ -1,4 +1,4 @@
-import { existsSync, globSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 /** A kind of test: where its files are and how they are run. */
@@ -11,6 +11,10 @@ export interface Kind {
   readonly needs: 'nothing' | 'lab' | 'cluster';
   /** Part of plain `npm test`. */
   readonly always: boolean;
+  /** Only files that contain this text. */
+  readonly containing?: string;
+  /** A module loaded before the file. */
+  readonly preload?: string;
 }
 
 export const kinds: readonly Kind[] = [
@@ -48,17 +52,23 @@ export const kinds: readonly Kind[] = [
   },
   {
     name: 'fuzz',
-    globs: ['test/fuzz/**/*.test.ts', 'test/unit/**/*.fuzz.test.ts', 'test/unit/**/*.prop.test.ts'],
+    globs: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts'],
     concurrency: 2,
-    fileTimeoutMs: 10 * 60_000,
+    fileTimeoutMs: 30 * 60_000,
     needs: 'nothing',
     always: false,
+    containing: "from 'fast-check'",
+    preload: 'tools/runner/fuzz-preload.ts',
   },
 ];
 
 /** The test files of a kind, sorted, relative to the root. */
 export function filesOf(kind: Kind, root: string): readonly string[] {
-  return [...new Set(kind.globs.flatMap((glob) => globSync(glob, { cwd: root })))].sort();
+  const files = [...new Set(kind.globs.flatMap((glob) => globSync(glob, { cwd: root })))].sort();
+  const { containing } = kind;
+  return containing === undefined
+    ? files
+    : files.filter((file) => readFileSync(resolve(root, file), 'utf8').includes(containing));
 }
 
 /** The kind that a file named on the command line belongs to. */

@@ -9,7 +9,8 @@ export interface RunFileOptions {
   readonly root: string;
   /** The whole file; its process group is ended when it takes longer. */
   readonly timeoutMs: number;
-  readonly env: Readonly<Record<string, string>>;
+  /** A module to load before the file, relative to the root. */
+  readonly preload: string | undefined;
 }
 
 const OUTPUT_LIMIT = 1 << 20;
@@ -48,11 +49,11 @@ function runProcess(file: string, reportPath: string, options: RunFileOptions): 
     [
       `--test-reporter=${join(import.meta.dirname, 'reporter.ts')}`,
       `--test-reporter-destination=${reportPath}`,
+      ...(options.preload === undefined ? [] : [`--import=${join(options.root, options.preload)}`]),
       file,
     ],
     {
       cwd: options.root,
-      env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     },
