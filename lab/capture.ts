@@ -1,13 +1,22 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { requireComponent } from './components.ts';
+import { findComponent, requireComponent } from './components.ts';
 import type { Machine } from './machine.ts';
 import { readPcap } from './pcap.ts';
 import type { Frame } from './pcap.ts';
 import type { LabProcess } from './process.ts';
 
 let capturesStarted = 0;
+
+/** Why nothing can be captured here; undefined when it can. */
+export function captureRefusal(): string | undefined {
+  const tcpdump = findComponent('tcpdump');
+  if ('missing' in tcpdump) return `tcpdump: ${tcpdump.because}`;
+  // As uid 0 it insists on changing its groups, which an unprivileged user namespace forbids (user_namespaces(7)).
+  const mayChange = readFileSync('/proc/self/setgroups', 'utf8').trim() === 'allow';
+  return mayChange ? undefined : 'tcpdump does not run in an unprivileged user namespace; run as root';
+}
 
 /** Frames as tcpdump sees them on a machine's link. */
 export class Capture {

@@ -142,7 +142,8 @@ export class HolderWatch {
   /** What happened so far; the watch goes on. */
   report(window?: Partial<Interval>): HolderReport {
     const nodes = new Map(this.#lab.machines.map((machine, index) => [nsidOf(index), machine.name]));
-    const to = window?.to ?? Date.now();
+    // Date.now() cuts off the fraction that the monitor's times have: what just happened must be inside.
+    const to = window?.to ?? Date.now() + 1;
     const events = parseMonitor(this.#monitor.log(), nodes).filter(
       (event) => event.address === this.#address,
     );

@@ -17,7 +17,7 @@ export type { Live, ProbeReport } from './prober/probe.ts';
 export type { Answers, Gap, Interval } from './prober/gaps.ts';
 export { HolderWatch } from './holders.ts';
 export type { HolderReport, HolderSegment } from './holders.ts';
-export { Capture } from './capture.ts';
+export { Capture, captureRefusal } from './capture.ts';
 export type { ArpFrame, Frame, NeighbourFrame } from './pcap.ts';
 export {
   clusterPrograms,

@@ -27,6 +27,7 @@ export interface Live {
 export interface ProbeReport extends Analysis {
   readonly startedAt: number;
   readonly endedAt: number;
+  /** While the prober ran: its stalls are left out. */
   readonly probesPerSecond: number;
   /** Longest time in which the prober itself did not run. */
   readonly longestStallMs: number;
@@ -123,11 +124,12 @@ async function printReport(endedAt: number): Promise<void> {
   const sent = probes.length;
   await sleep(config.lateMs);
   const { lateMs, reportMs } = config;
+  const stalledMs = stalls.reduce((sum, stall) => sum + (stall.to - stall.from), 0);
   const report: ProbeReport = {
     ...analyse(probes.slice(0, sent) satisfies readonly Probe[], stalls, { lateMs, reportMs, endedAt }),
     startedAt,
     endedAt,
-    probesPerSecond: Math.round((sent / (endedAt - startedAt)) * 1000),
+    probesPerSecond: Math.round((sent / (endedAt - startedAt - stalledMs)) * 1000),
     longestStallMs: stalls.reduce((longest, stall) => Math.max(longest, stall.to - stall.from), 0),
     doubled,
   };
