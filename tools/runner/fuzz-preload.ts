@@ -4,7 +4,7 @@ import fc from 'fast-check';
 const seconds = Number(process.env['FUZZ_SECONDS'] ?? '5');
 fc.configureGlobal({
   numRuns: Number.MAX_SAFE_INTEGER,
-  // The plugin that is to replace these two is not in this release yet.
+  // Plugins, which are to replace these two, cannot be set globally yet.
   // eslint-disable-next-line @typescript-eslint/no-deprecated
   interruptAfterTimeLimit: seconds * 1000,
   // eslint-disable-next-line @typescript-eslint/no-deprecated
