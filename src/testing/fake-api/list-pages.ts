@@ -1,13 +1,20 @@
 import { badRequest, expired } from './failure.ts';
-import { isJson } from './json.ts';
+import { isJson, text } from './json.ts';
 import type { Json } from './json.ts';
 import type { Route } from './route.ts';
 import { selectionOf } from './selection.ts';
 import type { ObjectStore } from './store.ts';
 
-interface Snapshot {
+/** What a continue token says, in the API server's own format (apiserver/pkg/storage/continue.go). */
+interface Continuation {
   readonly revision: number;
-  readonly items: readonly Json[];
+  /** Key after which the next page starts: `namespace/name`, NUL. */
+  readonly start: string;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly object: Json;
 }
 
 /** Lists that are under way at once; the oldest one expires. */
@@ -16,48 +23,50 @@ const MAX_SNAPSHOTS = 16;
 /** Lists, whole or in pages; all pages of a list show the same moment. */
 export class ListPages {
   private readonly store: ObjectStore;
-  private readonly snapshots = new Map<number, Snapshot>();
-  private lastId = 0;
+  private readonly snapshots = new Map<string, readonly Entry[]>();
 
   constructor(store: ObjectStore) {
     this.store = store;
   }
 
   list(route: Route, query: URLSearchParams): Json {
-    const limit = Number(query.get('limit') ?? 0);
     const token = query.get('continue') ?? '';
-    const { id, start } = token === '' ? this.begin(route, query) : decodeToken(token);
-    const snapshot = this.snapshots.get(id);
-    if (snapshot === undefined || snapshot.revision < this.store.compactedRevision) {
-      throw expired('The provided continue parameter is too old to display a consistent list result.');
-    }
-    const end = limit > 0 ? start + limit : snapshot.items.length;
-    const left = Math.max(0, snapshot.items.length - end);
-    if (left === 0) this.snapshots.delete(id);
+    const from = token === '' ? { revision: this.store.revision, start: '' } : decodeToken(token);
+    const matches = selectionOf(route, query);
+    const found = this.snapshotAt(route, from.revision).filter(
+      ({ key, object }) => key >= from.start && matches(object),
+    );
+    const limit = Number(query.get('limit') ?? 0);
+    const page = limit > 0 ? found.slice(0, limit) : found;
+    const left = found.length - page.length;
+    const last = page.at(-1)?.key ?? '';
     return {
       kind: `${route.kind ?? 'Unknown'}List`,
       apiVersion: route.group === '' ? route.version : `${route.group}/${route.version}`,
       metadata: {
-        resourceVersion: String(snapshot.revision),
-        ...(left === 0 ? {} : { continue: encodeToken(id, end), remainingItemCount: left }),
+        resourceVersion: String(from.revision),
+        ...(left === 0 ? {} : { continue: encodeToken(from.revision, last), remainingItemCount: left }),
       },
-      items: snapshot.items.slice(start, end).map(asListItem),
+      items: page.map(({ object }) => asListItem(object)),
     };
   }
 
-  private begin(route: Route, query: URLSearchParams): { readonly id: number; readonly start: number } {
-    const matches = selectionOf(route, query);
-    const items = this.store
-      .list(route.collection)
-      .map(([, object]) => object)
-      .filter(matches);
-    const id = ++this.lastId;
-    this.snapshots.set(id, { revision: this.store.revision, items });
+  private snapshotAt(route: Route, revision: number): readonly Entry[] {
+    const id = `${route.collection}@${revision}`;
+    const kept = this.snapshots.get(id);
+    if (revision < this.store.compactedRevision || (kept === undefined && revision !== this.store.revision)) {
+      throw expired(
+        'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.',
+      );
+    }
+    if (kept !== undefined) return kept;
+    const entries = this.store.list(route.collection).map(([key, object]) => ({ key, object }));
+    this.snapshots.set(id, entries);
     for (const oldest of this.snapshots.keys()) {
       if (this.snapshots.size <= MAX_SNAPSHOTS) break;
       this.snapshots.delete(oldest);
     }
-    return { id, start: 0 };
+    return entries;
   }
 }
 
@@ -68,14 +77,17 @@ function asListItem(object: Json): Json {
   );
 }
 
-function encodeToken(id: number, start: number): string {
-  return Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', id, start })).toString('base64url');
+function encodeToken(revision: number, lastKey: string): string {
+  const value = { v: 'meta.k8s.io/v1', rv: revision, start: `${lastKey}\u0000` };
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
 }
 
-function decodeToken(token: string): { readonly id: number; readonly start: number } {
+function decodeToken(token: string): Continuation {
   try {
     const value: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
-    if (isJson(value)) return { id: Number(value.id), start: Number(value.start) };
+    if (isJson(value) && text(value, 'v') === 'meta.k8s.io/v1' && typeof value.rv === 'number') {
+      return { revision: value.rv, start: text(value, 'start') };
+    }
   } catch {
     // said below
   }

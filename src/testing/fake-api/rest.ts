@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { alreadyExists, badRequest, conflict, invalid, notFound } from './failure.ts';
+import { ApiFailure, alreadyExists, badRequest, conflict, invalid, notFound } from './failure.ts';
 import { child, isJson, text } from './json.ts';
 import type { Json } from './json.ts';
 import { applyPatch, jsonPatch, mergePatch } from './patch.ts';
@@ -21,6 +21,8 @@ export interface Outcome {
 const withoutStatus = new Set(['leases', 'endpoints', 'endpointslices', 'configmaps', 'secrets', 'events']);
 /** Kinds that refuse an update without resourceVersion. */
 const conditionalOnly = new Set(['leases']);
+/** Kinds that an update creates when they are missing. */
+const createdByUpdate = new Set(['leases', 'services', 'endpoints', 'events']);
 const validName = /^[a-z0-9]([-a-z0-9.:]*[a-z0-9])?$/;
 
 /** The rules of the generic registry: creation, optimistic update, patch, deletion with finalizers. */
@@ -45,7 +47,8 @@ export class RestRules {
     if (!validName.test(name)) throw invalid(route.resource, name, `metadata.name: Invalid value: "${name}"`);
     this.checkIdentity({ ...route, name }, body);
     if (text(metadata, 'resourceVersion') !== '') {
-      throw badRequest('resourceVersion should not be set on objects to be created');
+      // The real one answers 500 here, without a reason.
+      throw new ApiFailure(500, '', 'resourceVersion should not be set on objects to be created');
     }
     const key = keyOf({ ...route, name });
     if (this.store.get(route.collection, key) !== undefined) throw alreadyExists(route.resource, name);
@@ -69,9 +72,13 @@ export class RestRules {
   }
 
   update(route: Route, body: Json, writer: Writer): Outcome {
-    const before = this.get(route);
-    this.checkIdentity(route, body);
     const metadata = child(body, 'metadata');
+    this.checkIdentity(route, body);
+    const isMissing = this.store.get(route.collection, keyOf(route)) === undefined;
+    if (isMissing && createdByUpdate.has(route.plural) && route.subresource === '') {
+      return this.create(route, { ...body, metadata: without(metadata, 'resourceVersion') }, writer);
+    }
+    const before = this.get(route);
     const version = text(metadata, 'resourceVersion');
     if (version === '' && conditionalOnly.has(route.plural)) {
       throw invalid(
@@ -183,8 +190,11 @@ export class RestRules {
       throw badRequest(`${kind} in version "${route.version}" cannot be handled as a ${route.kind}`);
     }
     const uid = text(metadata, 'uid');
-    const known = text(child(this.store.get(route.collection, keyOf(route)) ?? {}, 'metadata'), 'uid');
-    if (uid !== '' && known !== '' && uid !== known) {
+    const existing = this.store.get(route.collection, keyOf(route));
+    const known = text(child(existing ?? {}, 'metadata'), 'uid');
+    // An update that would create has this precondition too, so a deleted object is a conflict.
+    const isChecked = existing !== undefined || createdByUpdate.has(route.plural);
+    if (uid !== '' && uid !== known && isChecked) {
       throw conflict(
         route.resource,
         route.name,
