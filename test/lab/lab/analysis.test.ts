@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { formatTable, percentile, summarise } from '../../../bench/failover/figures.ts';
 import { holderReport, parseMonitor } from '../../../lab/holders.ts';
 import { readPcap } from '../../../lab/pcap.ts';
 import { planLab } from '../../../lab/plan.ts';
@@ -169,5 +170,22 @@ describe('timeline', () => {
       marks: [{ at: 10_000, label: 'gone' }],
     });
     assert.deepEqual(lines, ['             a', 'a  ##########..........', '   0s', '   a  10.0 s  gone']);
+  });
+});
+
+describe('figures', () => {
+  it('percentiles are values that occurred: the smallest that enough do not exceed', () => {
+    const values = Array.from({ length: 20 }, (_, i) => i + 1);
+    assert.deepEqual(summarise(values), { p50: 10, p90: 18, p99: 20, max: 20 });
+    assert.equal(percentile([7], 0.5), 7);
+    assert.ok(Number.isNaN(percentile([], 0.5)));
+  });
+
+  it('the table names failures and further figures', () => {
+    const sample = { gapMs: 12.34, twoHoldersMs: 0, moved: true, extras: { afterReturnMs: 900 } };
+    const table = formatTable([
+      { subject: 's', scenario: 'x', title: 'what', samples: [sample], failures: ['no answer'] },
+    ]);
+    assert.match(table, /what +s +1 +12 +12 +12 +12 +0\.0 +0\.0 +afterReturnMs max 900; 1 failed/);
   });
 });
