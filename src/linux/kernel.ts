@@ -36,8 +36,9 @@ export interface OpenKernel extends t.Kernel {
 }
 
 /**
- * The kernel of the network namespace this thread is in. Throws KernelError when netlink is not
- * available; capabilities are asked for only by the calls that need them.
+ * The kernel of the network namespace this thread is in, and should stay in: dumps, subscriptions and
+ * packet sockets are made when asked for. Throws KernelError when netlink is not available;
+ * capabilities are needed only by the calls that change something.
  */
 export function openKernel(options: KernelOptions): OpenKernel {
   const { clock, onFallback, forceFallback } = options;

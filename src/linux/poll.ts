@@ -38,7 +38,12 @@ export interface PollerOptions {
   readonly bufferBytes?: number;
   /** For tests: use the fallback from the start. */
   readonly forceFallback?: boolean;
+  /** For tests: how to learn that a descriptor is readable. */
+  readonly watchReadable?: WatchReadable;
 }
+
+/** Calls `drain` when `fd` is readable, and again as long as it returns true; the result ends that. */
+type WatchReadable = (fd: number, drain: () => boolean) => () => void;
 
 interface Source {
   readonly fd: number;
@@ -53,6 +58,7 @@ export class Poller {
   private readonly options: PollerOptions;
   private readonly sources = new Set<Source>();
   private readonly buffer: Uint8Array;
+  private readonly watchReadable: WatchReadable;
   private useFallback: boolean;
   private tested = false;
 
@@ -61,6 +67,7 @@ export class Poller {
     this.options = options;
     this.buffer = new Uint8Array(options.bufferBytes ?? 65536);
     this.useFallback = options.forceFallback ?? false;
+    this.watchReadable = options.watchReadable ?? startPolling;
   }
 
   /** Starts reading; close the subscription before the descriptor. */
@@ -80,7 +87,7 @@ export class Poller {
   }
 
   private start(source: Source): () => void {
-    return this.useFallback ? startStream(source) : startPolling(source.fd, () => this.drain(source));
+    return this.useFallback ? startStream(source) : this.watchReadable(source.fd, () => this.drain(source));
   }
 
   /** Reads what is there, up to the bound; true when more may be waiting. */
@@ -119,7 +126,7 @@ export class Poller {
       sys.close(theirs);
       if (reason !== undefined) this.fallBack(reason);
     };
-    const stop = startPolling(ours, () => {
+    const stop = this.watchReadable(ours, () => {
       finish(undefined);
       return false;
     });
@@ -143,7 +150,7 @@ export class Poller {
 /** Keeps poll handles reachable for as long as they are open. */
 const handles = new Set<ReturnType<typeof koffi.node.poll>>();
 
-/** Calls `drain` when `fd` is readable, and again on a later turn as long as it returns true. */
+/** WatchReadable by koffi; drains on a later turn than the event that caused it. */
 function startPolling(fd: number, drain: () => boolean): () => void {
   let isOpen = true;
   let isScheduled = false;

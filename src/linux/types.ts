@@ -167,7 +167,8 @@ export interface Kernel {
   removeAddress(ifindex: number, address: Ip, prefixLength: number): void;
   /**
    * Many at once, in as few system calls as the kernel allows; item `i` of the result is the error
-   * of request `i`, or undefined when it succeeded. Synchronous: hand over a few hundred at a time.
+   * of request `i`, or undefined when it succeeded. Synchronous, and Linux takes longer the more
+   * addresses a link has (20 us each on an empty link, 100-200 us with 10 000): hand over about 64.
    */
   setAddresses(requests: readonly AddressRequest[]): readonly (KernelError | undefined)[];
   removeAddresses(keys: readonly AddressKey[]): readonly (KernelError | undefined)[];

@@ -87,7 +87,7 @@ export function decodeAck(message: NetlinkMessage, littleEndian = hostIsLittleEn
   // Old kernels end a dump with an empty NLMSG_DONE.
   if (message.type === NLMSG_DONE && reader.remaining === 0)
     return { errno: 0, kernelText: undefined, offset: undefined };
-  const errno = -reader.s32('error');
+  const errno = 0 - reader.s32('error');
   if (errno < 0) reader.fail('error', `${-errno} is positive`);
   if (message.type === NLMSG_ERROR) skipEcho(reader, (message.flags & NLM_F_CAPPED) !== 0);
   if ((message.flags & NLM_F_ACK_TLVS) === 0) return { errno, kernelText: undefined, offset: undefined };

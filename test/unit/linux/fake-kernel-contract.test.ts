@@ -17,7 +17,10 @@ function fakeSubject(): KernelSubject {
   return {
     kernel,
     setLink: (name, state) => (state === 'up' ? kernel.setLinkUp(name) : kernel.setLinkDown(name)),
-    recreateLinks: () => void [kernel.recreateLink('near'), kernel.recreateLink('far')],
+    recreateLinks: () => {
+      kernel.recreateLink('near');
+      kernel.recreateLink('far');
+    },
     addAddress: (link, prefix) => kernel.putAddress(link, ...split(prefix)),
     takeAddress: (link, prefix) => kernel.takeAddress(link, ...split(prefix)),
     failDad: (address) => kernel.failDad(address),

@@ -4,6 +4,7 @@ import { packetContract } from './packets.ts';
 import { routeContract } from './routes.ts';
 import type { OpenSubject } from './subject.ts';
 
+export { eventContract, packetContract };
 export type { KernelSubject, OpenSubject } from './subject.ts';
 
 /** Everything a Kernel promises, as tests: run on the fake and on the real one, so that the fake cannot lie. */

@@ -37,7 +37,7 @@ export interface KernelSubject {
 export type OpenSubject = () => Promise<KernelSubject>;
 
 /** The link of this name, which the test relies on. */
-export function linkOf(subject: KernelSubject, name = 'near'): Link {
+export function linkOf(subject: Pick<KernelSubject, 'kernel'>, name = 'near'): Link {
   const link = subject.kernel.linkByName(name);
   assert.ok(link, `link ${name} exists`);
   return link;

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { systemClock } from '../../../src/linux/clock.ts';
+
+test('now counts milliseconds since boot, suspension included', () => {
+  const clock = systemClock();
+  const before = clock.now();
+  // /proc/uptime is CLOCK_BOOTTIME in hundredths of seconds.
+  const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;
+  const after = clock.now();
+  assert.ok(before - 10 <= uptime && uptime <= after, `${before} ${uptime} ${after}`);
+  assert.ok(after > before);
+  assert.ok(Math.abs(clock.wall() - Date.now()) < 1000);
+});
+
+test('timers fire once, never early, and are listed until then in order of time', async () => {
+  const clock = systemClock();
+  const start = clock.now();
+  let firedAt = 0;
+  const far = clock.after('far', 2 ** 31 + 1000, () => assert.fail('fired at once'));
+  await new Promise<void>((resolve) => {
+    const near = clock.after('near', 3.5, () => {
+      firedAt = clock.now();
+      resolve();
+    });
+    assert.deepEqual(
+      clock.timers().map(({ name }) => name),
+      ['near', 'far'],
+    );
+    assert.ok(near.at >= start + 3.5);
+  });
+  assert.ok(firedAt >= start + 3.5, `${firedAt - start} ms`);
+  assert.deepEqual(
+    clock.timers().map(({ name }) => name),
+    ['far'],
+  );
+  far.cancel();
+  far.cancel();
+  assert.deepEqual(clock.timers(), []);
+});
+
+test('a sleep ends at once when its signal aborts, and leaves no timer', async () => {
+  const clock = systemClock();
+  const abort = new AbortController();
+  const sleeping = clock.sleep('long', 60_000, abort.signal);
+  abort.abort();
+  await sleeping;
+  await clock.sleep('aborted before', 60_000, abort.signal);
+  assert.deepEqual(clock.timers(), []);
+});
