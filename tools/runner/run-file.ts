@@ -54,6 +54,8 @@ function runProcess(file: string, reportPath: string, options: RunFileOptions): 
     ],
     {
       cwd: options.root,
+      // Set when a test of this runner runs it: the file would then talk to that test's runner.
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     },
@@ -77,7 +79,7 @@ function runProcess(file: string, reportPath: string, options: RunFileOptions): 
     child.on('error', reject);
     child.on('exit', () => {
       // What the file left running in its group would keep our pipes open.
-      setTimeout(() => signalGroup(child, 'SIGKILL'), 1000).unref();
+      timers.push(setTimeout(() => signalGroup(child, 'SIGKILL'), 1000));
     });
     child.on('close', (code, signal) => {
       for (const timer of timers) clearTimeout(timer);
