@@ -14,6 +14,7 @@ import type { AfterRelease, Call, CallOutcome, Holding, Reason, Seen, TimerName 
 export const recreateGraceMs = 50;
 /** Shortest wait between two tries to renew. */
 const minRetryMs = 100;
+const minStalledRetryMs = 10;
 const maxConflicts = 3;
 
 export function becomeHolder(d: Draft, lease: StoredLease, sentAt: number): Reason {
@@ -42,7 +43,7 @@ function hold(d: Draft, lease: StoredLease, sentAt: number): number {
 export function onHoldingTimer(d: Draft, phase: Holding, name: TimerName): Reason {
   if (name === 'deadline') {
     // Early, or the tenure would have ended before this: timers are never trusted for validity.
-    d.arm('deadline', phase.validUntil - d.now);
+    d.arm('deadline', Math.max(1, phase.validUntil - d.now));
     return 'stale-timer';
   }
   d.phase = { ...phase, attemptAt: d.now, conflicts: 0 };
@@ -89,12 +90,16 @@ function ask(d: Draft, phase: Holding, reason: Reason): Reason {
   return reason;
 }
 
-/** A stalled call has used its time and is followed at once; quick failures get closer as the deadline does. */
+/**
+ * A stalled call has used its time and is followed at once; quick failures get closer to each other
+ * as the deadline does.
+ */
 function tryAgain(d: Draft, phase: Holding, reason: Reason): Reason {
-  const period = reason === 'timeout' ? phase.attemptAt + d.settings.retryPeriodMs - d.now : Infinity;
-  const left = (phase.validUntil - d.now) / 2;
-  const cap = Math.min(d.settings.retryPeriodMs, period, left);
-  d.arm('renew', reason === 'timeout' ? Math.max(0, cap) : Math.max(minRetryMs, cap));
+  const { retryPeriodMs } = d.settings;
+  const stalled = reason === 'timeout';
+  const rest = stalled ? phase.attemptAt + retryPeriodMs - d.now : retryPeriodMs;
+  const ms = Math.min(rest, (phase.validUntil - d.now) / 2);
+  d.arm('renew', Math.max(stalled ? minStalledRetryMs : minRetryMs, ms));
   return reason;
 }
 
