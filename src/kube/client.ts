@@ -4,6 +4,7 @@ import type { Logger } from '../lib/log.ts';
 import type { Credentials } from './credentials.ts';
 import { KubeError, fromFailure } from './errors.ts';
 import type { Answer } from './exchange.ts';
+import { LoopbackFallback } from './lookup.ts';
 import type { SystemLookup } from './lookup.ts';
 import { SessionPool } from './pool.ts';
 import { collectionPath, objectPath, queryString } from './resources.ts';
@@ -80,8 +81,18 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
       ...options,
     };
     this.wire = new Wire(components, this.options);
-    this.calls = new SessionPool(components, this.options);
-    this.watches = new SessionPool(components, this.options);
+    const fallback = new LoopbackFallback(
+      components.clock,
+      (host) => {
+        components.log.warn(
+          'the name of the API server does not resolve, connecting to this machine instead',
+          { server: host },
+        );
+      },
+      components.lookup,
+    );
+    this.calls = new SessionPool({ ...components, fallback }, this.options);
+    this.watches = new SessionPool({ ...components, fallback }, this.options);
   }
 
   get server(): string {

@@ -5,7 +5,7 @@
  * @param wallMs milliseconds since the epoch; fractions of a millisecond are kept to the microsecond.
  */
 export function formatMicroTime(wallMs: number): string {
-  const micros = Math.floor(wallMs * 1000);
+  const micros = Math.round(wallMs * 1000);
   const millis = Math.floor(micros / 1000);
   const rest = micros - millis * 1000;
   return `${new Date(millis).toISOString().slice(0, -1)}${String(rest).padStart(3, '0')}Z`;

@@ -24,6 +24,8 @@ export interface OpenComponents {
   readonly read?: ReadText;
   readonly lookup?: SystemLookup;
   readonly probes?: (connection: Connection) => DetectProbes;
+  /** Default 6443: the port `cp_detect` looks at. */
+  readonly localApiPort?: number;
 }
 
 export interface OpenInputs extends Pick<ClientInputs, 'controlPlane' | 'port' | 'vips'> {
@@ -94,23 +96,25 @@ function detecting(
   components: OpenComponents,
 ): (fromFile: Connection) => Promise<Connection> {
   const probes = components.probes ?? ((connection) => realProbes(connection, components));
+  const port = components.localApiPort ?? LOCAL_API_PORT;
   let found: Ip | undefined;
   return async (fromFile) => {
     if (found === undefined) {
       found = await detectServer(probes(fromFile), inputs.vips);
       components.log.info('API server found by its certificate', { server: found });
     }
-    return { ...fromFile, server: { scheme: 'https', host: found, port: LOCAL_API_PORT, basePath: '' } };
+    return { ...fromFile, server: { scheme: 'https', host: found, port, basePath: '' } };
   };
 }
 
 const VERSION_TIMEOUT_MS = 2000;
 
 function realProbes(connection: Connection, components: OpenComponents): DetectProbes {
+  const port = components.localApiPort ?? LOCAL_API_PORT;
   return {
-    certificateAddresses: () => localCertificateAddresses(),
+    certificateAddresses: () => localCertificateAddresses(port),
     answers: async (address) => {
-      const server = { scheme: 'https' as const, host: address, port: LOCAL_API_PORT, basePath: '' };
+      const server = { scheme: 'https' as const, host: address, port, basePath: '' };
       const client = new Http2KubeClient({
         ...components,
         credentials: fixedCredentials({ ...connection, server }),

@@ -6,8 +6,7 @@ import type { Connection } from './connection.ts';
 import type { Credentials } from './credentials.ts';
 import { fromFailure } from './errors.ts';
 import type { KubeError } from './errors.ts';
-import { LoopbackFallback } from './lookup.ts';
-import type { SystemLookup } from './lookup.ts';
+import type { LoopbackFallback } from './lookup.ts';
 import { formatServer } from './server-address.ts';
 import { KubeSession } from './session.ts';
 import { openSocket } from './socket.ts';
@@ -17,8 +16,7 @@ export interface PoolComponents {
   readonly random: Random;
   readonly log: Logger;
   readonly credentials: Credentials;
-  /** For tests: how names are resolved. */
-  readonly lookup?: SystemLookup;
+  readonly fallback: LoopbackFallback;
 }
 
 export interface PoolOptions {
@@ -37,7 +35,6 @@ const RECONNECT = { baseMs: 50, maxMs: 1000 };
 export class SessionPool {
   private readonly components: PoolComponents;
   private readonly options: PoolOptions;
-  private readonly fallback: LoopbackFallback;
   private readonly sessions = new Set<KubeSession>();
   private readonly stopping = new AbortController();
   private connecting: Promise<KubeSession> | undefined;
@@ -51,18 +48,6 @@ export class SessionPool {
   constructor(components: PoolComponents, options: PoolOptions) {
     this.components = components;
     this.options = options;
-    this.fallback = new LoopbackFallback(
-      components.clock,
-      (host) => {
-        components.log.warn(
-          'the name of the API server does not resolve, connecting to this machine instead',
-          {
-            server: host,
-          },
-        );
-      },
-      components.lookup,
-    );
   }
 
   /** Why no connection could be made last time; undefined while there is one. */
@@ -141,7 +126,7 @@ export class SessionPool {
     this.stopping.signal.addEventListener('abort', giveUp, { once: true });
     if (this.stopping.signal.aborted) giveUp();
     try {
-      const lookup = connection.fallsBackToLoopback ? this.fallback.lookup : undefined;
+      const lookup = connection.fallsBackToLoopback ? this.components.fallback.lookup : undefined;
       const socket = await openSocket(connection, lookup, attempt.signal);
       const session = new KubeSession(connection.server, socket, clock, this.options, (ended) => {
         this.sessions.delete(ended);

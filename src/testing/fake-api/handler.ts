@@ -1,3 +1,4 @@
+import type { TLSSocket } from 'node:tls';
 import { ApiFailure, badRequest } from './failure.ts';
 import { FaultTable } from './faults.ts';
 import type { FaultEffect, Verb } from './faults.ts';
@@ -19,6 +20,8 @@ export interface RequestRecord {
   readonly query: string;
   readonly authority: string;
   readonly authorization: string;
+  /** Common name of the client's certificate; '' when it showed none. */
+  readonly clientName: string;
 }
 
 /** Requests remembered for tests. */
@@ -115,8 +118,16 @@ export class ApiHandler {
       query: url.search,
       authority: String(request.headers[':authority'] ?? request.headers.host ?? ''),
       authorization: request.headers.authorization ?? '',
+      clientName: clientNameOf(request),
     });
   }
+}
+
+function clientNameOf(request: Request): string {
+  const socket = 'stream' in request ? request.stream.session?.socket : request.socket;
+  // Only a TLS socket has it, and behind HTTP/2's proxy of the socket `in` does not see it.
+  const certificate = (socket as Partial<TLSSocket> | undefined)?.getPeerX509Certificate?.();
+  return certificate?.subject.replace('CN=', '') ?? '';
 }
 
 function verbOf(method: string, route: Route | undefined, url: URL): Verb {
