@@ -1,6 +1,6 @@
 import type { Fence } from '../lib/fence.ts';
 import type { Ip, Mac } from '../lib/ip.ts';
-import type { Scope } from '../linux/types.ts';
+import type { Address, Scope } from '../linux/types.ts';
 
 /** Who asked for something: `control-plane`, or `service/<namespace>/<name>`. */
 export type Owner = 'control-plane' | `service/${string}/${string}`;
@@ -36,12 +36,55 @@ export type Spec = AddressSpec | AnnouncementSpec;
 export type SpecState =
   | { readonly state: 'ready' }
   | { readonly state: 'waiting'; readonly reason: string }
-  | { readonly state: 'failed'; readonly reason: string; readonly retryInMs: number };
+  /** `retryInMs` undefined: not before something changes on this node. */
+  | { readonly state: 'failed'; readonly reason: string; readonly retryInMs: number | undefined };
 
 export interface SpecStatus {
   readonly spec: Spec;
+  /** Empty while something nobody wants any more could not be removed yet. */
   readonly owners: readonly Owner[];
   readonly state: SpecState;
+  /** What was done last for this spec, and when (monotonic milliseconds). */
+  readonly last: LastAction | undefined;
+}
+
+export interface LastAction {
+  readonly what: 'added' | 'adopted' | 'restored' | 'changed' | 'removed' | 'sent' | 'failed' | 'withheld';
+  readonly at: number;
+}
+
+/** A VIP this node is configured for; an unmarked, deprecated address like it was left by a predecessor. */
+export interface Claim {
+  readonly vip: Ip;
+  readonly prefixLength: number;
+}
+
+/** An address of a predecessor that no spec wants. */
+export interface Leftover {
+  readonly address: Address;
+  /** Name of its link; undefined when the link is not known (yet). */
+  readonly link: string | undefined;
+  /** It carries our mark. */
+  readonly marked: boolean;
+}
+
+/** How often things happened since the start. */
+export interface NodeCounters {
+  readonly added: number;
+  readonly adopted: number;
+  readonly restored: number;
+  readonly removed: number;
+  readonly swept: number;
+  readonly failed: number;
+  readonly framesSent: number;
+  readonly framesFailed: number;
+  readonly framesWithheld: number;
+  readonly claimantsReported: number;
+  /** Claims that came too soon after a report of the same VIP. */
+  readonly claimantsFolded: number;
+  /** Received frames that do not parse. */
+  readonly framesRefused: number;
+  readonly dumps: number;
 }
 
 /** News from the node that operators and observers act on. All callbacks are optional and must not throw. */

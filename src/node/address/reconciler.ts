@@ -1,0 +1,357 @@
+import { backoffMs } from '../../lib/backoff.ts';
+import type { Clock, Random, Timer } from '../../lib/clock.ts';
+import { familyOf, type Ip } from '../../lib/ip.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { KernelError } from '../../linux/errors.ts';
+import type { Address, AddressKey, AddressRequest, Kernel } from '../../linux/types.ts';
+import type { MutableCounters } from '../counters.ts';
+import { isMarked } from '../mark.ts';
+import { addressId, type Observed } from '../observed.ts';
+import { keyOf, type SpecBook } from '../spec-book.ts';
+import type { AddressSpec, LastAction, NodeObserver } from '../types.ts';
+import { planAddress, type AddressPlan, type AddressState } from './plan.ts';
+import { addPlaced, dropPlaced, hasPlaced, type AddressRecord } from './record.ts';
+import { AddressRecords } from './records.ts';
+import { removeAddresses } from './removal.ts';
+
+export interface AddressReconcilerParts {
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly observer: NodeObserver;
+  readonly observed: Observed;
+  readonly book: SpecBook;
+  readonly counters: MutableCounters;
+  /** A VIP has become usable: its neighbours should hear of it now. */
+  readonly onUsable: (vip: Ip) => void;
+}
+
+interface Job {
+  readonly record: AddressRecord;
+  readonly plan: AddressPlan;
+  setFailed: boolean;
+}
+
+/** Records handled between two looks at the clock; their kernel calls go out as one batch. */
+const chunk = 64;
+/** A turn ends after this long; what is left follows in the next one. */
+const turnMs = 8;
+const retryBackoff = { baseMs: 50, maxMs: 5000 };
+
+/**
+ * Makes the wanted addresses true: plans each record against what is observed, writes the
+ * difference, and tells what became of it. Everything is synchronous and cut into turns.
+ */
+export class AddressReconciler {
+  readonly records = new AddressRecords();
+  private readonly parts: AddressReconcilerParts;
+  private readonly backlog = new Set<AddressRecord>();
+  private nextTurn: Timer | undefined;
+  /** Callbacks to others, made when our own state is settled again. */
+  private news: (() => void)[] = [];
+
+  constructor(parts: AddressReconcilerParts) {
+    this.parts = parts;
+  }
+
+  /** What these specs name has changed owners. Removals are done on return; many additions take several turns. */
+  specsChanged(specs: readonly AddressSpec[]): void {
+    const wanted: AddressRecord[] = [];
+    const unwanted: AddressRecord[] = [];
+    for (const spec of specs) {
+      const key = keyOf(spec);
+      const next = this.parts.book.address(key);
+      const record = this.records.get(key) ?? (next && this.records.enter(key, spec));
+      if (record === undefined) continue;
+      record.wanted = next;
+      record.spec = spec;
+      (next === undefined ? unwanted : wanted).push(record);
+    }
+    // Add before delete, so that a VIP that changes its link is never on none.
+    this.run(wanted, this.turnEnd());
+    this.run(unwanted, Infinity);
+  }
+
+  /** The kernel reported an address. */
+  addressChanged(address: Address, change: 'set' | 'gone'): void {
+    const records = this.records.ofVip(address.address);
+    if (change === 'gone') for (const record of records) dropPlaced(record, address);
+    this.run(records, Infinity);
+  }
+
+  linkChanged(name: string): void {
+    this.run(this.records.ofLink(name), this.turnEnd());
+  }
+
+  /** A new dump is in. */
+  recheckAll(): void {
+    const { observed } = this.parts;
+    const all = this.records.all();
+    for (const record of all) {
+      const present = new Set(observed.addressesOf(record.vip).map(addressId));
+      record.placed = record.placed.filter((key) => present.has(addressId(key)));
+    }
+    this.run(all, this.turnEnd());
+  }
+
+  /** Marked, or put there by this process. */
+  owns(address: Address): boolean {
+    return isMarked(address) || this.records.ofVip(address.address).some((r) => hasPlaced(r, address));
+  }
+
+  /** A spec asks for it, or it is being removed already: no leftover. */
+  concerns(address: Address): boolean {
+    const link = this.parts.observed.linkAt(address.ifindex)?.name;
+    return this.records.ofVip(address.address).some((r) => r.link === link || hasPlaced(r, address));
+  }
+
+  close(): void {
+    this.nextTurn?.cancel();
+    this.backlog.clear();
+    for (const record of this.records.all()) {
+      record.retry?.cancel();
+      record.refresh?.cancel();
+    }
+  }
+
+  private turnEnd(): number {
+    return this.parts.clock.now() + turnMs;
+  }
+
+  /** Handles records until the deadline passes; the rest waits for the next turn, in order. */
+  private run(records: readonly AddressRecord[], deadline: number): void {
+    for (let at = 0; at < records.length; at += chunk) {
+      if (at > 0 && this.parts.clock.now() > deadline) {
+        for (const record of records.slice(at)) this.backlog.add(record);
+        break;
+      }
+      this.runChunk(records.slice(at, at + chunk));
+    }
+    if (this.backlog.size > 0) {
+      this.nextTurn ??= this.parts.clock.after('address-backlog', 0, () => {
+        this.nextTurn = undefined;
+        this.run([...this.backlog], this.turnEnd());
+      });
+    }
+    const news = this.news;
+    this.news = [];
+    for (const tell of news) tell();
+  }
+
+  private runChunk(records: readonly AddressRecord[]): void {
+    const jobs: Job[] = [];
+    for (const record of records) {
+      this.backlog.delete(record);
+      const plan = this.planFor(record);
+      if (plan !== undefined) jobs.push({ record, plan, setFailed: false });
+    }
+    this.remove(jobs, (plan) => plan.removeFirst);
+    this.set(jobs);
+    this.remove(jobs, (plan) => plan.removeAfter);
+    for (const job of jobs) this.conclude(job);
+  }
+
+  /** Undefined when nothing may be done now: the record waits until it may be repaired again. */
+  private planFor(record: AddressRecord): AddressPlan | undefined {
+    record.retry?.cancel();
+    record.retry = undefined;
+    record.failure = undefined;
+    const { wanted, placed, mayMark } = record;
+    const { observed } = this.parts;
+    const plan = planAddress({
+      wanted,
+      link: observed.linkNamed(record.link),
+      observed: observed.addressesOf(record.vip),
+      placed,
+      // It was ours and through with detection until a moment ago: waiting for it again teaches nothing.
+      skipDad: record.skipDad || record.ready,
+      mayMark,
+      renew: wanted?.validLifetime !== undefined && record.refresh === undefined,
+    });
+    if (plan.keep !== undefined) this.keep(record, plan, plan.keep);
+    if (plan.set === undefined) return plan;
+    if (record.ready && plan.set.reason === 'missing') this.vanish(record);
+    const waitMs = record.repairs.take(this.parts.clock.now());
+    if (waitMs === 0) return plan;
+    this.fail(record, 'something else on this node removes or changes it again and again', waitMs);
+    return undefined;
+  }
+
+  private keep(record: AddressRecord, plan: AddressPlan, key: AddressKey): void {
+    if (hasPlaced(record, key)) return;
+    addPlaced(record, key);
+    if (record.ready) return;
+    if (plan.set?.reason !== 'unmarked') this.note(record, 'adopted');
+    this.parts.log.info('VIP of a predecessor adopted', naming(record));
+  }
+
+  private set(jobs: readonly Job[]): void {
+    const asked = jobs.flatMap((job) => (job.plan.set === undefined ? [] : [{ job, set: job.plan.set }]));
+    if (asked.length === 0) return;
+    const errors = this.parts.kernel.setAddresses(asked.map(({ set }) => set.request));
+    for (const [i, { job, set }] of asked.entries()) {
+      const error = errors[i];
+      if (error === undefined || error.kind === 'already') {
+        this.wasSet(job, set.request);
+      } else {
+        job.setFailed = true;
+        this.refused(job.record, error);
+      }
+    }
+  }
+
+  private wasSet({ record, plan }: Job, request: AddressRequest): void {
+    this.parts.observed.wrote(expectedAddress(request, plan.state));
+    addPlaced(record, request);
+    record.attempts = 0;
+    const reason = plan.set?.reason;
+    if (reason === 'unmarked') record.mayMark = false;
+    if (reason === 'dad-failed') {
+      record.skipDad = true;
+      const message = 'duplicate address detection failed: VIP added again without it';
+      this.parts.log.warn(message, naming(record));
+    }
+    this.note(record, actionFor(record, plan));
+    this.armRefresh(record, request.validLifetime);
+  }
+
+  private remove(jobs: readonly Job[], keysOf: (plan: AddressPlan) => readonly AddressKey[]): void {
+    const keys = jobs.flatMap(({ plan }) => keysOf(plan));
+    if (keys.length === 0) return;
+    const failures = removeAddresses(this.parts.kernel, this.parts.observed, keys);
+    for (const { record, plan } of jobs) {
+      for (const key of keysOf(plan)) {
+        const error = failures.get(key);
+        if (error === undefined) {
+          dropPlaced(record, key);
+          if (record.wanted === undefined) this.note(record, 'removed');
+        } else {
+          addPlaced(record, key);
+          this.refused(record, error);
+        }
+      }
+    }
+  }
+
+  private conclude({ record, plan, setFailed }: Job): void {
+    record.state = plan.state;
+    if (record.failure === undefined) record.logged = undefined;
+    if (record.wanted === undefined) {
+      record.ready = false;
+      if (record.placed.length === 0) this.records.leave(record);
+      return;
+    }
+    if (setFailed && plan.keep === undefined) {
+      record.ready = false;
+      return;
+    }
+    this.warnForeign(record);
+    if (record.state.kind === 'present') this.becomeReady(record);
+    else if (record.ready && record.state.kind === 'waiting') this.vanish(record);
+    if (record.state.kind !== 'present') record.ready = false;
+    if (record.state.kind === 'waiting' && record.state.for === 'lease') {
+      // Whoever holds next may have used it: everything starts anew.
+      record.vanished = false;
+      record.skipDad = false;
+    }
+  }
+
+  private vanish(record: AddressRecord): void {
+    record.ready = false;
+    record.vanished = true;
+    record.skipDad = true;
+  }
+
+  private becomeReady(record: AddressRecord): void {
+    if (record.ready) return;
+    record.ready = true;
+    this.parts.onUsable(record.vip);
+    const { observer, log, counters } = this.parts;
+    const { vip, link } = record;
+    if (record.vanished) {
+      record.vanished = false;
+      counters.restored++;
+      log.warn('VIP had vanished from its link, put back', naming(record));
+      this.news.push(() => observer.addressRestored?.(vip, link));
+    } else {
+      log.info('VIP is on its link', naming(record));
+    }
+    this.news.push(() => observer.addressReady?.(vip, link));
+  }
+
+  private warnForeign(record: AddressRecord): void {
+    if (record.state.kind !== 'present' || !record.state.foreign || record.warnedForeign) return;
+    record.warnedForeign = true;
+    const message = 'the VIP is an address of this node already: left as it is, and never removed';
+    this.parts.log.warn(message, naming(record));
+  }
+
+  private note(record: AddressRecord, what: LastAction['what']): void {
+    record.last = { what, at: this.parts.clock.now() };
+    const { counters } = this.parts;
+    if (what === 'added' || what === 'adopted' || what === 'removed') counters[what]++;
+  }
+
+  private refused(record: AddressRecord, error: KernelError): void {
+    this.parts.counters.failed++;
+    this.note(record, 'failed');
+    record.attempts++;
+    const { vip, link } = record;
+    this.news.push(() => this.parts.observer.addressFailed?.(vip, link, error));
+    // What only an operator can change is tried again with the next dump, not in a loop.
+    const mayPass = error.kind === 'retry' || error.kind === 'gone';
+    const retryInMs = mayPass ? backoffMs(record.attempts, retryBackoff, this.parts.random) : undefined;
+    this.fail(record, error.message, retryInMs);
+  }
+
+  private fail(record: AddressRecord, reason: string, retryInMs: number | undefined): void {
+    const { clock, log } = this.parts;
+    const retryAt = retryInMs === undefined ? undefined : clock.now() + retryInMs;
+    record.failure = { reason, retryAt };
+    if (record.logged !== reason) {
+      record.logged = reason;
+      const task = record.wanted === undefined ? 'removed' : 'put on its link';
+      const next = retryInMs === undefined ? 'at the next full check' : `in ${Math.ceil(retryInMs)} ms`;
+      log.error(`VIP cannot be ${task}, trying again ${next}`, { ...naming(record), error: reason });
+    }
+    if (retryInMs === undefined) return;
+    record.retry?.cancel();
+    record.retry = clock.after('address-retry', retryInMs, () => {
+      record.retry = undefined;
+      this.run([record], Infinity);
+    });
+  }
+
+  /** A limited lifetime (the address came from a name) is renewed at half of it, as long as it is wanted. */
+  private armRefresh(record: AddressRecord, validLifetime: number | undefined): void {
+    record.refresh?.cancel();
+    record.refresh = undefined;
+    if (validLifetime === undefined) return;
+    record.refresh = this.parts.clock.after('address-lifetime', validLifetime * 500, () => {
+      record.refresh = undefined;
+      this.run([record], Infinity);
+    });
+  }
+}
+
+function actionFor(record: AddressRecord, plan: AddressPlan): LastAction['what'] {
+  if (record.vanished) return 'restored';
+  if (plan.set?.reason === 'missing') return 'added';
+  return plan.set?.reason === 'unmarked' ? 'adopted' : 'changed';
+}
+
+/** What the kernel is about to report; the flags it owns are as they will be right after the write. */
+function expectedAddress(request: AddressRequest, state: AddressState): Address {
+  return {
+    ...request,
+    deprecated: true,
+    tentative: state.kind === 'detecting' && familyOf(request.address) === 6,
+    dadFailed: false,
+    permanent: request.validLifetime === undefined,
+  };
+}
+
+function naming(record: AddressRecord): { readonly vip: Ip; readonly link: string } {
+  return { vip: record.vip, link: record.link };
+}

@@ -1,0 +1,277 @@
+import type { Clock, Timer } from '../../lib/clock.ts';
+import { messageOf } from '../../lib/errors.ts';
+import { familyOf, type Ip } from '../../lib/ip.ts';
+import type { Logger } from '../../lib/log.ts';
+import { isKernelError } from '../../linux/errors.ts';
+import type { Kernel, Link } from '../../linux/types.ts';
+import { startAnnouncing, stepAnnouncement, type GratuitousForm } from '../../protocols/index.ts';
+import type { MutableCounters } from '../counters.ts';
+import type { Observed } from '../observed.ts';
+import { keyOf, type SpecBook } from '../spec-book.ts';
+import type { AnnouncementSpec, LastAction, NodeObserver } from '../types.ts';
+import { DueQueue } from './due-queue.ts';
+import { Announcements, type Announcement } from './announcements.ts';
+import { frameContext, type FrameContext } from './frames.ts';
+import { SendSockets } from './sockets.ts';
+
+export interface AnnouncerParts {
+  readonly kernel: Pick<Kernel, 'openPacketSocket'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly observer: NodeObserver;
+  readonly observed: Observed;
+  readonly book: SpecBook;
+  readonly counters: MutableCounters;
+  /** The VIPs that are announced on this link, or the link itself, have changed. */
+  readonly onActive: (link: string) => void;
+}
+
+/** A turn sends for this long at most; what is due beyond it follows in the next one. */
+const turnMs = 5;
+/** Announcements between two looks at the clock. */
+const chunk = 16;
+/** Successive VIPs get phases that fill the interval evenly, however many there are (golden ratio). */
+const phaseStep = 0.6180339887498949;
+
+/**
+ * Announces VIPs: a burst as soon as one is usable here, then a refresh each period, all from one
+ * timer. The fence is asked before every single frame.
+ */
+export class Announcer {
+  readonly announcements = new Announcements();
+  private readonly parts: AnnouncerParts;
+  private readonly sockets: SendSockets;
+  private readonly due = new DueQueue<{ readonly entry: Announcement; readonly turn: number }>();
+  private timer: Timer | undefined;
+  private isClosed = false;
+  private entered = 0;
+
+  constructor(parts: AnnouncerParts) {
+    this.parts = parts;
+    this.sockets = new SendSockets(parts.kernel);
+  }
+
+  /** What these specs name has changed owners; nobody's any more is silent on return. New ones wait for `kick`. */
+  specsChanged(specs: readonly AnnouncementSpec[]): void {
+    for (const spec of specs) {
+      const key = keyOf(spec);
+      const wanted = this.parts.book.announcement(key);
+      const entry = this.announcements.get(key);
+      if (wanted === undefined) {
+        if (entry !== undefined) this.drop(entry);
+        continue;
+      }
+      if (entry === undefined) {
+        const phase = (this.entered++ * phaseStep) % 1;
+        this.announcements.enter(key, { spec, wanted, phase });
+        continue;
+      }
+      entry.wanted = wanted;
+      entry.spec = spec;
+      // It was silenced by a fence, or could not be sent: the new spec may change that at once.
+      if (entry.last?.what !== 'sent') this.rest(entry);
+    }
+  }
+
+  /** Starts those of these keys that can start and have not. */
+  kick(specs: readonly AnnouncementSpec[]): void {
+    for (const spec of specs) {
+      const entry = this.announcements.get(keyOf(spec));
+      if (entry !== undefined) this.consider(entry);
+    }
+    this.arm();
+  }
+
+  /** The VIP is usable (again): a new burst, beginning now. */
+  usable(vip: Ip): void {
+    for (const entry of this.announcements.ofVip(vip)) this.begin(entry);
+    this.arm();
+  }
+
+  /** An address with this number came or went, or a link-local one on this link. */
+  addressChanged(vip: Ip, linkName: string | undefined): void {
+    for (const entry of this.announcements.ofVip(vip)) this.consider(entry);
+    if (linkName !== undefined && vip.startsWith('fe')) {
+      for (const entry of this.announcements.ofLink(linkName)) this.consider(entry);
+    }
+    this.arm();
+  }
+
+  /** A link changed, came or went; `before` undefined when it is new. */
+  linkChanged(before: Link | undefined, after: Link | undefined): void {
+    if (before !== undefined && (after === undefined || after.mac !== before.mac)) {
+      this.sockets.close(before.index);
+    }
+    const isNewPlace = after !== undefined && isRunning(after) && !isSamePlace(before, after);
+    for (const name of new Set([before?.name, after?.name])) {
+      if (name === undefined) continue;
+      for (const entry of this.announcements.ofLink(name)) {
+        // Neighbours behind this link may have forgotten us, or remember another MAC.
+        if (isNewPlace && name === after.name) this.rest(entry);
+        this.enqueue(entry, this.parts.clock.now());
+      }
+      this.parts.onActive(name);
+    }
+    this.pump();
+  }
+
+  /** A new dump is in. */
+  recheckAll(): void {
+    const now = this.parts.clock.now();
+    for (const entry of this.announcements.all()) if (entry.schedule === undefined) this.enqueue(entry, now);
+    this.pump();
+  }
+
+  /** The VIPs that are being announced on this link. */
+  activeOn(link: string): readonly Ip[] {
+    const active = this.announcements.ofLink(link).filter(({ schedule }) => schedule !== undefined);
+    return active.map(({ vip }) => vip);
+  }
+
+  isActive(link: string, vip: Ip): boolean {
+    return this.announcements.ofVip(vip).some((entry) => entry.link === link && entry.schedule !== undefined);
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.timer?.cancel();
+    this.due.clear();
+    this.sockets.closeAll();
+  }
+
+  /** Starts a resting announcement, or lays an active one to rest, as things are now. */
+  private consider(entry: Announcement): void {
+    const context = this.look(entry);
+    if (context !== undefined && entry.schedule === undefined) this.begin(entry);
+  }
+
+  private look(entry: Announcement): FrameContext | undefined {
+    const context = frameContext(this.parts.observed, entry.vip, entry.link);
+    if (!('kind' in context)) {
+      entry.obstacle = undefined;
+      return context;
+    }
+    this.rest(entry);
+    if (context.kind === 'impossible' && entry.obstacle?.reason !== context.reason) {
+      this.parts.log.error('VIP cannot be announced', { ...naming(entry), reason: context.reason });
+    }
+    entry.obstacle = context;
+    return undefined;
+  }
+
+  private begin(entry: Announcement): void {
+    entry.schedule = startAnnouncing(this.parts.clock.now());
+    if (this.fire(entry)) this.parts.onActive(entry.link);
+  }
+
+  private rest(entry: Announcement): void {
+    if (entry.schedule === undefined) return;
+    entry.schedule = undefined;
+    this.parts.onActive(entry.link);
+  }
+
+  private drop(entry: Announcement): void {
+    this.rest(entry);
+    this.announcements.leave(entry);
+    if (this.announcements.countOn(entry.link) > 0) return;
+    const link = this.parts.observed.linkNamed(entry.link);
+    if (link !== undefined) this.sockets.close(link.index);
+  }
+
+  /** Sends what is due for one VIP and plans its next turn; false when it had to be laid to rest. */
+  private fire(entry: Announcement): boolean {
+    const { schedule } = entry;
+    const context = this.look(entry);
+    if (context === undefined || schedule === undefined) return false;
+    const { periodMs } = entry.wanted;
+    const step = stepAnnouncement(schedule, this.parts.clock.now(), { periodMs, phase: entry.phase });
+    entry.schedule = step.state;
+    this.enqueue(entry, step.state.nextAt);
+    // An advertisement has one form only.
+    const forms = familyOf(entry.vip) === 4 ? step.forms : step.forms.slice(0, 1);
+    for (const form of forms) this.send(entry, context, form);
+    return true;
+  }
+
+  private send(entry: Announcement, context: FrameContext, form: GratuitousForm): void {
+    if (!entry.wanted.maySend()) {
+      this.parts.counters.framesWithheld++;
+      this.told(entry, 'withheld');
+      return;
+    }
+    try {
+      this.sockets.send(context.link, entry.frames.get(context, form));
+    } catch (error) {
+      if (!isKernelError(error)) throw error;
+      this.parts.counters.framesFailed++;
+      this.complain(entry, messageOf(error));
+      this.told(entry, 'failed');
+      return;
+    }
+    this.parts.counters.framesSent++;
+    if (entry.complaint !== undefined) this.parts.log.info('VIP is announced again', naming(entry));
+    entry.complaint = undefined;
+    this.told(entry, 'sent');
+  }
+
+  private told(entry: Announcement, what: 'sent' | 'failed' | 'withheld'): void {
+    entry.last = { what, at: this.parts.clock.now() } satisfies LastAction;
+    this.parts.observer.announced?.(entry.vip, entry.link, what);
+  }
+
+  private complain(entry: Announcement, reason: string): void {
+    if (entry.complaint === reason) return;
+    entry.complaint = reason;
+    this.parts.log.warn('VIP could not be announced, trying again at its next turn', {
+      ...naming(entry),
+      error: reason,
+    });
+  }
+
+  private enqueue(entry: Announcement, at: number): void {
+    entry.turn++;
+    this.due.push(at, { entry, turn: entry.turn });
+  }
+
+  /** Handles what is due, up to the end of this turn. */
+  private pump(): void {
+    const { clock } = this.parts;
+    const now = clock.now();
+    for (let n = 1; ; n++) {
+      const next = this.due.popDue(now);
+      if (next === undefined) break;
+      const { entry, turn } = next;
+      // Planned anew, or dropped, since it was put here.
+      if (turn !== entry.turn || !this.announcements.has(entry)) continue;
+      if (entry.schedule === undefined) this.consider(entry);
+      else this.fire(entry);
+      if (n % chunk === 0 && clock.now() > now + turnMs) break;
+    }
+    this.arm();
+  }
+
+  private arm(): void {
+    const at = this.due.earliest;
+    if (at === undefined || this.isClosed) return;
+    if (this.timer !== undefined && this.timer.at <= at) return;
+    this.timer?.cancel();
+    this.timer = this.parts.clock.after('announce', Math.max(0, at - this.parts.clock.now()), () => {
+      this.timer = undefined;
+      this.pump();
+    });
+  }
+}
+
+export function isRunning(link: Link): boolean {
+  return link.adminUp && link.carrier;
+}
+
+function isSamePlace(before: Link | undefined, after: Link): boolean {
+  return (
+    before !== undefined && isRunning(before) && before.index === after.index && before.mac === after.mac
+  );
+}
+
+function naming(entry: Announcement): { readonly vip: Ip; readonly link: string } {
+  return { vip: entry.vip, link: entry.link };
+}

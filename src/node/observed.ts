@@ -1,0 +1,195 @@
+import { familyOf, isLinkLocal, type Ip } from '../lib/ip.ts';
+import type { Address, AddressKey, Link } from '../linux/types.ts';
+
+type Change =
+  | { readonly kind: 'link'; readonly change: 'set' | 'gone'; readonly link: Link }
+  | { readonly kind: 'address'; readonly change: 'set' | 'gone'; readonly address: Address };
+
+/** IPv6 has an address at most once on a link, whatever its prefix; IPv4 once for each prefix length. */
+export function addressId(key: AddressKey): string {
+  const prefix = familyOf(key.address) === 4 ? `/${key.prefixLength}` : '';
+  return `${key.ifindex} ${key.address}${prefix}`;
+}
+
+/**
+ * What the kernel has told about links and addresses: a dump, brought up to date by events and by
+ * our own successful writes, which count at once. Events that were queued before one of our removals
+ * arrive after it; they are told from later ones by the removal's own event.
+ */
+export class Observed {
+  private readonly links = new Map<number, Link>();
+  private readonly linkIndexes = new Map<string, number>();
+  private readonly addresses = new Map<string, Address>();
+  private readonly byIp = new Map<Ip, Set<string>>();
+  private readonly byLink = new Map<number, Set<string>>();
+  /** The link-local IPv6 addresses of each link: asked for with every advertisement. */
+  private readonly linkLocals = new Map<number, Set<string>>();
+  /** Our removals whose events are still on their way. */
+  private readonly expectedGone = new Map<string, number>();
+  /** Changes since a dump began: the dump may be older than they are. */
+  private journal: Change[] | undefined;
+
+  linkNamed(name: string): Link | undefined {
+    const index = this.linkIndexes.get(name);
+    return index === undefined ? undefined : this.links.get(index);
+  }
+
+  linkAt(index: number): Link | undefined {
+    return this.links.get(index);
+  }
+
+  allLinks(): IterableIterator<Link> {
+    return this.links.values();
+  }
+
+  allAddresses(): IterableIterator<Address> {
+    return this.addresses.values();
+  }
+
+  /** This address wherever it is on the node. */
+  addressesOf(vip: Ip): readonly Address[] {
+    return this.resolve(this.byIp.get(vip));
+  }
+
+  addressesOn(ifindex: number): readonly Address[] {
+    return this.resolve(this.byLink.get(ifindex));
+  }
+
+  /** On some link, through with duplicate address detection: the kernel answers for it. */
+  isUsable(vip: Ip): boolean {
+    return this.addressesOf(vip).some((address) => !address.tentative && !address.dadFailed);
+  }
+
+  /** A link-local IPv6 address that can be a source on this link. */
+  linkLocalOn(ifindex: number): Ip | undefined {
+    const usable = ({ tentative, dadFailed }: Address): boolean => !tentative && !dadFailed;
+    return this.resolve(this.linkLocals.get(ifindex)).find(usable)?.address;
+  }
+
+  isOwnMac(mac: string): boolean {
+    for (const link of this.links.values()) if (link.mac === mac) return true;
+    return false;
+  }
+
+  /** From an event. False when it only echoes what is known already. */
+  heardAddress(change: 'set' | 'gone', address: Address): boolean {
+    const id = addressId(address);
+    const pending = this.expectedGone.get(id) ?? 0;
+    if (pending > 0) {
+      if (change === 'set') return false;
+      if (pending === 1) this.expectedGone.delete(id);
+      else this.expectedGone.set(id, pending - 1);
+      return false;
+    }
+    this.apply({ kind: 'address', change, address });
+    return true;
+  }
+
+  /** From an event; returns what the link was before. */
+  heardLink(change: 'set' | 'gone', link: Link): Link | undefined {
+    const before = this.links.get(link.index);
+    this.apply({ kind: 'link', change, link });
+    return before;
+  }
+
+  /** Our own write succeeded. */
+  wrote(address: Address): void {
+    this.apply({ kind: 'address', change: 'set', address });
+  }
+
+  /** Our own removal succeeded; its event is still to come. */
+  removed(key: AddressKey): void {
+    const id = addressId(key);
+    this.expectedGone.set(id, (this.expectedGone.get(id) ?? 0) + 1);
+    this.lost(key);
+  }
+
+  /** It is not there, and no event will say so. */
+  lost(key: AddressKey): void {
+    const known = this.addresses.get(addressId(key));
+    if (known !== undefined) this.apply({ kind: 'address', change: 'gone', address: known });
+  }
+
+  /** `eventsLost`: the events of our own removals may never come. */
+  dumpStarted(eventsLost: boolean): void {
+    this.journal = [];
+    if (eventsLost) this.expectedGone.clear();
+  }
+
+  dumpFailed(): void {
+    this.journal = undefined;
+  }
+
+  /** Replaces everything by the dump, and repeats what happened while it was taken. */
+  dumpDone(links: readonly Link[], addresses: readonly Address[]): void {
+    const journal = this.journal ?? [];
+    this.journal = undefined;
+    const { links: known, linkIndexes, byIp, byLink, linkLocals } = this;
+    for (const map of [known, linkIndexes, this.addresses, byIp, byLink, linkLocals]) map.clear();
+    for (const link of links) this.apply({ kind: 'link', change: 'set', link });
+    for (const address of addresses) this.apply({ kind: 'address', change: 'set', address });
+    for (const change of journal) this.apply(change);
+  }
+
+  private apply(change: Change): void {
+    this.journal?.push(change);
+    if (change.kind === 'link') this.applyLink(change.change, change.link);
+    else this.applyAddress(change.change, change.address);
+  }
+
+  private applyLink(change: 'set' | 'gone', link: Link): void {
+    const before = this.links.get(link.index);
+    if (before !== undefined && this.linkIndexes.get(before.name) === link.index) {
+      this.linkIndexes.delete(before.name);
+    }
+    if (change === 'set') {
+      this.links.set(link.index, link);
+      this.linkIndexes.set(link.name, link.index);
+      return;
+    }
+    this.links.delete(link.index);
+    for (const address of this.addressesOn(link.index)) this.applyAddress('gone', address);
+  }
+
+  private applyAddress(change: 'set' | 'gone', address: Address): void {
+    const id = addressId(address);
+    if (change === 'set') {
+      this.addresses.set(id, address);
+      add(this.byIp, address.address, id);
+      add(this.byLink, address.ifindex, id);
+      if (isLinkLocalIpv6(address.address)) add(this.linkLocals, address.ifindex, id);
+    } else {
+      this.addresses.delete(id);
+      remove(this.byIp, address.address, id);
+      remove(this.byLink, address.ifindex, id);
+      remove(this.linkLocals, address.ifindex, id);
+    }
+  }
+
+  private resolve(ids: ReadonlySet<string> | undefined): readonly Address[] {
+    if (ids === undefined) return [];
+    const found: Address[] = [];
+    for (const id of ids) {
+      const address = this.addresses.get(id);
+      if (address !== undefined) found.push(address);
+    }
+    return found;
+  }
+}
+
+/** fe80::/10, without the cost of parsing each address of each event. */
+function isLinkLocalIpv6(address: Ip): boolean {
+  return address.startsWith('fe') && familyOf(address) === 6 && isLinkLocal(address);
+}
+
+function add<K>(index: Map<K, Set<string>>, key: K, id: string): void {
+  const ids = index.get(key);
+  if (ids === undefined) index.set(key, new Set([id]));
+  else ids.add(id);
+}
+
+function remove<K>(index: Map<K, Set<string>>, key: K, id: string): void {
+  const ids = index.get(key);
+  ids?.delete(id);
+  if (ids?.size === 0) index.delete(key);
+}

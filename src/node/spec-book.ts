@@ -1,0 +1,100 @@
+import type { Ip } from '../lib/ip.ts';
+import type { Scope } from '../linux/types.ts';
+import type { AddressSpec, AnnouncementSpec, Owner, Spec } from './types.ts';
+
+/** What all owners together want of one VIP on one link. */
+export interface WantedAddress {
+  readonly vip: Ip;
+  readonly link: string;
+  readonly prefixLength: number;
+  readonly scope: Scope;
+  readonly validLifetime: number | undefined;
+  readonly noDad: boolean;
+  /** Some owner's fence holds now, or some owner has none. */
+  readonly mayAdd: () => boolean;
+}
+
+export interface WantedAnnouncement {
+  readonly vip: Ip;
+  readonly link: string;
+  readonly periodMs: number;
+  readonly maySend: () => boolean;
+}
+
+/** Names one thing that owners may share: the kind, the link and the VIP. */
+export type SpecKey = string;
+
+export function keyOf(spec: Spec): SpecKey {
+  return `${spec.kind} ${spec.link} ${spec.vip}`;
+}
+
+/** The specs of all owners, and who wants what. */
+export class SpecBook {
+  private readonly byOwner = new Map<Owner, ReadonlyMap<SpecKey, Spec>>();
+  /** Owners in the order in which they came. */
+  private readonly byKey = new Map<SpecKey, Map<Owner, Spec>>();
+
+  /** Replaces what the owner wanted; returns one spec for each key that it wanted before or wants now. */
+  replace(owner: Owner, specs: readonly Spec[]): readonly Spec[] {
+    const before = this.byOwner.get(owner) ?? new Map<SpecKey, Spec>();
+    const after = new Map(specs.map((spec) => [keyOf(spec), spec]));
+    for (const key of before.keys()) if (!after.has(key)) this.forget(owner, key);
+    for (const [key, spec] of after) {
+      const owners = this.byKey.get(key);
+      if (owners === undefined) this.byKey.set(key, new Map([[owner, spec]]));
+      else owners.set(owner, spec);
+    }
+    if (after.size === 0) this.byOwner.delete(owner);
+    else this.byOwner.set(owner, after);
+    return [...new Map([...before, ...after]).values()];
+  }
+
+  ownersOf(key: SpecKey): readonly Owner[] {
+    return [...(this.byKey.get(key)?.keys() ?? [])];
+  }
+
+  /** One spec for each key (its first owner's), in the order of arrival. */
+  all(): readonly Spec[] {
+    return [...this.byKey.values()].flatMap((owners) => [...owners.values()].slice(0, 1));
+  }
+
+  /** Undefined when nobody wants it. Where owners disagree on the form, the one that came first wins. */
+  address(key: SpecKey): WantedAddress | undefined {
+    const specs = this.specs(key).filter((spec) => spec.kind === 'address');
+    const [first] = specs;
+    if (first === undefined) return undefined;
+    const { vip, link, prefixLength, scope } = first;
+    const validLifetime = longest(specs);
+    const noDad = specs.some((spec) => spec.noDad);
+    return { vip, link, prefixLength, scope, validLifetime, noDad, mayAdd: () => anyHolds(specs) };
+  }
+
+  announcement(key: SpecKey): WantedAnnouncement | undefined {
+    const specs = this.specs(key).filter((spec) => spec.kind === 'announcement');
+    const [first] = specs;
+    if (first === undefined) return undefined;
+    const periodMs = Math.min(...specs.map((spec) => spec.periodMs));
+    return { vip: first.vip, link: first.link, periodMs, maySend: () => anyHolds(specs) };
+  }
+
+  private specs(key: SpecKey): readonly Spec[] {
+    return [...(this.byKey.get(key)?.values() ?? [])];
+  }
+
+  private forget(owner: Owner, key: SpecKey): void {
+    const owners = this.byKey.get(key);
+    owners?.delete(owner);
+    if (owners?.size === 0) this.byKey.delete(key);
+  }
+}
+
+/** An owner that wants it forever outlasts all others. */
+function longest(specs: readonly AddressSpec[]): number | undefined {
+  const lifetimes = specs.map((spec) => spec.validLifetime ?? Infinity);
+  const most = Math.max(...lifetimes);
+  return most === Infinity ? undefined : most;
+}
+
+function anyHolds(specs: readonly (AddressSpec | AnnouncementSpec)[]): boolean {
+  return specs.some(({ fence }) => fence === undefined || fence.holds());
+}

@@ -1,0 +1,72 @@
+import type { AddressReconciler } from './address/reconciler.ts';
+import type { AddressRecord } from './address/record.ts';
+import type { Announcement } from './announce/announcements.ts';
+import type { Announcer } from './announce/announcer.ts';
+import { keyOf, type SpecBook } from './spec-book.ts';
+import type { SpecState, SpecStatus } from './types.ts';
+
+export interface StatusSources {
+  readonly book: SpecBook;
+  readonly addresses: AddressReconciler;
+  readonly announcer: Announcer;
+  readonly now: number;
+  readonly isKnown: boolean;
+}
+
+/** One entry for each spec that somebody wants, and for each address that could not be removed yet. */
+export function buildStatus(sources: StatusSources): readonly SpecStatus[] {
+  const { book, addresses, announcer, now } = sources;
+  const entries: SpecStatus[] = [];
+  for (const spec of book.all()) {
+    const key = keyOf(spec);
+    const owners = book.ownersOf(key);
+    const record = addresses.records.get(key);
+    const announcement = announcer.announcements.get(key);
+    if (!sources.isKnown)
+      entries.push({ spec, owners, state: waiting('the first look at the node'), last: undefined });
+    else if (record !== undefined)
+      entries.push({ spec, owners, state: addressState(record, now), last: record.last });
+    else if (announcement !== undefined) {
+      entries.push({ spec, owners, state: announcementState(announcement), last: announcement.last });
+    }
+  }
+  for (const record of addresses.records.all()) {
+    if (record.wanted !== undefined) continue;
+    entries.push({ spec: record.spec, owners: [], state: addressState(record, now), last: record.last });
+  }
+  return entries;
+}
+
+function addressState({ state, failure }: AddressRecord, now: number): SpecState {
+  if (failure !== undefined) {
+    const { reason, retryAt } = failure;
+    return {
+      state: 'failed',
+      reason,
+      retryInMs: retryAt === undefined ? undefined : Math.max(0, retryAt - now),
+    };
+  }
+  switch (state.kind) {
+    case 'present':
+      return { state: 'ready' };
+    case 'detecting':
+      return waiting('duplicate address detection');
+    case 'waiting':
+      return waiting(state.reason);
+    case 'unwanted':
+      return waiting('its turn');
+  }
+}
+
+function announcementState({ obstacle, complaint, last, schedule }: Announcement): SpecState {
+  if (obstacle?.kind === 'impossible')
+    return { state: 'failed', reason: obstacle.reason, retryInMs: undefined };
+  if (obstacle !== undefined) return waiting(obstacle.reason);
+  if (complaint !== undefined) return { state: 'failed', reason: complaint, retryInMs: undefined };
+  if (last?.what === 'withheld') return waiting('the lease is not held');
+  return schedule === undefined ? waiting('its turn') : { state: 'ready' };
+}
+
+function waiting(reason: string): SpecState {
+  return { state: 'waiting', reason };
+}

@@ -1,0 +1,271 @@
+import { backoffMs } from '../lib/backoff.ts';
+import type { Clock, Random, Timer } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Ip } from '../lib/ip.ts';
+import type { Logger } from '../lib/log.ts';
+import { isKernelError } from '../linux/errors.ts';
+import type { Kernel, KernelEvent, Link, Subscription } from '../linux/types.ts';
+import { AddressReconciler } from './address/reconciler.ts';
+import { Announcer } from './announce/announcer.ts';
+import { ClaimantWatch } from './claimants/watch.ts';
+import { newCounters } from './counters.ts';
+import { findLeftovers, sweepLeftovers } from './leftovers.ts';
+import { Observed } from './observed.ts';
+import { SpecBook } from './spec-book.ts';
+import { buildStatus } from './status.ts';
+import type {
+  AddressSpec,
+  AnnouncementSpec,
+  Claim,
+  Leftover,
+  NodeCounters,
+  NodeObserver,
+  NodeStore,
+  Owner,
+  Spec,
+  SpecStatus,
+} from './types.ts';
+
+export interface NodeComponents {
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly observer?: NodeObserver;
+  /** Spreads retries; without it they are not spread. */
+  readonly random?: Random;
+}
+
+export interface NodeOptions {
+  /** VIPs this node is configured for: unmarked, deprecated addresses like them are a predecessor's. */
+  readonly claims?: readonly Claim[];
+  /** Everything is dumped and checked anew this often, in case an event was missed. Default 30 000. */
+  readonly refreshMs?: number;
+}
+
+export interface Node extends NodeStore {
+  /**
+   * Begins to follow the kernel; resolves after the first dump, when specs published before it have
+   * been applied. Rejects with KernelError when the kernel cannot be watched or dumped.
+   */
+  start(): Promise<void>;
+  /** Stops following the kernel and announcing. Addresses stay: withdraw their owners first. */
+  close(): void;
+  /** Addresses of a predecessor that no spec wants; empty before the first dump. */
+  leftovers(): readonly Leftover[];
+  /**
+   * Removes leftovers, or those the filter picks; returns what is gone. Call it once every source of
+   * specs has had its say, and never before `start` has resolved: then it removes nothing.
+   */
+  sweep(filter?: (leftover: Leftover) => boolean): readonly Leftover[];
+  counters(): NodeCounters;
+}
+
+/** The node's truth about VIPs: one store of specs, and the reconcilers that keep the kernel to it. */
+export function createNode(components: NodeComponents, options: NodeOptions = {}): Node {
+  return new NodeTruth(components, options);
+}
+
+const defaultRefreshMs = 30_000;
+const dumpBackoff = { baseMs: 20, maxMs: 5000 };
+
+class NodeTruth implements Node {
+  private readonly components: NodeComponents;
+  private readonly options: NodeOptions;
+  private readonly log: Logger;
+  private readonly random: Random;
+  private readonly book = new SpecBook();
+  private readonly observed = new Observed();
+  private readonly count = newCounters();
+  private readonly addresses: AddressReconciler;
+  private readonly announcer: Announcer;
+  private readonly claimants: ClaimantWatch;
+  private subscription: Subscription | undefined;
+  private refresh: Timer | undefined;
+  private isKnown = false;
+  private isClosed = false;
+  private isDumping = false;
+  /** Events were lost while a dump was under way: it needs another one. */
+  private mustRepeat = false;
+
+  constructor(components: NodeComponents, options: NodeOptions) {
+    this.components = components;
+    this.options = options;
+    const { kernel, clock, observer = {}, random = () => 1 } = components;
+    const log = components.log.child('node');
+    const { observed, book, count: counters } = this;
+    this.log = log;
+    this.random = random;
+    const shared = { kernel, clock, log, observer, observed, book, counters };
+    this.claimants = new ClaimantWatch({
+      ...shared,
+      activeOn: (link) => this.announcer.activeOn(link),
+      isActive: (link, vip) => this.announcer.isActive(link, vip),
+    });
+    this.announcer = new Announcer({ ...shared, onActive: (link) => this.claimants.changed(link) });
+    this.addresses = new AddressReconciler({
+      ...shared,
+      random,
+      onUsable: (vip) => this.announcer.usable(vip),
+    });
+  }
+
+  async start(): Promise<void> {
+    this.subscription = this.components.kernel.watch(['link', 'address'], (event) => this.heard(event));
+    await this.dump(true);
+    this.armRefresh();
+  }
+
+  publish(owner: Owner, specs: readonly Spec[]): void {
+    const changed = this.book.replace(owner, specs);
+    if (!this.isKnown) return;
+    const announcements = changed.filter((spec) => spec.kind === 'announcement');
+    // What is no longer announced is silent before its address goes; what is new is ready to be
+    // announced in the very turn in which its address becomes usable.
+    this.announcer.specsChanged(announcements);
+    this.addresses.specsChanged(changed.filter((spec) => spec.kind === 'address'));
+    this.announcer.kick(announcements);
+  }
+
+  withdraw(owner: Owner): void {
+    this.publish(owner, []);
+  }
+
+  isPresent(vip: Ip): boolean {
+    return this.observed.addressesOf(vip).some((address) => this.addresses.owns(address));
+  }
+
+  status(): readonly SpecStatus[] {
+    const { book, addresses, announcer, components } = this;
+    return buildStatus({ book, addresses, announcer, now: components.clock.now(), isKnown: this.isKnown });
+  }
+
+  leftovers(): readonly Leftover[] {
+    if (!this.isKnown) return [];
+    return findLeftovers(this.observed, this.options.claims ?? [], (a) => this.addresses.concerns(a));
+  }
+
+  sweep(filter: (leftover: Leftover) => boolean = () => true): readonly Leftover[] {
+    const { observed, count: counters, log } = this;
+    const parts = { kernel: this.components.kernel, observed, counters, log };
+    return sweepLeftovers(parts, this.leftovers().filter(filter));
+  }
+
+  counters(): NodeCounters {
+    return { ...this.count };
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.subscription?.close();
+    this.refresh?.cancel();
+    this.addresses.close();
+    this.announcer.close();
+    this.claimants.close();
+  }
+
+  private heard(event: KernelEvent): void {
+    if (this.isClosed) return;
+    if (event.kind === 'resync') {
+      this.log.warn('kernel events were lost, looking at everything again');
+      this.redump(true);
+    } else if (event.kind === 'link') {
+      this.heardLink(event.change, event.link);
+    } else if (event.kind === 'address') {
+      const { change, address } = event;
+      if (!this.observed.heardAddress(change, address) || !this.isKnown) return;
+      this.addresses.addressChanged(address, change);
+      this.announcer.addressChanged(address.address, this.observed.linkAt(address.ifindex)?.name);
+    }
+  }
+
+  private heardLink(change: 'set' | 'gone', link: Link): void {
+    const before = this.observed.heardLink(change, link);
+    if (!this.isKnown) return;
+    const after = change === 'set' ? link : undefined;
+    if (before !== undefined && after !== undefined && isSameForUs(before, after)) return;
+    for (const name of new Set([before?.name, link.name])) {
+      if (name !== undefined) this.addresses.linkChanged(name);
+    }
+    this.announcer.linkChanged(before, after);
+  }
+
+  private armRefresh(): void {
+    if (this.isClosed) return;
+    const { refreshMs = defaultRefreshMs } = this.options;
+    this.refresh = this.components.clock.after('node-refresh', refreshMs, () => {
+      this.redump(false);
+      this.armRefresh();
+    });
+  }
+
+  private redump(eventsLost: boolean): void {
+    if (this.isDumping) {
+      this.mustRepeat ||= eventsLost;
+      return;
+    }
+    void this.dumpUntilDone(eventsLost);
+  }
+
+  private async dumpUntilDone(eventsLost: boolean): Promise<void> {
+    for (let attempt = 1; !this.isClosed; attempt++) {
+      try {
+        await this.dump(eventsLost);
+        if (!this.mustRepeat) return;
+        this.mustRepeat = false;
+      } catch (error) {
+        if (!isKernelError(error)) throw error;
+        const delay = backoffMs(attempt, dumpBackoff, this.random);
+        this.log.warn(`links and addresses cannot be listed, trying again in ${Math.ceil(delay)} ms`, {
+          error: messageOf(error),
+        });
+        await this.components.clock.sleep('node-dump', delay);
+      }
+    }
+  }
+
+  private async dump(eventsLost: boolean): Promise<void> {
+    const { kernel } = this.components;
+    this.isDumping = true;
+    this.observed.dumpStarted(eventsLost);
+    try {
+      const links = await kernel.links();
+      const addresses = await kernel.addresses();
+      if (this.isClosed) return;
+      this.observed.dumpDone(links, addresses);
+    } catch (error) {
+      this.observed.dumpFailed();
+      throw error;
+    } finally {
+      this.isDumping = false;
+    }
+    this.count.dumps++;
+    const isFirst = !this.isKnown;
+    this.isKnown = true;
+    if (isFirst) this.applyAll();
+    else {
+      this.addresses.recheckAll();
+      this.announcer.recheckAll();
+    }
+  }
+
+  /** Specs that came before the first dump. */
+  private applyAll(): void {
+    const specs = [...this.book.all()];
+    const announcements = specs.filter((spec): spec is AnnouncementSpec => spec.kind === 'announcement');
+    this.announcer.specsChanged(announcements);
+    this.addresses.specsChanged(specs.filter((spec): spec is AddressSpec => spec.kind === 'address'));
+    this.announcer.kick(announcements);
+  }
+}
+
+/** Traffic counters and the like make events too. */
+function isSameForUs(a: Link, b: Link): boolean {
+  return (
+    a.name === b.name &&
+    a.mac === b.mac &&
+    a.broadcast === b.broadcast &&
+    a.adminUp === b.adminUp &&
+    a.carrier === b.carrier &&
+    a.hardwareType === b.hardwareType
+  );
+}
