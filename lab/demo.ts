@@ -93,7 +93,7 @@ async function show(): Promise<void> {
   );
 
   await powerCut(first, prober, marks);
-  await deleteByHand(prober, marks);
+  await deleteByHand(prober, watch, marks);
   await gracefulStop(prober, marks);
   await sleep(700);
 
@@ -118,7 +118,7 @@ async function powerCut(holder: Machine, prober: Prober, marks: TimelineMark[]):
   say('repair', `${holder.name} is back and stands by`);
 }
 
-async function deleteByHand(prober: Prober, marks: TimelineMark[]): Promise<void> {
+async function deleteByHand(prober: Prober, watch: HolderWatch, marks: TimelineMark[]): Promise<void> {
   const holder = await cluster.holder();
   const label = `by hand on ${holder.name}: ip addr del ${cluster.lab.plan.vip(0)}`;
   marks.push({ at: Date.now(), label });
@@ -127,7 +127,9 @@ async function deleteByHand(prober: Prober, marks: TimelineMark[]): Promise<void
   await holder.deleteAddress(cluster.lab.plan.vip(0));
   await sleep(1_000);
   await prober.answering();
-  say('restored', `gap ${bold(green(`${formatMs(await gapSince(prober, at))} ms`))}`);
+  const { longestNoHolderMs } = watch.report({ from: at });
+  const gap = bold(green(`${formatMs(await gapSince(prober, at))} ms`));
+  say('restored', `gap ${gap}; the address was off the link for ${longestNoHolderMs.toFixed(1)} ms`);
 }
 
 async function gracefulStop(prober: Prober, marks: TimelineMark[]): Promise<void> {
@@ -175,6 +177,7 @@ function draw(
   const traffic = {
     label: 'traffic',
     on: betweenGaps(report.gaps, from, to),
+    since: report.answers[0]?.from ?? from,
     onGlyph: '─',
     offGlyph: '×',
     paint: (text: string, isOn: boolean) => (isOn ? text : red(text)),

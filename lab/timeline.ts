@@ -12,6 +12,8 @@ export interface TimelineRow {
   /** One character each. */
   readonly onGlyph: string;
   readonly offGlyph: string;
+  /** Nothing is drawn before this time; default: the view's start. */
+  readonly since?: number;
   /** Wraps a run of equal characters, e.g. in colour. */
   readonly paint?: (text: string, isOn: boolean) => string;
 }
@@ -50,7 +52,9 @@ function drawRow(row: TimelineRow, view: Timeline): string {
   let line = '';
   let run = '';
   let before: boolean | undefined;
-  for (const isOn of columns(row, view)) {
+  const all = columns(row, view);
+  const blank = Math.round((((row.since ?? view.from) - view.from) / (view.to - view.from)) * view.width);
+  for (const isOn of all.slice(blank)) {
     if (before !== undefined && isOn !== before) {
       line += paint(run, before);
       run = '';
@@ -58,7 +62,7 @@ function drawRow(row: TimelineRow, view: Timeline): string {
     run += isOn ? row.onGlyph : row.offGlyph;
     before = isOn;
   }
-  return before === undefined ? line : line + paint(run, before);
+  return ' '.repeat(blank) + (before === undefined ? line : line + paint(run, before));
 }
 
 function drawMarks(view: Timeline): string {
