@@ -39,11 +39,13 @@ export async function runHealthGate(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
+  // Read through a function: the signal may abort during any await.
+  const stopped = (): boolean => signal.aborted;
   let state = openGate;
-  while (!signal.aborted) {
+  while (!stopped()) {
     const started = clock.now();
     const problem = await checkOnce(probe, options, clock, signal);
-    if (signal.aborted) return;
+    if (stopped()) return;
     const before = state;
     state = stepGate(state, problem === undefined, options.failureThreshold);
     if (state.closed && problem !== undefined) listener.closed(problem, state.failures);

@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import type { Config } from '../config/index.ts';
+import {
+  candidateFiles,
+  openKubeClient,
+  readPodNamespace,
+  selectClient,
+  type Http2KubeClient,
+} from '../kube/index.ts';
+import type { Clock, Random } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { StartError } from './errors.ts';
+
+export interface Api {
+  readonly client: Http2KubeClient;
+  /** Namespace of this Pod's service account; undefined outside a Pod. */
+  readonly podNamespace: string | undefined;
+}
+
+/**
+ * Chooses credentials and server and makes the client. No call is made: a static Pod must start before
+ * its API server exists.
+ *
+ * @throws StartError when there are no credentials at all, or they cannot be used.
+ */
+export async function openApi(
+  config: Config,
+  vips: readonly string[],
+  parts: { readonly clock: Clock; readonly random: Random; readonly log: Logger },
+): Promise<Api> {
+  const inputs = {
+    electionType: config.leaderElectionType,
+    k8sConfigFile: config.k8sConfigFile,
+    kubernetesAddr: config.kubernetesAddr,
+    controlPlane: config.enableControlPlane,
+    detectControlPlane: config.detectControlPlane,
+    port: config.port,
+    home: process.env['HOME'] ?? '',
+    vips,
+  };
+  const existing = new Set(candidateFiles(inputs).filter((file) => existsSync(file)));
+  const choice = selectClient({ ...inputs, existing });
+  if (choice.source === 'none') throw new StartError('leaderElectionType=etcd uses no Kubernetes API');
+  const environment = {
+    serviceHost: process.env['KUBERNETES_SERVICE_HOST'] ?? '',
+    servicePort: process.env['KUBERNETES_SERVICE_PORT'] ?? '',
+  };
+  const { client, credentials } = openKubeClient(choice, { ...inputs, environment }, parts);
+  try {
+    await credentials.current();
+  } catch (error) {
+    client.close();
+    throw new StartError(messageOf(error), { cause: error });
+  }
+  parts.log.info('using the API server', { server: client.server, credentials: credentials.origin });
+  return { client, podNamespace: await readPodNamespace() };
+}

@@ -1,0 +1,121 @@
+import { controlPlaneVips, type Config } from '../config/index.ts';
+import {
+  ControlPlane,
+  labelValue,
+  NodeLabel,
+  runHealthGate,
+  watchLinkGate,
+  type ControlPlaneOptions,
+} from '../control-plane/index.ts';
+import { createHealthProbe, nodes } from '../kube/index.ts';
+import type { Parts } from './parts.ts';
+
+/** Total time that a stopping process may spend on anything but the removal of VIPs: half a kubelet's grace period. */
+const STOP_BUDGET_MS = 15_000;
+
+export interface ControlPlaneWiring extends Parts {
+  /** A tenure began (undefined) or ended (the reason). */
+  readonly onTenure: (lost: string | undefined) => void;
+  readonly onHolder: (holder: string) => void;
+}
+
+/** Runs the control-plane feature until the signal aborts; afterwards its VIPs, label and lease are gone. */
+export async function runControlPlane(wiring: ControlPlaneWiring, signal: AbortSignal): Promise<void> {
+  const { config, clock, log, campaign, node } = wiring;
+  const options = optionsFrom(config, wiring.link.name);
+  const label = config.enableNodeLabeling ? nodeLabel(wiring) : undefined;
+  const firstVip = options.vips[0];
+  const own = new Set(options.vips.map(({ vip }) => vip));
+  label?.set(null);
+  const plane = new ControlPlane(
+    {
+      node,
+      // Only our own VIPs: another instance on this node marks its addresses the same way.
+      sweep: () => node.sweep(({ address }) => own.has(address.address)),
+      election: campaign.election,
+      readHolder: async () => {
+        const call = { timeoutMs: 2000, signal: AbortSignal.timeout(2000) };
+        return (await campaign.store.read(call)).record.holderIdentity;
+      },
+      identity: wiring.identity,
+      clock,
+      log,
+      observer: {
+        holding: (held) => {
+          label?.set(held && firstVip !== undefined ? labelValue(firstVip.vip) : null);
+          if (held) wiring.onTenure(undefined);
+        },
+        holder: wiring.onHolder,
+        lost: wiring.onTenure,
+      },
+    },
+    options,
+  );
+  const gates = startGates(wiring, signal);
+  try {
+    await plane.run(signal);
+  } finally {
+    gates.close();
+    await label?.close(STOP_BUDGET_MS);
+  }
+}
+
+function optionsFrom(config: Config, link: string): ControlPlaneOptions {
+  return {
+    vips: controlPlaneVips(config),
+    link,
+    scope: link === 'lo' && !config.loInterfaceGlobalScope ? 'host' : 'global',
+    noDad: config.skipDad,
+    announcePeriodMs: config.arpBroadcastRate,
+    preserve: config.preserveVipOnLeadershipLoss,
+    preserveStopBudgetMs: STOP_BUDGET_MS,
+    leftoverGraceMs: 1000,
+  };
+}
+
+/** What makes a node step back although its lease is fine: a dead link, a dead local API server. */
+function startGates(wiring: ControlPlaneWiring, signal: AbortSignal): { close(): void } {
+  const { config, clock, log, campaign, kernel, link } = wiring;
+  if (config.controlPlaneHealthCheckAddress !== '') {
+    const periodMs = config.controlPlaneHealthCheckPeriodSeconds * 1000;
+    const timeoutMs = config.controlPlaneHealthCheckTimeoutSeconds * 1000;
+    const probe = createHealthProbe(
+      config.controlPlaneHealthCheckAddress,
+      config.controlPlaneHealthCheckCaPath,
+    );
+    const gate = { periodMs, timeoutMs, failureThreshold: config.controlPlaneHealthCheckFailureThreshold };
+    const listener = {
+      closed: (why: string, failures: number) => {
+        campaign.election.resign(
+          `local API server unhealthy (${failures} failures): ${why}`,
+          2 * periodMs + timeoutMs,
+        );
+      },
+      reopened: () => {
+        log.info('local API server healthy again');
+      },
+    };
+    void runHealthGate(probe, gate, listener, clock, signal);
+  }
+  if (!config.loseLeadership) return { close: () => undefined };
+  const timeoutMs = config.loseLeadershipTimeoutSeconds * 1000;
+  return watchLinkGate(kernel, clock, link.name, timeoutMs, {
+    down: (name, downForMs) => {
+      campaign.election.resign(`link ${name} down for ${Math.round(downForMs)} ms`, 2 * timeoutMs);
+    },
+    up: (name) => {
+      log.info('link is up again', { link: name });
+    },
+  });
+}
+
+function nodeLabel({ api, identity, clock, random, log }: ControlPlaneWiring): NodeLabel {
+  return new NodeLabel({
+    patch: async (labels, signal) => {
+      await api.client.patch(nodes, { name: identity }, 'merge', { metadata: { labels } }, { signal });
+    },
+    clock,
+    random,
+    log,
+  });
+}

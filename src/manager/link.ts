@@ -1,0 +1,35 @@
+import { checkInterface, defaultRouteLink, type Config } from '../config/index.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Kernel, Link } from '../linux/types.ts';
+import { StartError } from './errors.ts';
+
+/**
+ * The link that carries the VIPs: the configured one, else that of the default route.
+ *
+ * @throws StartError when there is none, or it is not operationally up and `vip_allow_interface_not_up` is off.
+ */
+export async function chooseLink(kernel: Kernel, config: Config, log: Logger): Promise<Link> {
+  const name = config.interface === '' ? await linkOfDefaultRoute(kernel, log) : config.interface;
+  const link = kernel.linkByName(name);
+  const verdict = checkInterface(name, link, config.allowInterfaceNotUp);
+  if (!verdict.usable || link === undefined) {
+    const reason = verdict.usable
+      ? `vip_interface=${name} is for Services only`
+      : `${verdict.problem}; ${verdict.remedy}`;
+    throw new StartError(reason);
+  }
+  if (verdict.warning !== undefined) log.warn(verdict.warning, { link: name });
+  return link;
+}
+
+async function linkOfDefaultRoute(kernel: Kernel, log: Logger): Promise<string> {
+  const index = defaultRouteLink(await kernel.routes());
+  const link = (await kernel.links()).find((candidate) => candidate.index === index);
+  if (link === undefined) {
+    throw new StartError(
+      'vip_interface is not set and there is no default route to take a link from; set vip_interface',
+    );
+  }
+  log.info('using the link of the default route', { link: link.name });
+  return link.name;
+}

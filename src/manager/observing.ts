@@ -1,0 +1,46 @@
+import { collectStatus, renderDump, watchProcess, type StatusDocument } from '../observe/index.ts';
+import { openListeners } from './listeners.ts';
+import type { Parts } from './parts.ts';
+import { buildStatus } from './status.ts';
+
+export interface Observing {
+  /** The lease has been read: from now on the process is ready. */
+  ready(): void;
+  /** Prints the state on stdout (SIGUSR1). */
+  dump(): void;
+  close(): Promise<void>;
+}
+
+/** Opens what lets people see the process: metrics, health, readiness, status, dump. */
+export function startObserving(parts: Parts): Observing {
+  const { clock, config, log, metrics, kernel, link } = parts;
+  const startedAt = clock.now();
+  const waiting = new Set(['the lease has not been read yet']);
+  const processWatch = watchProcess(metrics);
+  const status = (): StatusDocument => buildStatus(parts, startedAt, [...waiting]);
+  collectStatus(metrics, status);
+  const listeners = openListeners(config, metrics, status, log);
+  return {
+    ready: () => {
+      waiting.clear();
+    },
+    dump: () => {
+      void kernel.links().then((links) => {
+        const known = links.map(({ name, adminUp }) => ({ name, up: adminUp }));
+        const snapshot = {
+          config,
+          status: status(),
+          link: link.name,
+          servicesLink: '',
+          links: known,
+          loop: processWatch.loopDelay(),
+        };
+        process.stdout.write(renderDump(snapshot));
+      });
+    },
+    close: async () => {
+      processWatch.close();
+      await listeners.close();
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import { controlPlaneVips, type Config } from '../config/index.ts';
+import type { Clock, Random } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import { openKernel, type Link, type OpenKernel } from '../linux/index.ts';
+import { createNode, type Node } from '../node/index.ts';
+import { createMetrics, createNodeNews, type Metrics, type NodeNews } from '../observe/index.ts';
+import { openApi, type Api } from './api.ts';
+import { controlPlaneElection, type ControlPlaneElection } from './election.ts';
+import { chooseLink } from './link.ts';
+
+/** Everything that is built once at start and closed once at the end. */
+export interface Parts {
+  readonly config: Config;
+  readonly identity: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly news: NodeNews;
+  readonly kernel: OpenKernel;
+  readonly link: Link;
+  readonly api: Api;
+  readonly campaign: ControlPlaneElection;
+  readonly node: Node;
+}
+
+/**
+ * Builds the parts in the order of their needs: kernel, link, API client, election, node. The node has
+ * made its first dump when this resolves; nothing has been changed yet.
+ */
+export async function buildParts(config: Config, clock: Clock, log: Logger): Promise<Parts> {
+  const random = Math.random;
+  const identity = config.nodeName;
+  const vips = controlPlaneVips(config);
+  const metrics = createMetrics();
+  const news = createNodeNews(metrics, clock);
+  const kernel = openKernel({
+    clock,
+    onFallback: (reason) => {
+      log.warn('the event loop does not report socket readiness, polling instead', { reason });
+    },
+    onDecodeError: ({ protocol }) => {
+      metrics.decodeErrors.increment({ protocol });
+    },
+  });
+  const link = await chooseLink(kernel, config, log);
+  const api = await openApi(
+    config,
+    vips.map(({ vip }) => vip),
+    { clock, random, log },
+  );
+  const campaign = controlPlaneElection(config, identity, api, { clock, random, log });
+  const observer = {
+    ...news,
+    secondClaimant: (vip: string, on: string, mac: string) => {
+      news.secondClaimant(vip, on, mac);
+      campaign.election.recheck(`${mac} claims ${vip}`);
+    },
+  };
+  const node = createNode({ kernel, clock, log, observer }, { claims: vips });
+  await node.start();
+  return { config, identity, clock, random, log, metrics, news, kernel, link, api, campaign, node };
+}
+
+/** The reverse of `buildParts`. */
+export function closeParts({ node, api, kernel }: Parts): void {
+  node.close();
+  api.client.close();
+  kernel.close();
+}

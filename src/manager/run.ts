@@ -1,0 +1,84 @@
+import { buildInfo, type LoadedConfig } from '../config/index.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import { ownMissingCapabilities, systemClock } from '../linux/index.ts';
+import { createLeaseNews, createLogger } from '../observe/index.ts';
+import { runControlPlane } from './control-plane.ts';
+import { StartError } from './errors.ts';
+import { startObserving } from './observing.ts';
+import { buildParts, closeParts, type Parts } from './parts.ts';
+import { listenForSignals } from './signals.ts';
+
+/** A second SIGTERM ends all waiting after this long; the VIPs went with the first. */
+const HURRY_MS = 1000;
+
+/**
+ * Runs the daemon until it is told to stop. Resolves with the exit status; rejects with a KubeVipError
+ * that explains itself when it cannot start.
+ */
+export async function runManager(loaded: LoadedConfig): Promise<number> {
+  const { config } = loaded;
+  const clock = systemClock();
+  const log = createLogger({
+    level: config.logging,
+    format: config.logFormat,
+    write: (line) => void process.stderr.write(line),
+    clock,
+  });
+  try {
+    log.info('kube-vip.io', { version: buildInfo.version, build: buildInfo.build });
+    for (const warning of loaded.warnings) log.warn(warning);
+    const features = { 'Control Plane': config.enableControlPlane, Services: config.enableServices };
+    log.info('starting', { namespace: config.namespace, Mode: 'ARP', ...features });
+    requireCapabilities();
+    await run(await buildParts(config, clock, log), clock, log);
+    return 0;
+  } finally {
+    log.flush();
+  }
+}
+
+/** Campaigns until a signal or, where that is wanted, a lost lease. Everything is closed when it resolves. */
+async function run(parts: Parts, clock: Clock, log: Logger): Promise<void> {
+  const observing = startObserving(parts);
+  const leaseNews = createLeaseNews(parts.metrics, parts.campaign.store.name);
+  const signals = listenForSignals({
+    stopping: (why) => {
+      log.info('Shutting down Kube-Vip', { reason: why });
+    },
+    hurry: () => {
+      clock.after('hurry', HURRY_MS, () => process.exit(0));
+    },
+    dump: () => {
+      observing.dump();
+    },
+  });
+  const wiring = {
+    ...parts,
+    onTenure: (lost: string | undefined) => {
+      if (lost === undefined) leaseNews.acquired();
+      else leaseNews.lost(lost);
+      const unwanted = lost !== undefined && lost !== 'released' && lost !== 'resigned';
+      if (unwanted && parts.config.exitOnLeaseLoss) signals.stop(`lease ${lost}`);
+    },
+    onHolder: () => {
+      observing.ready();
+    },
+  };
+  try {
+    await runControlPlane(wiring, signals.signal);
+  } finally {
+    signals.close();
+    await observing.close();
+    closeParts(parts);
+  }
+}
+
+/** @throws StartError that names what is missing. */
+function requireCapabilities(): void {
+  const missing = ownMissingCapabilities();
+  if (missing.length === 0) return;
+  throw new StartError(
+    `missing capability ${missing.join(' and ')}: VIPs cannot be put on a link or announced without; add it to securityContext.capabilities of the container, or run as root`,
+  );
+}

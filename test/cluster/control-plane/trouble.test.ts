@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  Cluster,
+  ensurePrivilege,
+  waitFor,
+  type Daemon,
+  type DaemonDefaults,
+  type Machine,
+} from '../../../lab/index.ts';
+
+const refused = ensurePrivilege();
+const lease = { duration: 5, renewDeadline: 3, retryPeriod: 1 };
+
+describe('trouble on the node of a control-plane VIP', { skip: refused?.because ?? false }, () => {
+  let cluster: Cluster;
+  let node: Machine;
+  let other: Machine;
+  let vip: string;
+
+  before(async () => {
+    cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
+    [node, other] = [cluster.lab.node(0), cluster.lab.node(1)];
+    vip = cluster.lab.plan.vip(0);
+  });
+  after(async () => {
+    await cluster.stop();
+  });
+
+  async function withDaemon(
+    defaults: DaemonDefaults,
+    body: (daemon: Daemon) => Promise<void>,
+  ): Promise<void> {
+    const daemon = cluster.startDaemon(node, {
+      lease,
+      ...defaults,
+      options: { supervise: false, ...defaults.options },
+    });
+    try {
+      await body(daemon);
+    } finally {
+      if (daemon.process.alive) await daemon.stop(25_000);
+      await cluster.deleteLease();
+    }
+  }
+  const untilHeld = (on: Machine = node): Promise<unknown> =>
+    waitFor(() => on.holds(vip), { what: `the VIP on ${on.name}` });
+  const untilGone = (on: Machine = node, timeoutMs = 10_000): Promise<unknown> =>
+    waitFor(async () => !(await on.holds(vip)), { what: `no VIP on ${on.name}`, timeoutMs, everyMs: 5 });
+
+  it('CP-120 CP-121 preservation: the VIP stays after a loss until another node becomes leader', async () => {
+    await withDaemon({ env: { vip_preserve_on_leadership_loss: 'true' } }, async () => {
+      await untilHeld();
+      await node.cable.blackholeApi(cluster.api.port);
+      await sleep(lease.renewDeadline * 1000 + 1500);
+      assert.equal(await node.holds(vip), true);
+      await node.cable.restoreApi();
+      await cluster.takeLease('somebody-else');
+      await untilGone();
+    });
+  });
+
+  it('CP-131 preservation and SIGTERM: no VIP is left on the node once another leads', async () => {
+    await withDaemon({ env: { vip_preserve_on_leadership_loss: 'true' } }, async (daemon) => {
+      await untilHeld();
+      const second = cluster.startDaemon(other, { lease, options: { supervise: false } });
+      await second.waitReady();
+      const exit = await daemon.stop(25_000);
+      assert.equal(exit.code, 0);
+      assert.equal(await node.holds(vip), false);
+      await untilHeld(other);
+      await second.stop();
+    });
+  });
+
+  it('CP-124 a link down longer than the timeout costs the leadership, a short flap does not', async () => {
+    const env = {
+      vip_loseleadership: 'true',
+      vip_loseleadership_timeout_seconds: '2',
+      vip_interface: 'kvtest0',
+    };
+    await node.ip(
+      'link add kvtest0 type veth peer name kvtest1',
+      'link set kvtest0 up',
+      'link set kvtest1 up',
+    );
+    try {
+      await withDaemon({ env }, async () => {
+        await untilHeld();
+        await node.ip('link set kvtest1 down');
+        await sleep(1000);
+        await node.ip('link set kvtest1 up');
+        await sleep(1500);
+        assert.equal(await cluster.leaseHolder(), node.name);
+        await node.ip('link set kvtest1 down');
+        await waitFor(async () => (await cluster.leaseHolder()) !== node.name, {
+          what: 'the lease to be given up',
+        });
+        assert.equal(await node.holds(vip), false);
+      });
+    } finally {
+      await node.ip('link del kvtest0');
+    }
+  });
+
+  it('CP-125 a bridge gives up too when it loses its carrier', async () => {
+    const env = {
+      vip_loseleadership: 'true',
+      vip_loseleadership_timeout_seconds: '1',
+      vip_interface: 'kvbr0',
+    };
+    await node.ip(
+      'link add kvtest0 type veth peer name kvtest1',
+      'link add kvbr0 type bridge',
+      'link set kvtest0 master kvbr0',
+      'link set kvtest0 up',
+      'link set kvtest1 up',
+      'link set kvbr0 up',
+    );
+    try {
+      await waitFor(async () => /state UP/.test(await node.run('ip', ['link', 'show', 'kvbr0'])), {
+        what: 'the bridge to be up',
+      });
+      await withDaemon({ env }, async () => {
+        await untilHeld();
+        await node.ip('link set kvtest1 down');
+        await waitFor(async () => (await cluster.leaseHolder()) !== node.name, {
+          what: 'the lease to be given up',
+        });
+        assert.equal(await node.holds(vip), false);
+      });
+    } finally {
+      await node.ip('link del kvbr0', 'link del kvtest0');
+    }
+  });
+
+  it('the link vanishes and comes back while running: the VIP follows, the process lives', async () => {
+    await node.ip(
+      'link add kvtest0 type veth peer name kvtest1',
+      'link set kvtest0 up',
+      'link set kvtest1 up',
+    );
+    try {
+      await withDaemon({ env: { vip_interface: 'kvtest0' } }, async (daemon) => {
+        await untilHeld();
+        await node.ip('link del kvtest0');
+        await sleep(500);
+        assert.equal(daemon.process.alive, true);
+        await node.ip(
+          'link add kvtest0 type veth peer name kvtest1',
+          'link set kvtest0 up',
+          'link set kvtest1 up',
+        );
+        await untilHeld();
+      });
+    } finally {
+      await node.tryRun('ip', ['link', 'del', 'kvtest0']);
+    }
+  });
+
+  it('a dead local API server, with a health check set, makes the holder give up in ARP mode', async () => {
+    const health = node.start('health', [
+      process.execPath,
+      '-e',
+      'let ok=true;process.on("SIGUSR2",()=>{ok=false});require("http").createServer((q,s)=>{s.statusCode=ok?200:500;s.end()}).listen(9443,"127.0.0.1",()=>console.log("ready"))',
+    ]);
+    await health.waitForLog(/ready/);
+    const env = {
+      control_plane_health_check_address: 'http://127.0.0.1:9443/livez',
+      control_plane_health_check_period_seconds: '1',
+      control_plane_health_check_failure_threshold: '2',
+    };
+    try {
+      await withDaemon({ env }, async (daemon) => {
+        await untilHeld();
+        health.signal('SIGUSR2');
+        await untilGone();
+        assert.match(daemon.log(), /local API server unhealthy/);
+        assert.notEqual(await cluster.leaseHolder(), node.name);
+      });
+    } finally {
+      await health.kill();
+    }
+  });
+
+  it('a second claimant on the wire is logged and counted', async () => {
+    await withDaemon({}, async (daemon) => {
+      await untilHeld();
+      await other.run('arping', ['-q', '-c', '1', '-i', 'eth0', '-U', '-S', vip, vip]).catch(() => undefined);
+      await waitFor(
+        async () =>
+          /kube_vip_second_claimants_total\{[^}]*\} [1-9]/.test((await daemon.http('/metrics'))?.body ?? ''),
+        {
+          what: 'the counter',
+        },
+      );
+      assert.match(daemon.log(), new RegExp(other.mac));
+      assert.equal(await node.holds(vip), true);
+    });
+  });
+
+  for (const [capability, flag] of [
+    ['NET_ADMIN', '-net_admin'],
+    ['NET_RAW', '-net_raw'],
+  ] as const) {
+    it(`without ${capability} it refuses to start and names it`, async () => {
+      const wrapper = ['setpriv', '--bounding-set', flag, '--inh-caps', flag, '--'];
+      await withDaemon({ options: { wrapper } }, async (daemon) => {
+        const exit = await daemon.process.exited;
+        assert.equal(exit.code, 1);
+        assert.match(daemon.log(), new RegExp(`missing capability ${capability}`));
+        assert.equal(await node.holds(vip), false);
+      });
+    });
+  }
+});
