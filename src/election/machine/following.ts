@@ -1,8 +1,8 @@
-import type { LeaseChange } from '../store.ts';
+import type { LeaseChange, StoredLease } from '../store.ts';
 import { jitterFactor } from '../timings.ts';
 import type { Draft } from './draft.ts';
 import { newsOf, seeAbsent, seeLease } from './observation.ts';
-import { becomeHolder } from './holding.ts';
+import { becomeHolder, onHoldingWatch } from './holding.ts';
 import { release } from './releasing.ts';
 import type { Call, CallOutcome, Phase, Reason, Seen, TimerName } from './types.ts';
 
@@ -47,7 +47,7 @@ export function onFollowingTimer(d: Draft, phase: Following, name: TimerName): R
     d.read();
     return 'polling';
   }
-  d.enter({ at: 'acquiring', seen: phase.seen });
+  d.enter({ at: 'acquiring', seen: phase.seen, news: undefined });
   d.claim(phase.seen.kind === 'lease' ? phase.seen.lease : undefined);
   return 'claiming';
 }
@@ -86,12 +86,22 @@ export function onFollowingWatch(d: Draft, phase: Following, change: LeaseChange
 /** The claim was answered. A claim counts from the moment it was sent, never from the answer. */
 export function onAcquiringResult(d: Draft, phase: Acquiring, call: Call, outcome: CallOutcome): Reason {
   if (!outcome.ok) return claimFailed(d, phase, outcome.error);
-  const held = outcome.lease.record.holderIdentity === d.settings.identity;
-  if (held && d.now < call.sentAt + d.settings.renewDeadlineMs) {
-    return becomeHolder(d, outcome.lease, call.sentAt);
+  const { lease } = outcome;
+  if (isOvertaken(d, phase, lease)) return see(d, phase.seen);
+  const held = lease.record.holderIdentity === d.settings.identity;
+  if (!held || d.now >= call.sentAt + d.settings.renewDeadlineMs) {
+    const reason = see(d, seeLease(phase.seen, lease, d.settings, d));
+    return held ? 'answer-too-late' : reason;
   }
-  const reason = see(d, seeLease(phase.seen, outcome.lease, d.settings, d));
-  return held ? 'answer-too-late' : reason;
+  const reason = becomeHolder(d, lease, call.sentAt);
+  if (phase.news !== undefined && d.phase.at === 'holding') onHoldingWatch(d, d.phase, phase.news);
+  return reason;
+}
+
+/** The watch was faster than the answer, and told that the claim has already been overwritten. */
+function isOvertaken(d: Draft, { news }: Acquiring, claimed: StoredLease): boolean {
+  if (news?.kind !== 'present' || newsOf(claimed, news) !== 'new') return false;
+  return news.lease.record.holderIdentity !== d.settings.identity;
 }
 
 function claimFailed(d: Draft, phase: Acquiring, error: Exclude<CallOutcome, { ok: true }>['error']): Reason {
@@ -106,12 +116,12 @@ function claimFailed(d: Draft, phase: Acquiring, error: Exclude<CallOutcome, { o
   return error;
 }
 
-/** Only remembered: the claim in flight is based on an exact version, so the store decides. */
+/** Only remembered: the claim in flight is based on an exact version, so its answer decides. */
 export function onAcquiringWatch(d: Draft, phase: Acquiring, change: LeaseChange): Reason {
   const news = newsOf(knownLease(phase.seen), change);
   if (news === 'stale') return 'stale-watch';
   if (news === 'same') return 'same-record';
-  if (news === 'new') d.phase = { ...phase, seen: fold(d, phase.seen, change) };
+  d.phase = { ...phase, news: change, seen: news === 'new' ? fold(d, phase.seen, change) : phase.seen };
   return 'claiming';
 }
 

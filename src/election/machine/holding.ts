@@ -149,7 +149,7 @@ export function expire(d: Draft, phase: Holding): Reason {
   d.report(undefined);
   const seen: Seen = { kind: 'absent', freeAt: d.now };
   if (d.currentCall?.operation !== 'create') follow(d, { kind: 'unknown' });
-  else d.enter({ at: 'acquiring', seen }, 'keep-call');
+  else d.enter({ at: 'acquiring', seen, news: undefined }, 'keep-call');
   return 'deleted';
 }
 

@@ -60,7 +60,12 @@ export interface Releasing {
 export type Phase =
   | { readonly at: 'idle' }
   | { readonly at: 'following'; readonly seen: Seen }
-  | { readonly at: 'acquiring'; readonly seen: Seen }
+  | {
+      readonly at: 'acquiring';
+      readonly seen: Seen;
+      /** What the watch told last while the claim was under way: it may be newer than the claim. */
+      readonly news: LeaseChange | undefined;
+    }
   | Holding
   | Releasing
   | { readonly at: 'paused'; readonly seen: Seen; readonly until: number }

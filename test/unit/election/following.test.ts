@@ -119,7 +119,7 @@ test('candidates poll every retry period × (1 … 2.2) while somebody holds, as
   }
 });
 
-test('CP-65 unreachable at start: keeps trying, each time within one retry period', () => {
+test('unreachable at start: keeps trying, each time within one retry period', () => {
   const bench = new Bench();
   bench.send({ kind: 'start' });
   bench.random = 1;
@@ -134,7 +134,7 @@ test('CP-65 unreachable at start: keeps trying, each time within one retry perio
   assert.deepEqual(names(bench.ok(stored('node-a', '2'))).slice(-2), ['acquired', 'observed:node-a']);
 });
 
-test('CP-66 refused permissions, throttling and garbage are retried until they end', () => {
+test('refused permissions, throttling and garbage are retried until they end', () => {
   const bench = new Bench();
   bench.send({ kind: 'start' });
   for (const error of ['forbidden', 'unauthorized', 'throttled', 'server', 'garbage', 'invalid'] as const) {
@@ -172,6 +172,37 @@ test('a claim answered after its renew deadline is no tenure', () => {
   const effects = bench.ok(stored('node-a', '2'));
   assert.ok(!names(effects).includes('acquired'));
   assert.equal(armed(effects, 'take'), 0);
+});
+
+test('a claim that the watch tells to be overwritten before it is answered is no tenure', () => {
+  const bench = new Bench();
+  bench.send({ kind: 'start' });
+  bench.ok(stored('', '1'));
+  bench.fire('take');
+  bench.sees(stored('node-b', '3'));
+  assert.ok(!names(bench.ok(stored('node-a', '2'))).includes('acquired'));
+  assert.equal(bench.at, 'following');
+});
+
+test('a claim whose own news came before its answer, or older news, is a tenure', () => {
+  for (const change of [stored('node-a', '2'), stored('node-b', '1')]) {
+    const bench = new Bench();
+    bench.send({ kind: 'start' });
+    bench.ok(stored('', '1'));
+    bench.fire('take');
+    bench.sees(change);
+    assert.ok(names(bench.ok(stored('node-a', '2'))).includes('acquired'));
+  }
+});
+
+test('a claim that was deleted before it was answered is created anew at once', () => {
+  const bench = new Bench();
+  bench.send({ kind: 'start' });
+  bench.ok(stored('', '1'));
+  bench.fire('take');
+  bench.sees(undefined, '3');
+  const effects = names(bench.ok(stored('node-a', '2')));
+  assert.ok(effects.includes('acquired') && effects.includes('create'), effects.join(' '));
 });
 
 test('a claim that timed out is looked up, because it may have been carried out', () => {

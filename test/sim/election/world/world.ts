@@ -20,6 +20,11 @@ export interface SimOptions {
   readonly step?: Step;
   /** All nodes with a watch, or none; by default most have one. */
   readonly watch?: boolean;
+  /** Instead of a choice by the seed. */
+  readonly timings?: Timings;
+  readonly rateSpread?: number;
+  /** Time before the first fault, ms. */
+  readonly calmMs?: number;
 }
 
 export interface SimReport {
@@ -70,9 +75,9 @@ export class World implements SimWorld {
   constructor(options: SimOptions) {
     this.options = options;
     this.random = seededRandom(options.seed);
-    this.timings = pick(this.random, timingChoices);
+    this.timings = options.timings ?? pick(this.random, timingChoices);
     const count = 2 + Math.floor(this.random() * 6);
-    const spread = pick(this.random, rateSpreads);
+    const spread = options.rateSpread ?? pick(this.random, rateSpreads);
     this.slowest = 1 - spread;
     const watching = this.random() < 0.75;
     this.nodes = Array.from({ length: count }, (_, index) => {
@@ -111,6 +116,7 @@ export class World implements SimWorld {
 
   async run(): Promise<SimReport> {
     for (const node of this.nodes) node.start();
+    await this.advanceTo(this.options.calmMs ?? 0);
     for (let episode = 0; episode < this.options.episodes && this.violations.length === 0; episode++) {
       await this.trouble();
       await this.quiet();
