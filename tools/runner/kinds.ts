@@ -22,7 +22,7 @@ export const kinds: readonly Kind[] = [
     name: 'unit',
     globs: ['test/unit/**/*.test.ts', 'test/arch/**/*.test.ts', 'test/scenario/**/*.test.ts'],
     concurrency: 2,
-    fileTimeoutMs: 60_000,
+    fileTimeoutMs: 120_000,
     needs: 'nothing',
     always: true,
   },
