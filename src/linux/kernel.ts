@@ -31,7 +31,7 @@ export interface KernelOptions {
 export interface OpenKernel extends t.Kernel {
   /** The event loop side, for other netlink protocols on the same kernel. */
   readonly poller: Poller;
-  /** Closes the request socket; subscriptions and packet sockets are closed by their owners. */
+  /** Ends all subscriptions and packet sockets too; their owners may still close them, to free descriptors. */
   close(): void;
 }
 
@@ -63,6 +63,7 @@ class LinuxKernel implements OpenKernel {
   }
 
   close(): void {
+    this.poller.closeAll();
     this.netlink.close();
   }
 

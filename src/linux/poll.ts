@@ -79,6 +79,11 @@ export class Poller {
     return { close: () => this.close(source) };
   }
 
+  /** Ends all reading, so that nothing of this poller keeps the process alive. */
+  closeAll(): void {
+    for (const source of [...this.sources]) this.close(source);
+  }
+
   private close(source: Source): void {
     if (source.closed) return;
     source.closed = true;

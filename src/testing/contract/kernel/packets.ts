@@ -76,10 +76,13 @@ export function packetContract(name: string, open: OpenSubject): void {
         onFrame: (bytes) => void got.push(bytes[14] ?? 0),
       });
       subject.setLink('near', 'down');
+      // Long enough for the event loop to meet the error that now waits on the socket.
+      for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve));
       assert.equal(refused('retry', () => socket.send(frame(1))).errnoName, 'ENETDOWN');
-      await new Promise((resolve) => setImmediate(resolve));
       subject.setLink('near', 'up');
-      await subject.until('carrier', () => linkOf(subject).operState === 'up');
+      // Carrier alone is not enough: until a link is operational its queue swallows frames.
+      const isUp = (name: string): boolean => linkOf(subject, name).operState === 'up';
+      await subject.until('both ends are operational', () => isUp('near') && isUp('far'));
       socket.send(frame(3));
       subject.arrive(frame(4));
       await subject.until('the frame', () => got.includes(4));
