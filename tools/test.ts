@@ -61,6 +61,7 @@ function printFile(result: FileResult): void {
   ];
   const text = counts.filter((part) => part !== '').join(', ');
   console.log(`  ${failed > 0 ? 'FAIL' : 'ok  '} ${result.file}  ${text}  ${result.seconds.toFixed(1)} s`);
+  for (const note of result.notes) console.log(`       ${note}`);
   if (failed > 0) printFailures(result);
 }
 
@@ -93,6 +94,7 @@ function wholeFileSkipped(file: string, reason: string): FileResult {
   return {
     file,
     records: [{ name: '(the whole file)', outcome: 'skipped', ms: 0, reason }],
+    notes: [],
     seconds: 0,
     output: '',
   };

@@ -9,10 +9,15 @@ export interface TestRecord {
   readonly error?: string;
 }
 
+/** What the reporter writes: a finished test, or something a test wanted to be read (`t.diagnostic`). */
+export type ReportLine = TestRecord | { readonly note: string };
+
 /** What became of one test file. */
 export interface FileResult {
   readonly file: string;
   readonly records: readonly TestRecord[];
+  /** Figures and seeds that tests gave out with `t.diagnostic`. */
+  readonly notes: readonly string[];
   readonly seconds: number;
   /** What the process printed; shown when something failed. */
   readonly output: string;

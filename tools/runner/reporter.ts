@@ -1,6 +1,9 @@
 import { inspect } from 'node:util';
 import type { TestEvent } from 'node:test/reporters';
-import type { TestRecord } from './record.ts';
+import type { ReportLine, TestRecord } from './record.ts';
+
+/** What node:test itself says at the end; our own counts replace it. */
+const SUMMARY = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
 
 /** A node:test reporter: one JSON line for every finished test, read by run-file.ts. */
 export default async function* reporter(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
@@ -9,6 +12,9 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
     if (event.type === 'test:start') {
       path.length = event.data.nesting;
       path.push(event.data.name);
+    }
+    if (event.type === 'test:diagnostic' && !SUMMARY.test(event.data.message)) {
+      yield line({ note: event.data.message });
     }
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const { data } = event;
@@ -28,8 +34,12 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
       ...(reason === undefined ? {} : { reason }),
       ...(event.type === 'test:fail' ? { error: describe(event.data.details.error) } : {}),
     };
-    yield `${JSON.stringify(record)}\n`;
+    yield line(record);
   }
+}
+
+function line(entry: ReportLine): string {
+  return `${JSON.stringify(entry)}\n`;
 }
 
 function skipReason(skip: string | boolean | undefined): string | undefined {

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { FileResult, TestRecord } from './record.ts';
+import type { FileResult, ReportLine, TestRecord } from './record.ts';
 
 export interface RunFileOptions {
   readonly root: string;
@@ -25,9 +25,11 @@ export async function runFile(file: string, options: RunFileOptions): Promise<Fi
   const started = performance.now();
   try {
     const ended = await runProcess(file, reportPath, options);
-    const records = readRecords(reportPath);
+    const report = readReport(reportPath);
+    const records = report.filter((line) => 'outcome' in line);
+    const notes = report.filter((line) => 'note' in line).map(({ note }) => note);
     const seconds = (performance.now() - started) / 1000;
-    return { file, records: withVerdict(records, ended), seconds, output: ended.output };
+    return { file, records: withVerdict(records, ended), notes, seconds, output: ended.output };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -108,7 +110,7 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-function readRecords(path: string): readonly TestRecord[] {
+function readReport(path: string): readonly ReportLine[] {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -119,7 +121,7 @@ function readRecords(path: string): readonly TestRecord[] {
   return text
     .split('\n')
     .slice(0, -1)
-    .map((line) => JSON.parse(line) as TestRecord);
+    .map((line) => JSON.parse(line) as ReportLine);
 }
 
 /** A bad end without a failed test, or no test at all, is a failure of the file itself. */

@@ -48,6 +48,11 @@ describe('the test runner', () => {
     );
   });
 
+  test('hands on what a test wants to be read', async () => {
+    const result = await runText(`test('a', (t) => t.diagnostic('seed 42'));`);
+    assert.deepEqual(result.notes, ['seed 42']);
+  });
+
   test('shows what failed, and what the process printed', async () => {
     const result = await runText(`
       describe('s', () => { test('bad', () => { console.log('hello'); throw new Error('broken', { cause: 'rust' }); }); });`);
