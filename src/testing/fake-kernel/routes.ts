@@ -68,7 +68,9 @@ export class FakeRoutes {
     return [...this.rules].sort((a, b) => a.family - b.family || a.priority - b.priority);
   }
 
-  addRule(rule: Rule): void {
+  addRule(wanted: Rule): void {
+    // A mark without a mask is compared whole, and shown so.
+    const rule = wanted.mark === undefined ? wanted : { ...wanted, markMask: wanted.markMask ?? 0xffffffff };
     if (this.rules.some((other) => sameRule(rule, other))) {
       refuse('add rule', errnoOf.EEXIST, describeRule(rule));
     }
@@ -77,7 +79,9 @@ export class FakeRoutes {
 
   removeRule(rule: Rule): void {
     const before = this.rules.length;
-    this.rules = this.rules.filter((other) => !sameRule(rule, other));
+    const isMeant = (other: Rule): boolean =>
+      sameRule({ ...rule, markMask: rule.markMask ?? other.markMask }, other);
+    this.rules = this.rules.filter((other) => !isMeant(other));
     if (this.rules.length === before) refuse('remove rule', errnoOf.ENOENT, describeRule(rule));
   }
 

@@ -169,5 +169,11 @@ export function routeContract(name: string, open: OpenSubject): void {
     for (const each of wanted) subject.kernel.removeRule(each);
     assert.deepEqual(await subject.kernel.rules(), before);
     for (const each of wanted) refused('gone', () => subject.kernel.removeRule(each));
+    subject.kernel.addRule(rule(103, { mark: 1 }));
+    assert.ok(
+      (await subject.kernel.rules()).some(({ mark, markMask }) => mark === 1 && markMask === 0xffffffff),
+    );
+    subject.kernel.removeRule(rule(103, { mark: 1 }));
+    assert.deepEqual(await subject.kernel.rules(), before);
   });
 }
