@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock.ts';
-import { ip, macFromBytes, type Ip } from '../../lib/ip.ts';
+import { ip, macFromBytes, type Ip, type Mac } from '../../lib/ip.ts';
 import { errnoOf, KernelError } from '../../linux/errors.ts';
 import { describeAddress, describeRoute, describeRule } from '../../linux/objects.ts';
 import type {
@@ -218,6 +218,11 @@ export class FakeKernel implements Kernel {
   /** The cable: addresses stay, frames do not pass. */
   setCarrier(name: string, carrier: boolean): void {
     this.putLink({ ...this.link(name), carrier }, false);
+  }
+
+  /** `ip link set NAME address MAC`, as a bond does when its active port changes. */
+  setMac(name: string, mac: Mac): void {
+    this.putLink({ ...this.link(name), mac }, false);
   }
 
   setMaster(name: string, master: number | undefined): void {
