@@ -3,6 +3,7 @@ import path from 'node:path';
 
 const benchmarks: Readonly<Record<string, () => Promise<unknown>>> = {
   failover: () => import('./failover.ts'),
+  footprint: () => import('./footprint.ts'),
 };
 
 const name = process.argv[2] ?? '';
