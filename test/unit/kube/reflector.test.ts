@@ -1,0 +1,283 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { createReflector, leases } from '../../../src/kube/index.ts';
+import type { KubeObject, Lease, Reflector, ReflectorOptions } from '../../../src/kube/index.ts';
+import { eventually, startApi } from './fixture.ts';
+import type { ApiFixture } from './fixture.ts';
+
+interface Running extends ApiFixture {
+  readonly reflector: Reflector<Lease>;
+  readonly seen: string[];
+  readonly stop: () => Promise<void>;
+  /** Moves the clock until the condition holds, letting sockets work in between. */
+  readonly advanceUntil: (what: string, condition: () => boolean) => Promise<void>;
+}
+
+/** A reflector on the leases of a fake API server; `seen` is what its listener was told. */
+async function follow(
+  t: TestContext,
+  options: Partial<ReflectorOptions<Lease>> & { readonly prepare?: (fixture: ApiFixture) => void } = {},
+): Promise<Running> {
+  const fixture = await startApi(t, { client: { pingMs: 1e9, timeoutMs: 1e9 } });
+  const { client, clock, log } = fixture;
+  options.prepare?.(fixture);
+  const seen: string[] = [];
+  const reflector = createReflector<Lease>(
+    { client, clock, log, random: () => 0.5 },
+    {
+      resource: leases,
+      listener: {
+        synced: (items) => seen.push(`synced ${items.size}`),
+        changed: (key, now, before) =>
+          seen.push(`${before === undefined ? 'new' : 'changed'} ${key} ${now.spec?.holderIdentity ?? ''}`),
+        removed: (key) => seen.push(`removed ${key}`),
+      },
+      ...options,
+    },
+  );
+  const ending = new AbortController();
+  const running = reflector.run(ending.signal);
+  const stop = async (): Promise<void> => {
+    ending.abort();
+    await running;
+  };
+  t.after(stop);
+  const advanceUntil = (what: string, condition: () => boolean): Promise<void> =>
+    eventually(what, () => {
+      if (condition()) return true;
+      void clock.advance(10);
+      return false;
+    });
+  return { ...fixture, reflector, seen, stop, advanceUntil };
+}
+
+function lease(name: string, holderIdentity = 'a'): Lease {
+  return { metadata: { namespace: 'ns', name }, spec: { holderIdentity } };
+}
+
+const watches = ({ api }: ApiFixture): number => api.requests.filter(({ verb }) => verb === 'watch').length;
+
+describe('a reflector', () => {
+  it('lists in pages, then follows every change', async (t) => {
+    const running = await follow(t, {
+      pageSize: 1,
+      prepare: ({ api }) => {
+        api.put(leases, lease('one'));
+        api.put(leases, lease('two'));
+      },
+    });
+    const { api, reflector, seen } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    assert.deepEqual(seen, ['new ns/one a', 'new ns/two a', 'synced 2']);
+    api.put(leases, lease('one', 'b'));
+    api.remove(leases, { namespace: 'ns', name: 'two' });
+    await eventually('both', () => seen.length === 5);
+    assert.deepEqual(seen.slice(3), ['changed ns/one b', 'removed ns/two']);
+    assert.deepEqual([...reflector.items.keys()], ['ns/one']);
+    const { synced, items, relists, lastError } = reflector.status();
+    assert.deepEqual(
+      { synced, items, relists, lastError },
+      { synced: true, items: 1, relists: 0, lastError: undefined },
+    );
+    const watch = api.requests.find(({ verb }) => verb === 'watch')?.query ?? '';
+    assert.match(watch, /allowWatchBookmarks=true/);
+    assert.match(watch, /timeoutSeconds=450/); // 300 s, plus half of them by the fixed random number
+  });
+
+  it('after 410 lists anew and tells only the difference', async (t) => {
+    const running = await follow(t, {
+      prepare: ({ api }) => {
+        for (const name of ['stays', 'changes', 'goes']) api.put(leases, lease(name));
+      },
+    });
+    const { api, reflector, seen, log } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    seen.length = 0;
+    api.silenceWatches();
+    api.put(leases, lease('changes', 'b'));
+    api.put(leases, lease('comes'));
+    api.remove(leases, { namespace: 'ns', name: 'goes' });
+    api.compact();
+    api.closeSockets();
+    await running.advanceUntil('the new list', () => seen.length === 4);
+    assert.deepEqual(seen, ['changed ns/changes b', 'new ns/comes a', 'removed ns/goes', 'synced 3']);
+    assert.equal(reflector.status().relists, 1);
+    assert.ok(!log.lines.some((line) => line.startsWith('warn') && line.includes('gone')));
+  });
+
+  it('resumes a broken watch from where it was, without a new list', async (t) => {
+    const running = await follow(t);
+    const { api, seen, reflector } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    api.put(leases, lease('before'));
+    await eventually('the event', () => seen.length === 2);
+    api.closeSockets();
+    api.put(leases, lease('between'));
+    await running.advanceUntil('what happened in between', () => seen.length === 3);
+    assert.deepEqual(seen, ['synced 0', 'new ns/before a', 'new ns/between a']);
+    assert.equal(reflector.status().relists, 0);
+  });
+
+  it('continues after a GOAWAY and after the server ended the watch in order', async (t) => {
+    const running = await follow(t);
+    const { api, seen, log } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    api.goaway();
+    api.put(leases, lease('one'));
+    await eventually('one', () => seen.length === 2);
+    api.endWatches();
+    api.put(leases, lease('two'));
+    await running.advanceUntil('two', () => seen.length === 3);
+    assert.deepEqual(log.lines, []);
+  });
+
+  it('waits through 401, 403, 429, 5xx and garbage, says each kind once and the recovery once', async (t) => {
+    const running = await follow(t, {
+      prepare: ({ api }) => {
+        for (const status of [401, 403, 403, 403, 500, 429, 503]) api.fail({ verb: 'list' }, { status }, 1);
+        api.fail({ verb: 'list' }, { garbage: '<html>' }, 2);
+      },
+    });
+    const { api, seen, log, reflector } = running;
+    await eventually('the first failure', () => log.lines.length === 1);
+    assert.match(reflector.status().lastError ?? '', /^GET .*leases: 401/);
+    await running.advanceUntil('the list', () => seen.length === 1);
+    assert.deepEqual(
+      log.lines.map((line) => line.replace(/in .*/, 'in …')),
+      [
+        ...Array<string>(6).fill('warn cannot follow leases.coordination.k8s.io, retrying in …'),
+        'info following leases.coordination.k8s.io again',
+      ],
+    );
+    assert.equal(log.fields.at(-1)?.failures, 9);
+    assert.equal(api.requests.filter(({ verb }) => verb === 'list').length, 10);
+    assert.equal(reflector.status().lastError, undefined);
+  });
+
+  it('keeps what it knows while the server is away', async (t) => {
+    const running = await follow(t, { prepare: ({ api }) => api.put(leases, lease('one')) });
+    const { api, listener, reflector, log, clock } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    await listener.close();
+    await running.advanceUntil('the warning', () => log.lines.length === 1);
+    await clock.advance(60_000);
+    assert.deepEqual([...reflector.items.keys()], ['ns/one']);
+    await api.listen({ port: listener.port });
+    await running.advanceUntil('the watch again', () => api.openWatches === 1);
+    assert.equal(reflector.status().relists, 0);
+  });
+
+  it('opens a silent watch again, and a bookmark counts as life', async (t) => {
+    const running = await follow(t, { silenceMs: 1000 });
+    const { api, clock, seen, reflector } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    await clock.advance(900);
+    const before = reflector.status().lastHeard;
+    api.bookmark();
+    await eventually('the bookmark', () => reflector.status().lastHeard > before);
+    await clock.advance(900);
+    assert.equal(watches(running), 1);
+    api.silenceWatches();
+    api.put(leases, lease('missed'));
+    await running.advanceUntil('the second watch', () => watches(running) === 2);
+    await eventually('what was missed', () => seen.includes('new ns/missed a'));
+  });
+
+  it('a bookmark moves the point from which a watch resumes', async (t) => {
+    const running = await follow(t);
+    const { api, reflector } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    const before = reflector.status().lastHeard;
+    await running.clock.advance(1);
+    api.put(
+      { group: '', version: 'v1', plural: 'nodes', kind: 'Node', namespaced: false },
+      { metadata: { name: 'n' } },
+    );
+    api.bookmark();
+    await eventually('the bookmark', () => reflector.status().lastHeard > before);
+    const version = api.revision;
+    api.compact(); // the version of the list is gone now, that of the bookmark is not
+    api.closeSockets();
+    await running.advanceUntil('the second watch', () => api.openWatches === 1 && watches(running) === 2);
+    assert.match(api.requests.at(-1)?.query ?? '', new RegExp(`resourceVersion=${version}`));
+    assert.equal(reflector.status().relists, 0);
+  });
+
+  it('lists anew when a watch sends what is no event', async (t) => {
+    const running = await follow(t);
+    const { api, seen } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    api.sendOnWatches('{"type":"ADDED","object":{"metadata":{"name":');
+    api.sendOnWatches('7}}}\n');
+    await running.advanceUntil('the second list', () => seen.length === 2);
+    assert.deepEqual(seen, ['synced 0', 'synced 0']);
+    await running.advanceUntil('the second watch', () => api.openWatches === 1);
+    assert.equal(running.reflector.status().lastError, undefined);
+  });
+
+  it('survives a listener that throws, and says so', async (t) => {
+    const seen: string[] = [];
+    const running = await follow(t, {
+      listener: {
+        changed: (key) => {
+          seen.push(key);
+          throw new Error('oops');
+        },
+      },
+    });
+    const { api, log, reflector } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    api.put(leases, lease('one'));
+    api.put(leases, lease('two'));
+    await eventually('both', () => seen.length === 2);
+    assert.equal(reflector.items.size, 2);
+    assert.deepEqual(log.lines, ['error a listener failed', 'error a listener failed']);
+  });
+
+  it('keeps only what its map keeps, and asks only for what its selectors say', async (t) => {
+    const running = await follow(t, {
+      namespace: 'ns',
+      labelSelector: 'a=b',
+      fieldSelector: 'metadata.name=one',
+      map: ({ metadata: { name = '', namespace = '' } }: KubeObject): Lease => ({
+        metadata: { name, namespace },
+      }),
+      prepare: ({ api }) => {
+        api.put(leases, { ...lease('one'), metadata: { namespace: 'ns', name: 'one', labels: { a: 'b' } } });
+        api.put(leases, { ...lease('two'), metadata: { namespace: 'ns', name: 'two', labels: { a: 'b' } } });
+      },
+    });
+    const { api, reflector } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    assert.deepEqual([...reflector.items.values()], [{ metadata: { name: 'one', namespace: 'ns' } }]);
+    for (const { path, query } of api.requests) {
+      assert.equal(path, '/apis/coordination.k8s.io/v1/namespaces/ns/leases');
+      assert.match(query, /labelSelector=a%3Db&fieldSelector=metadata.name%3Done/);
+    }
+  });
+
+  it('ends when told to, at every point', async (t) => {
+    const inWatch = await follow(t);
+    await eventually('the watch', () => inWatch.api.openWatches === 1);
+    await inWatch.stop();
+    await eventually('the end of the watch', () => inWatch.api.openWatches === 0);
+    assert.deepEqual(
+      inWatch.clock.timers().filter(({ name }) => name.startsWith('kube-') && name !== 'kube-ping'),
+      [],
+    );
+
+    const inList = await follow(t, {
+      prepare: ({ api }) => void api.fail({ verb: 'list' }, { stall: true }),
+    });
+    await eventually('the request', () => inList.api.requests.length === 1);
+    await inList.stop();
+
+    const inWait = await follow(t, {
+      prepare: ({ api }) => void api.fail({ verb: 'list' }, { status: 500 }),
+    });
+    await eventually('the wait', () => inWait.log.lines.length === 1);
+    await inWait.stop();
+    assert.deepEqual([inList.seen, inWait.seen], [[], []]);
+  });
+});
