@@ -31,7 +31,8 @@ function cpuSeconds(pid: number): number {
 /** Private and resident memory in MB (2^20), from the kernel's own sum over the mappings. */
 function memory(pid: number): { readonly privateMb: number; readonly rssMb: number } {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  const kb = (key: string): number => Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? Number.NaN);
+  const kb = (key: string): number =>
+    Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? Number.NaN);
   return { privateMb: (kb('Private_Clean') + kb('Private_Dirty')) / 1024, rssMb: kb('Rss') / 1024 };
 }
 
@@ -41,7 +42,10 @@ async function readyMs(start: () => Daemon): Promise<number> {
   const daemon = start();
   const word = 'lease holder seen';
   const earlier = daemon.log().split(word).length;
-  await waitFor(() => daemon.log().split(word).length > earlier, { what: 'the lease to be read', everyMs: 2 });
+  await waitFor(() => daemon.log().split(word).length > earlier, {
+    what: 'the lease to be read',
+    everyMs: 2,
+  });
   const took = performance.now() - started;
   await daemon.stop();
   return took;
@@ -59,7 +63,11 @@ if (refused !== undefined) {
 const cluster = await Cluster.start({ api: 'embedded', controlPlanes: 1 });
 try {
   const node = cluster.lab.node(0);
-  const start = (): Daemon => cluster.startDaemon(node, { options: { program: 'dist', supervise: false } });
+  const start = (): Daemon =>
+    cluster.startDaemon(node, {
+      lease: { duration: 15, renewDeadline: 10, retryPeriod: 2 },
+      options: { program: 'dist', supervise: false },
+    });
   const starts: number[] = [];
   for (let n = 0; n < Number(values.starts); n++) starts.push(await readyMs(start));
   starts.sort((a, b) => a - b);
@@ -74,7 +82,8 @@ try {
   const idle = ((cpuSeconds(pid) - before) / Number(values.seconds)) * 100;
   const { privateMb, rssMb } = memory(pid);
   const metrics = (await daemon.http('/metrics'))?.body ?? '';
-  const delay = Number(/event_loop_delay_seconds\{quantile="1"\} (\S+)/.exec(metrics)?.[1] ?? Number.NaN) * 1000;
+  const delay =
+    Number(/event_loop_delay_seconds\{quantile="1"\} (\S+)/.exec(metrics)?.[1] ?? Number.NaN) * 1000;
 
   const figures: readonly Figure[] = [
     { name: 'ready after start, median', value: median(starts), unit: 'ms', budget: 150 },
@@ -84,10 +93,12 @@ try {
     { name: 'idle CPU of a holder', value: idle, unit: '%', budget: 0.2 },
     { name: 'event-loop delay, maximum', value: delay, unit: 'ms', budget: 20 },
   ];
-  console.log('one daemon, holder, lease 5/3/1, embedded API server\n');
+  console.log('one daemon, holder, lease 15/10/2, embedded API server\n');
   for (const { name, value, unit, budget } of figures) {
     const verdict = value <= budget ? 'within' : 'OVER';
-    console.log(`  ${name.padEnd(30)} ${value.toFixed(2).padStart(9)} ${unit.padEnd(3)} budget ${String(budget).padStart(4)}  ${verdict}`);
+    console.log(
+      `  ${name.padEnd(30)} ${value.toFixed(2).padStart(9)} ${unit.padEnd(3)} budget ${String(budget).padStart(4)}  ${verdict}`,
+    );
   }
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, undefined, 2)}\n`);
 } finally {
