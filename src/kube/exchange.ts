@@ -27,7 +27,7 @@ export function wasRefused(error: unknown): boolean {
   return error instanceof Error && error.message.includes('NGHTTP2_REFUSED_STREAM');
 }
 
-/** Sends one request and resolves when the answer's headers are there. */
+/** Sends one request on a session that has a place reserved; resolves when the answer's headers are there. */
 export function send(
   session: KubeSession,
   headers: OutgoingHttpHeaders,
@@ -36,6 +36,7 @@ export function send(
 ): Promise<OpenAnswer> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
+      session.release();
       reject(reasonOf(signal));
       return;
     }

@@ -37,13 +37,11 @@ export class SessionPool {
   private readonly options: PoolOptions;
   private readonly sessions = new Set<KubeSession>();
   private readonly stopping = new AbortController();
-  private connecting: Promise<KubeSession> | undefined;
+  private connecting: Promise<void> | undefined;
   private connectedWith: Connection | undefined;
   private failures = 0;
   private notBefore = -Infinity;
   private lastFailure: KubeError | undefined;
-  /** Sessions opened so far. */
-  opened = 0;
 
   constructor(components: PoolComponents, options: PoolOptions) {
     this.components = components;
@@ -55,18 +53,17 @@ export class SessionPool {
     return this.lastFailure;
   }
 
-  get openSessions(): number {
-    return this.sessions.size;
-  }
-
-  /** A session that takes another stream, for these credentials. */
-  async acquire(connection: Connection): Promise<KubeSession> {
+  /** A session for these credentials, with a place for one stream reserved. */
+  async acquire(connection: Connection, signal: AbortSignal): Promise<KubeSession> {
     if (this.connectedWith !== undefined && !sameTransport(this.connectedWith, connection)) this.drain();
-    for (const session of this.sessions) if (session.isOpen && session.room > 0) return session;
-    this.connecting ??= this.connect().finally(() => {
-      this.connecting = undefined;
-    });
-    return this.connecting;
+    for (;;) {
+      for (const session of this.sessions) if (session.reserve()) return session;
+      this.connecting ??= this.connect().finally(() => {
+        this.connecting = undefined;
+      });
+      await this.connecting;
+      signal.throwIfAborted();
+    }
   }
 
   /** Lets open streams end; new ones get a new session. */
@@ -81,39 +78,48 @@ export class SessionPool {
     for (const session of this.sessions) session.destroy(why);
   }
 
-  private async connect(): Promise<KubeSession> {
+  private async connect(): Promise<void> {
     const { clock } = this.components;
     const wait = this.notBefore - clock.now();
     if (wait > 0) await clock.sleep('kube-reconnect', wait, this.stopping.signal);
     try {
-      const session = await this.connectWithFreshCredentials();
-      this.failures = 0;
+      await this.connectWithFreshCredentials();
       this.lastFailure = undefined;
-      return session;
     } catch (error) {
-      const failure = fromFailure(error, '');
-      this.failures++;
-      this.notBefore = clock.now() + backoffMs(this.failures, RECONNECT, this.components.random);
-      this.lastFailure = failure;
-      throw failure;
+      this.lastFailure = fromFailure(error, '');
+      this.backOff();
+      throw this.lastFailure;
     }
   }
 
+  private backOff(): void {
+    this.failures++;
+    const { clock, random } = this.components;
+    this.notBefore = clock.now() + backoffMs(this.failures, RECONNECT, random);
+  }
+
+  /** A server that accepts and hangs up is one that fails: it must not make us spin. */
+  private ended(session: KubeSession): void {
+    if (!this.sessions.delete(session)) return; // never got as far as being used: counted by connect()
+    if (session.hasServed) this.failures = 0;
+    else this.backOff();
+  }
+
   /** A certificate or CA that rotated on disk shows as a failed handshake: read them again, try once more. */
-  private async connectWithFreshCredentials(): Promise<KubeSession> {
+  private async connectWithFreshCredentials(): Promise<void> {
     const { credentials } = this.components;
     const used = await credentials.current();
     try {
-      return await this.open(used);
+      await this.open(used);
     } catch (error) {
       if (this.stopping.signal.aborted) throw error;
       const fresh = await credentials.refresh();
       if (sameTransport(used, fresh)) throw error;
-      return await this.open(fresh);
+      await this.open(fresh);
     }
   }
 
-  private async open(connection: Connection): Promise<KubeSession> {
+  private async open(connection: Connection): Promise<void> {
     const { clock } = this.components;
     const attempt = new AbortController();
     const giveUp = (): void => {
@@ -129,12 +135,11 @@ export class SessionPool {
       const lookup = connection.fallsBackToLoopback ? this.components.fallback.lookup : undefined;
       const socket = await openSocket(connection, lookup, attempt.signal);
       const session = new KubeSession(connection.server, socket, clock, this.options, (ended) => {
-        this.sessions.delete(ended);
+        this.ended(ended);
       });
+      await session.ready(attempt.signal);
       this.sessions.add(session);
       this.connectedWith = connection;
-      this.opened++;
-      return session;
     } finally {
       timer.cancel();
       this.stopping.signal.removeEventListener('abort', giveUp);

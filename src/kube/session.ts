@@ -29,6 +29,7 @@ export class KubeSession {
   private missed = 0;
   private streams = 0;
   private drained = false;
+  private served = false;
   private whyDestroyed: Error | undefined;
 
   constructor(
@@ -61,28 +62,66 @@ export class KubeSession {
     this.schedulePing();
   }
 
+  /** Did it bring at least one answer? */
+  get hasServed(): boolean {
+    return this.served;
+  }
+
   /** May a new stream be opened here? */
   get isOpen(): boolean {
     return !this.drained && !this.http2.closed && !this.http2.destroyed;
   }
 
-  /** Free places for streams under the server's limit. */
-  get room(): number {
-    return (this.http2.remoteSettings.maxConcurrentStreams ?? 100) - this.streams;
-  }
-
-  get openStreams(): number {
-    return this.streams;
-  }
-
-  /** Throws when the session went away since it was chosen. */
-  open(headers: OutgoingHttpHeaders, hasBody: boolean): ClientHttp2Stream {
-    const stream = this.http2.request(headers, { endStream: !hasBody });
-    this.streams++;
-    stream.once('close', () => {
-      this.streams--;
+  /**
+   * Resolves when the server has introduced itself (SETTINGS, RFC 9113 3.4): from then on its limit of
+   * streams is known. Rejects when it says something else, or with the signal's reason.
+   */
+  ready(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        this.destroy(signal.reason instanceof Error ? signal.reason : new Error('connecting was given up'));
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      this.http2.once('remoteSettings', () => {
+        signal.removeEventListener('abort', abort);
+        resolve();
+      });
+      this.http2.once('close', () => {
+        signal.removeEventListener('abort', abort);
+        reject(this.whyDestroyed ?? connectionReset());
+      });
     });
-    return stream;
+  }
+
+  /**
+   * Takes a place for one stream, to be used by `open` or given back by `release`; false when the
+   * server's limit is reached.
+   */
+  reserve(): boolean {
+    if (!this.isOpen || this.streams >= (this.http2.remoteSettings.maxConcurrentStreams ?? 100)) return false;
+    this.streams++;
+    return true;
+  }
+
+  release(): void {
+    this.streams--;
+  }
+
+  /** Opens the stream a place was reserved for. Throws when the session went away since. */
+  open(headers: OutgoingHttpHeaders, hasBody: boolean): ClientHttp2Stream {
+    try {
+      const stream = this.http2.request(headers, { endStream: !hasBody });
+      stream.once('response', () => {
+        this.served = true;
+      });
+      stream.once('close', () => {
+        this.release();
+      });
+      return stream;
+    } catch (error) {
+      this.release();
+      throw error;
+    }
   }
 
   /** No new streams; the open ones run to their end. */
@@ -123,4 +162,8 @@ export class KubeSession {
       this.missed = 0;
     });
   }
+}
+
+function connectionReset(): Error {
+  return Object.assign(new Error('the server closed the connection'), { code: 'ECONNRESET' });
 }

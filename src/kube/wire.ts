@@ -133,7 +133,7 @@ export class Wire {
     using: (session: KubeSession) => void,
   ): Promise<OpenAnswer> {
     for (let attempt = 1; ; attempt++) {
-      const session = await pool.acquire(connection);
+      const session = await pool.acquire(connection, signal);
       using(session);
       try {
         return await send(session, this.headers(connection, request), request.body, signal);

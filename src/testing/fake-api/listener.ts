@@ -30,6 +30,8 @@ export interface ListenOptions {
   /** Default: any free one. */
   readonly port?: number;
   /** PEM. With it the listener speaks TLS; without, h2c and HTTP/1.1 on the same port. */
+  /** Streams a connection may have at once; default: no limit. */
+  readonly maxStreams?: number;
   readonly tls?: { readonly key: string; readonly cert: string; readonly clientCa?: string };
 }
 
@@ -67,12 +69,14 @@ class Listener implements ApiListener {
   private readonly tcp: Server;
   private readonly valves = new Set<Valve>();
   private readonly sessions = new Set<ServerHttp2Session>();
+  private readonly settings: { readonly maxConcurrentStreams?: number };
   private isBlackHole = false;
 
   constructor(handler: Handler, options: ListenOptions) {
     this.host = options.host ?? '127.0.0.1';
     this.port = options.port ?? 0;
     this.scheme = options.tls === undefined ? 'http' : 'https';
+    this.settings = options.maxStreams === undefined ? {} : { maxConcurrentStreams: options.maxStreams };
     const serve = options.tls === undefined ? this.plain(handler) : this.secure(handler, options.tls);
     this.tcp = createTcp((socket) => {
       this.accept(socket, serve);
@@ -131,7 +135,7 @@ class Listener implements ApiListener {
   }
 
   private plain(handler: Handler): (connection: Duplex) => void {
-    const http2 = createHttp2({}, handler);
+    const http2 = createHttp2({ settings: this.settings }, handler);
     const http1 = createHttp1(handler);
     this.track(http2);
     return (connection) => {
@@ -145,7 +149,10 @@ class Listener implements ApiListener {
     const { key, cert, clientCa } = tls;
     const client =
       clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: false };
-    const server = createSecureServer({ key, cert, allowHTTP1: true, ...client }, handler);
+    const server = createSecureServer(
+      { key, cert, allowHTTP1: true, settings: this.settings, ...client },
+      handler,
+    );
     server.on('tlsClientError', () => undefined);
     this.track(server);
     return (connection) => {

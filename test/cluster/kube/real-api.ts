@@ -20,6 +20,8 @@ export interface RealApi {
 }
 
 const TOKEN = 'contract-token';
+/** Of a user without any rights. */
+export const POWERLESS = { token: 'powerless-token', name: 'powerless' };
 
 export async function startRealApi(): Promise<RealApi> {
   const dir = mkdtempSync(path.join(tmpdir(), 'kube-vip-api-'));
@@ -94,7 +96,10 @@ function serverArguments(dir: string, etcdUrl: string, port: number): readonly s
 function writeCredentials(dir: string): void {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   writeFileSync(path.join(dir, 'sa.key'), privateKey.export({ type: 'pkcs1', format: 'pem' }));
-  writeFileSync(path.join(dir, 'tokens.csv'), `${TOKEN},contract,1,system:masters\n`);
+  writeFileSync(
+    path.join(dir, 'tokens.csv'),
+    `${TOKEN},contract,1,system:masters\n${POWERLESS.token},${POWERLESS.name},2\n`,
+  );
 }
 
 async function connectionWhenReady(dir: string, port: number): Promise<Connection> {

@@ -140,6 +140,16 @@ describe('calls', () => {
 });
 
 describe('a connection', () => {
+  it('carries no more streams than the server allows: watches beyond that get another one', async (t) => {
+    const fixture = await startApi(t, { listen: { maxStreams: 3 } });
+    const watches = await Promise.all(Array.from({ length: 8 }, () => openWatch(fixture)));
+    assert.equal(fixture.listener.accepted, 3);
+    watches[0]?.ending.abort();
+    await eventually('the end of one', () => fixture.api.openWatches === 7);
+    await Promise.all([openWatch(fixture), openWatch(fixture)]);
+    assert.equal(fixture.listener.accepted, 3);
+  });
+
   it('that answers no PING is given up: its streams fail at once and new ones go elsewhere', async (t) => {
     const fixture = await startApi(t, { client: { pingMs: 5000 } });
     const { listener, client, clock } = fixture;
@@ -210,6 +220,29 @@ describe('a connection', () => {
     const call = client.raw('/version');
     await clock.advance(1000);
     assert.equal((await call).status, 200);
+  });
+
+  it('to a server that accepts and hangs up is not tried in a loop', async (t) => {
+    let accepted = 0;
+    const server = createServer((socket) => {
+      accepted++;
+      socket.on('error', () => undefined);
+      socket.write('\0\0\0\x04\0\0\0\0\0', () => socket.destroy()); // empty SETTINGS, then nothing
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const { client, clock } = clientOf(
+      t,
+      fixedCredentials(plainConnection(parsed(`http://127.0.0.1:${port}`))),
+    );
+    const call = failure(client.raw('/version', { timeoutMs: 10_000 }));
+    for (let i = 0; i < 20; i++) {
+      for (let turns = 0; turns < 10; turns++) await clock.flush();
+      await clock.advance(500);
+    }
+    assert.ok(['unreachable', 'timeout'].includes((await call).kind));
+    assert.ok(accepted > 0 && accepted < 25, `${accepted} connections in 10 s`);
   });
 
   it('that cannot be made within the call’s time is a timeout that says why', async (t) => {

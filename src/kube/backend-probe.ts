@@ -1,0 +1,88 @@
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { checkServerIdentity } from 'node:tls';
+import { familyOf, type Ip } from '../lib/ip.ts';
+import type { Credentials } from './credentials.ts';
+import { LOCAL_NAME } from './select-client.ts';
+
+export interface BackendProbeOptions {
+  readonly port: number;
+  /** `/readyz`, or `/version` as kube-vip asks. */
+  readonly path: string;
+}
+
+/** Asks API servers, each over a connection of its own, whether they serve. */
+export interface BackendProber {
+  /**
+   * Resolves to undefined when the server answered 200, else to what was wrong; rejects when there was
+   * no answer or the signal aborted. The connection is kept for the next probe unless this one failed: a
+   * connection to a server that is gone must not be asked again.
+   */
+  probe(address: Ip, signal: AbortSignal): Promise<string | undefined>;
+  /** Drops the connections to a backend that is no longer of interest. */
+  forget(address: Ip): void;
+  close(): void;
+}
+
+/** Probes with the credentials of the API client, whatever kubeconfig they come from. */
+export function createBackendProber(credentials: Credentials, options: BackendProbeOptions): BackendProber {
+  const agents = new Map<Ip, http.Agent>();
+  const forget = (address: Ip): void => {
+    agents.get(address)?.destroy();
+    agents.delete(address);
+  };
+  const ask = async (address: Ip, signal: AbortSignal): Promise<string | undefined> => {
+    const { server, ca, cert, key, token, isInsecure } = await credentials.current();
+    const secure = server.scheme === 'https';
+    const agent = agents.get(address) ?? newAgent(secure);
+    agents.set(address, agent);
+    const request: https.RequestOptions = {
+      host: address,
+      family: familyOf(address),
+      port: options.port,
+      path: options.path,
+      agent,
+      signal,
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      ...(secure ? { ca, cert, key, rejectUnauthorized: !isInsecure, servername: LOCAL_NAME } : {}),
+      // A node's certificate names its address; every kubeadm API server's names `kubernetes` too.
+      checkServerIdentity: (_host, certificate) =>
+        checkServerIdentity(address, certificate) && checkServerIdentity(LOCAL_NAME, certificate),
+    };
+    const status = await statusOf(secure ? https : http, request);
+    return status === 200 ? undefined : `${options.path} answered ${status}`;
+  };
+  return {
+    probe: async (address, signal) => {
+      let problem: string | undefined = 'no answer';
+      try {
+        problem = await ask(address, signal);
+        return problem;
+      } finally {
+        if (problem !== undefined) forget(address);
+      }
+    },
+    forget,
+    close: () => {
+      for (const address of [...agents.keys()]) forget(address);
+    },
+  };
+}
+
+function newAgent(secure: boolean): http.Agent {
+  const options = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1 };
+  return secure ? new https.Agent(options) : new http.Agent(options);
+}
+
+function statusOf(transport: typeof http | typeof https, options: https.RequestOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const request = transport.get(options, (answer) => {
+      answer.resume();
+      answer.on('end', () => {
+        resolve(answer.statusCode ?? 0);
+      });
+      answer.on('error', reject);
+    });
+    request.on('error', reject);
+  });
+}
