@@ -198,18 +198,18 @@ export class World implements SimWorld {
   }
 
   private async advanceTo(end: number): Promise<void> {
-    let ended = false;
+    const limit = { reached: false };
     this.timeline.in(end - this.timeline.now, () => {
-      ended = true;
+      limit.reached = true;
     });
-    while (!ended && this.violations.length === 0) {
+    while (!limit.reached && this.violations.length === 0) {
       const next = this.timeline.next();
       if (next === undefined) break;
       this.timeline.now = next.at;
       this.check();
       next.run();
       // A store's answer reaches the driver one microtask later; a finished run takes a few more.
-      for (let turn = 0; turn < 3; turn++) await undefined;
+      for (let turn = 0; turn < 3; turn++) await Promise.resolve();
       this.events++;
       this.check();
     }
