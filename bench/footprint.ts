@@ -1,6 +1,6 @@
 // npm run bench -- footprint [--seconds 20] [--json FILE]
 // What one daemon costs: time to readiness, memory, idle CPU, event-loop delay. The shipped bundle on a holder.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Cluster, ensurePrivilege, waitFor, type Daemon } from '../lab/index.ts';
@@ -20,12 +20,13 @@ interface Figure {
   readonly budget: number;
 }
 
-/** Ticks per second of /proc/<pid>/stat; 100 on every Linux this runs on (sysconf(_SC_CLK_TCK)). */
-const TICKS = 100;
-
+/** Time on a CPU so far, all threads, in seconds: schedstat counts nanoseconds where stat counts 10 ms ticks. */
 function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS;
+  const spent = readdirSync(`/proc/${pid}/task`).map((task) => {
+    const [ns = '0'] = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ');
+    return Number(ns);
+  });
+  return spent.reduce((sum, ns) => sum + ns, 0) / 1e9;
 }
 
 /** Private and resident memory in MB (2^20), from the kernel's own sum over the mappings. */

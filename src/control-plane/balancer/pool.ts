@@ -124,10 +124,14 @@ export function serversOf(
   return { servers: servers.sort((a, b) => (a.address < b.address ? -1 : 1)), keeping: kept.length > 0 };
 }
 
-/** The failed members to go on with when there is nobody else; empty while anyone is healthy. */
+/**
+ * Who serves while nobody is proven healthy: those that failed together last, or, right after a take-over,
+ * those that have not been probed yet. Empty while anyone is healthy.
+ */
 function lastGood(members: PoolState, togetherMs: number): PoolState {
   if (members.some(({ phase }) => phase === 'healthy')) return [];
   const failed = members.filter(({ phase }) => phase === 'failed');
+  if (failed.length === 0) return members.filter(({ phase }) => phase === 'unproven');
   const last = Math.max(...failed.map(({ since }) => since));
   return failed.filter(({ since }) => last - since <= togetherMs);
 }

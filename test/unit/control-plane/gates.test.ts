@@ -97,7 +97,7 @@ test('the health gate closes after the threshold, repeats while closed, and open
   assert.deepEqual(seen, ['closed refused 3', 'closed refused 4']);
   problem = undefined;
   await clock.advance(5000);
-  assert.deepEqual(seen.slice(-1), ["open"]);
+  assert.deepEqual(seen.slice(-1), ['open']);
   stop.abort();
   await running;
 });

@@ -41,8 +41,8 @@ function show(state: PoolState, with_ = options, now = 0): string {
 
 const serving = play([both, ok(a), ok(b)]);
 
-test('a server without a successful probe gets nothing', () => {
-  assert.equal(show(play([both])), '');
+test('before the first probe all serve, after it only those that answered', () => {
+  assert.equal(show(play([both])), '10.0.0.1:active:1 10.0.0.2:active:1 (keeping)');
   assert.equal(show(play([both, ok(a)])), '10.0.0.1:active:1');
 });
 

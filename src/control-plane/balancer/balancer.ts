@@ -1,0 +1,221 @@
+import type { NodeObject } from '../../kube/types.ts';
+import type { Clock, Random, Timer } from '../../lib/clock.ts';
+import { messageOf } from '../../lib/errors.ts';
+import { familyOf, type Family, type Ip } from '../../lib/ip.ts';
+import type { Logger } from '../../lib/log.ts';
+import { discover } from './discovery.ts';
+import {
+  emptyPool,
+  serversOf,
+  stepPool,
+  type PoolEvent,
+  type PoolOptions,
+  type PoolServer,
+  type PoolState,
+} from './pool.ts';
+
+export interface BalancerOptions extends PoolOptions {
+  readonly vips: readonly Ip[];
+  readonly probeIntervalMs: number;
+  readonly probeTimeoutMs: number;
+}
+
+/** Asks one API server; see kube/backend-probe.ts. */
+export interface Prober {
+  probe(address: Ip, signal: AbortSignal): Promise<string | undefined>;
+  forget(address: Ip): void;
+}
+
+export interface BalancerParts {
+  /** Makes the kernel spread connections to these VIPs over these servers; an empty map takes everything out. */
+  readonly apply: (servers: ReadonlyMap<Ip, readonly PoolServer[]>) => void;
+  readonly prober: Prober;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export interface BackendStatus {
+  readonly node: string;
+  readonly address: Ip;
+  readonly phase: string;
+  readonly lastProblem: string | undefined;
+}
+
+/** How often weights and drain times are looked at while something is changing. */
+const TICK_MS = 500;
+
+/**
+ * The balancer of the control plane. It follows the Nodes all the time, so that a node that takes the VIP
+ * over knows the backends at once; it probes and programs the kernel only while this node holds.
+ */
+export class Balancer {
+  private readonly parts: BalancerParts;
+  private readonly options: BalancerOptions;
+  private nodes: readonly NodeObject[] = [];
+  private readonly pools = new Map<Family, PoolState>();
+  private readonly probing = new Map<Ip, AbortController>();
+  private ticking: Timer | undefined;
+  private active = false;
+  private keeping = false;
+  private applied = '';
+
+  constructor(parts: BalancerParts, options: BalancerOptions) {
+    this.parts = parts;
+    this.options = options;
+  }
+
+  /** The complete set of Nodes, after every change. */
+  nodesChanged(nodes: Iterable<NodeObject>): void {
+    this.nodes = [...nodes];
+    if (this.active) this.findCandidates();
+  }
+
+  /** This node carries the VIPs now: program the kernel in the same turn. */
+  activate(): void {
+    if (this.active) return;
+    this.active = true;
+    this.findCandidates();
+  }
+
+  /** This node no longer carries them. The kernel is clean when this returns. */
+  deactivate(): void {
+    this.active = false;
+    this.ticking?.cancel();
+    this.ticking = undefined;
+    for (const [address, probe] of this.probing) {
+      probe.abort();
+      this.parts.prober.forget(address);
+    }
+    this.probing.clear();
+    this.pools.clear();
+    this.applied = '';
+    this.parts.apply(new Map());
+  }
+
+  status(): readonly BackendStatus[] {
+    return [...this.pools.values()]
+      .flat()
+      .map(({ node, address, phase, lastProblem }) => ({ node, address, phase, lastProblem }));
+  }
+
+  private findCandidates(): void {
+    for (const family of new Set(this.options.vips.map(familyOf))) {
+      const candidates = discover(this.nodes, family);
+      this.step(family, { kind: 'candidates', candidates });
+      if (candidates.length === 0) {
+        this.parts.log.warn(
+          `no ready control-plane node has an IPv${family} InternalIP; its VIP has no backend`,
+        );
+      }
+    }
+    this.startAndStopProbes();
+    this.program();
+  }
+
+  private step(family: Family, event: PoolEvent): void {
+    const before = this.pools.get(family) ?? emptyPool;
+    const after = stepPool(before, event, this.options, this.parts.clock.now());
+    this.pools.set(family, after);
+    for (const member of after) {
+      const was = before.find(({ address }) => address === member.address)?.phase ?? 'unknown';
+      if (was === member.phase || member.phase === 'unproven') continue;
+      const fields = { node: member.node, backend: member.address, reason: member.lastProblem };
+      if (member.phase === 'failed') this.parts.log.warn('backend leaves the rotation', fields);
+      else this.parts.log.info(`backend is ${member.phase}`, fields);
+    }
+  }
+
+  private startAndStopProbes(): void {
+    const wanted = new Set(
+      [...this.pools.values()]
+        .flat()
+        .flatMap(({ address, phase }) => (phase === 'draining' ? [] : [address])),
+    );
+    for (const [address, probe] of this.probing) {
+      if (wanted.has(address)) continue;
+      probe.abort();
+      this.probing.delete(address);
+      this.parts.prober.forget(address);
+    }
+    for (const address of wanted) {
+      if (this.probing.has(address)) continue;
+      const stop = new AbortController();
+      this.probing.set(address, stop);
+      void this.probeForever(address, stop.signal);
+    }
+  }
+
+  private async probeForever(address: Ip, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.parts;
+    const stopped = (): boolean => signal.aborted;
+    while (!stopped()) {
+      const started = clock.now();
+      const problem = await this.probeOnce(address, signal);
+      if (stopped()) return;
+      this.step(familyOf(address), { kind: 'probe', address, problem });
+      this.program();
+      // Up to a tenth early, so that the probes of many nodes and backends do not run in step.
+      const interval = this.options.probeIntervalMs * (1 - random() / 10);
+      await clock.sleep('backend-probe', Math.max(0, started + interval - clock.now()), signal);
+    }
+  }
+
+  private async probeOnce(address: Ip, signal: AbortSignal): Promise<string | undefined> {
+    const attempt = new AbortController();
+    const abort = (): void => {
+      attempt.abort();
+    };
+    const timer = this.parts.clock.after('backend-probe-timeout', this.options.probeTimeoutMs, abort);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await this.parts.prober.probe(address, attempt.signal);
+    } catch (error) {
+      return attempt.signal.aborted ? `no answer within ${this.options.probeTimeoutMs} ms` : messageOf(error);
+    } finally {
+      timer.cancel();
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Hands the kernel what changed; keeps ticking while weights grow or connections drain. */
+  private program(): void {
+    const now = this.parts.clock.now();
+    const perVip = new Map<Ip, readonly PoolServer[]>();
+    let keeping = false;
+    for (const vip of this.options.vips) {
+      const pool = serversOf(this.pools.get(familyOf(vip)) ?? emptyPool, this.options, now);
+      perVip.set(vip, pool.servers);
+      keeping ||=
+        pool.keeping && (this.pools.get(familyOf(vip)) ?? []).some(({ phase }) => phase === 'failed');
+    }
+    if (keeping !== this.keeping) {
+      this.keeping = keeping;
+      if (keeping) this.parts.log.error('the probes of all backends fail; the last good set goes on serving');
+      else this.parts.log.info('a backend answers its probes again');
+    }
+    const text = JSON.stringify([...perVip]);
+    if (text !== this.applied) {
+      this.applied = text;
+      this.parts.apply(perVip);
+    }
+    this.armTick();
+  }
+
+  private armTick(): void {
+    if (this.ticking !== undefined) return;
+    const now = this.parts.clock.now();
+    const changing = [...this.pools.values()]
+      .flat()
+      .some(
+        ({ phase, since }) =>
+          phase === 'draining' || (phase === 'healthy' && now - since < this.options.slowStartMs),
+      );
+    if (!changing) return;
+    this.ticking = this.parts.clock.after('balancer-tick', TICK_MS, () => {
+      this.ticking = undefined;
+      for (const family of this.pools.keys()) this.step(family, { kind: 'tick' });
+      this.program();
+    });
+  }
+}

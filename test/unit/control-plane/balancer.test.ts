@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Balancer, type BalancerOptions } from '../../../src/control-plane/balancer/balancer.ts';
+import type { NodeObject } from '../../../src/kube/types.ts';
+import { ip, type Ip } from '../../../src/lib/ip.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import { FakeClock } from '../../../src/testing/fake-clock.ts';
+
+const vip = ip('10.0.0.100');
+const options: BalancerOptions = {
+  vips: [vip],
+  rise: 1,
+  fall: 2,
+  drainMs: 2000,
+  togetherMs: 10_000,
+  slowStartMs: 0,
+  probeIntervalMs: 500,
+  probeTimeoutMs: 1000,
+};
+
+function node(n: number, ready = true): NodeObject {
+  return {
+    metadata: { name: `cp${n}`, labels: { 'node-role.kubernetes.io/control-plane': '' } },
+    status: {
+      addresses: [{ type: 'InternalIP', address: `10.0.0.${n}` }],
+      conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }],
+    },
+  };
+}
+
+function scene() {
+  const clock = new FakeClock();
+  const dead = new Set<string>();
+  const silent = new Set<string>();
+  const applied: string[] = [];
+  const balancer = new Balancer(
+    {
+      apply: (servers) => {
+        applied.push(
+          (servers.get(vip) ?? []).map(({ address, state }) => `${address.at(-1) ?? ''}:${state}`).join(' '),
+        );
+      },
+      prober: {
+        probe: (address: Ip, signal) => {
+          if (dead.has(address)) return Promise.reject(new Error('refused'));
+          if (!silent.has(address)) return Promise.resolve(undefined);
+          return new Promise((_resolve, reject) => {
+            signal.addEventListener('abort', () => {
+              reject(new Error('aborted'));
+            });
+          });
+        },
+        forget: () => undefined,
+      },
+      clock,
+      random: () => 0,
+      log: silentLogger,
+    },
+    options,
+  );
+  return { balancer, clock, dead, silent, applied, now: () => applied.at(-1) };
+}
+
+test('a take-over programs all ready nodes in the same turn, before any probe has answered', () => {
+  const { balancer, now } = scene();
+  balancer.nodesChanged([node(1), node(2), node(3, false)]);
+  assert.equal(now(), undefined);
+  balancer.activate();
+  assert.equal(now(), '1:active 2:active');
+});
+
+test('CP-161 a node that turns NotReady, is deleted or whose API server fails leaves; recovery brings it back', async () => {
+  const { balancer, clock, dead, silent, now } = scene();
+  balancer.nodesChanged([node(1), node(2), node(3)]);
+  balancer.activate();
+  await clock.advance(0);
+  assert.equal(now(), '1:active 2:active 3:active');
+
+  dead.add('10.0.0.3');
+  await clock.advance(1100);
+  assert.equal(now(), '1:active 2:active 3:dead');
+  dead.clear();
+  await clock.advance(600);
+  assert.equal(now(), '1:active 2:active 3:active');
+
+  silent.add('10.0.0.2');
+  await clock.advance(3000);
+  assert.equal(now(), '1:active 2:dead 3:active');
+  silent.clear();
+  await clock.advance(1500);
+
+  balancer.nodesChanged([node(1), node(2), node(3, false)]);
+  assert.equal(now(), '1:active 2:active 3:draining');
+  balancer.nodesChanged([node(1), node(2)]);
+  await clock.advance(2500);
+  assert.equal(now(), '1:active 2:active');
+  balancer.nodesChanged([node(1), node(2), node(3)]);
+  await clock.advance(0);
+  assert.equal(now(), '1:active 2:active 3:active');
+});
+
+test('when all probes fail the last good set stays, and nothing is programmed twice', async () => {
+  const { balancer, clock, dead, now, applied } = scene();
+  balancer.nodesChanged([node(1), node(2)]);
+  balancer.activate();
+  await clock.advance(600);
+  for (const n of [1, 2]) dead.add(`10.0.0.${n}`);
+  await clock.advance(5000);
+  assert.equal(now(), '1:active 2:active');
+  const times = applied.length;
+  await clock.advance(10_000);
+  assert.equal(applied.length, times);
+});
+
+test('CP-167 losing the VIP takes everything out of the kernel at once and stops all probes', async () => {
+  const { balancer, clock, now } = scene();
+  balancer.nodesChanged([node(1), node(2)]);
+  balancer.activate();
+  await clock.advance(600);
+  balancer.deactivate();
+  assert.equal(now(), '');
+  await clock.advance(0);
+  assert.deepEqual(clock.timers(), []);
+});
