@@ -15,3 +15,5 @@ export type { Timings } from './timings.ts';
 export { StoreError } from './store.ts';
 export type { LeaseChange, LeaseRecord, LeaseStore, StoredLease, StoreErrorKind } from './store.ts';
 export type { MachineSettings } from './machine/types.ts';
+export { createElectionRecorder, replay } from './recorder.ts';
+export type { ElectionRecorder, RecordedStep, Recording, Replay } from './recorder.ts';
