@@ -6,3 +6,5 @@ export { enterNamespace, enterNewNamespace, inNamespace, type Namespace } from '
 export { describeAddress, describeRoute, describeRule } from './objects.ts';
 export { sysctlLink } from './sysctl.ts';
 export type * from './types.ts';
+export { openNftables, type NftablesOptions } from './nftables/nftables.ts';
+export type * from './nftables/types.ts';
