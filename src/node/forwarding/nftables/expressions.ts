@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import type { Hex, NftExpression, NftRule, NftVerdict, Register } from '../../../linux/index.ts';
+import { hostU32, linkNameHex } from './data.ts';
+
+export type L3 = 'ip' | 'ip6';
+
+/** Where the addresses stand in the header, and how many registers one takes. */
+const header = {
+  ip: { source: 12, destination: 16, bytes: 4, words: 1 },
+  ip6: { source: 8, destination: 24, bytes: 16, words: 4 },
+} as const;
+
+const FIN = 0x01;
+const SYN = 0x02;
+const RST = 0x04;
+const ACK = 0x10;
+
+/** Registers that an address takes. */
+export function wordsOf(l3: L3): number {
+  return header[l3].words;
+}
+
+export function typeOf(l3: L3): 'ipv4_addr' | 'ipv6_addr' {
+  return l3 === 'ip' ? 'ipv4_addr' : 'ipv6_addr';
+}
+
+/** A rule that is known again by its comment: the text, and a fingerprint of all it does. */
+export function rule(text: string, ...parts: readonly (readonly NftExpression[])[]): NftRule {
+  const expressions = parts.flat();
+  const fingerprint = createHash('sha256').update(JSON.stringify(expressions)).digest('hex').slice(0, 8);
+  return { comment: `${text} #${fingerprint}`, expressions };
+}
+
+export const isTcp: readonly NftExpression[] = [
+  { op: 'meta', key: 'l4proto', to: 0 },
+  { op: 'cmp', register: 0, is: '==', value: '06' },
+];
+
+/** The EtherType, which a netdev chain has to check before it reads a network header. */
+export function isProtocol(l3: L3): readonly NftExpression[] {
+  return [
+    { op: 'meta', key: 'protocol', to: 0 },
+    { op: 'cmp', register: 0, is: '==', value: l3 === 'ip' ? '0800' : '86dd' },
+  ];
+}
+
+/** Sent to this host's own link-layer address (PACKET_HOST), and not seen by chance. */
+export const isForUs: readonly NftExpression[] = [
+  { op: 'meta', key: 'pkttype', to: 0 },
+  { op: 'cmp', register: 0, is: '==', value: '00' },
+];
+
+function flags(mask: number, is: '==' | '!=', value: number): readonly NftExpression[] {
+  const hex = (byte: number): Hex => byte.toString(16).padStart(2, '0');
+  return [
+    { op: 'payload', base: 'transport', offset: 13, length: 1, to: 0 },
+    { op: 'and', register: 0, mask: hex(mask) },
+    { op: 'cmp', register: 0, is, value: hex(value) },
+  ];
+}
+
+/** The first segment of a connection. */
+export const isSyn = flags(FIN | SYN | RST | ACK, '==', SYN);
+/** A segment that neither opens nor closes. */
+export const isPlain = flags(FIN | SYN | RST, '==', 0);
+export const isClosing = flags(FIN | RST, '!=', 0);
+
+/** daddr . dport into the registers from `to` on. */
+export function destination(l3: L3, to: Register = 0): readonly NftExpression[] {
+  const { destination: offset, bytes, words } = header[l3];
+  return [
+    { op: 'payload', base: 'network', offset, length: bytes, to },
+    { op: 'payload', base: 'transport', offset: 2, length: 2, to: to + words },
+  ];
+}
+
+/** saddr . sport into the registers from `to` on. */
+export function source(l3: L3, to: Register = 0): readonly NftExpression[] {
+  const { words } = header[l3];
+  return [
+    ...sourceAddress(l3, to),
+    { op: 'payload', base: 'transport', offset: 0, length: 2, to: to + words },
+  ];
+}
+
+export function sourceAddress(l3: L3, to: Register): readonly NftExpression[] {
+  const { source: offset, bytes } = header[l3];
+  return [{ op: 'payload', base: 'network', offset, length: bytes, to }];
+}
+
+/** The destination of the connection's first packet, address . port, before any translation. */
+export function originalDestination(l3: L3): readonly NftExpression[] {
+  const key = l3 === 'ip' ? 'original ip daddr' : 'original ip6 daddr';
+  return [
+    { op: 'ct', key, to: 0 },
+    { op: 'ct', key: 'original proto-dst', to: header[l3].words },
+  ];
+}
+
+/** Bits of `ct state`: NF_CT_STATE_INVALID_BIT and the bit of IP_CT_NEW. */
+const CT_INVALID_OR_NEW = 1 | 8;
+/** IPS_DST_NAT of `ct status`. */
+const CT_TRANSLATED = 0x20;
+
+export const isUnknown = anyBit('state', CT_INVALID_OR_NEW);
+export const isTranslated = anyBit('status', CT_TRANSLATED);
+
+function anyBit(key: 'state' | 'status', bits: number): readonly NftExpression[] {
+  return [
+    { op: 'ct', key, to: 0 },
+    { op: 'and', register: 0, mask: hostU32(bits) },
+    { op: 'cmp', register: 0, is: '!=', value: hostU32(0) },
+  ];
+}
+
+export const leavesTheHost: readonly NftExpression[] = [
+  { op: 'meta', key: 'oifname', to: 0 },
+  { op: 'cmp', register: 0, is: '!=', value: linkNameHex('lo') },
+];
+
+export function verdict(value: NftVerdict): readonly NftExpression[] {
+  return [{ op: 'verdict', verdict: value }];
+}
