@@ -183,10 +183,11 @@ class NodeTruth implements Node {
     if (!this.isKnown) return;
     const after = change === 'set' ? link : undefined;
     if (before !== undefined && after !== undefined && isSameForUs(before, after)) return;
+    // What rests now starts in the very turn in which its address is back.
+    this.announcer.linkChanged(before, after);
     for (const name of new Set([before?.name, link.name])) {
       if (name !== undefined) this.addresses.linkChanged(name);
     }
-    this.announcer.linkChanged(before, after);
   }
 
   private armRefresh(): void {

@@ -1,6 +1,6 @@
 import { familyOf, hostLength, ipToBytes } from '../../lib/ip.ts';
 import { isKernelError, type KernelError } from '../../linux/errors.ts';
-import type { Address, AddressKey, Kernel } from '../../linux/types.ts';
+import type { Address, AddressKey, AddressRequest, Kernel } from '../../linux/types.ts';
 import { addressId, type Observed } from '../observed.ts';
 
 /**
@@ -16,65 +16,38 @@ export function removeAddresses(
   keys: readonly AddressKey[],
 ): ReadonlyMap<AddressKey, KernelError> {
   const failures = new Map<AddressKey, KernelError>();
-  const simple: AddressKey[] = [];
-  for (const key of keys) {
-    const others = companions(observed, key, keys);
-    if (others.length === 0) simple.push(key);
-    else removeShielded(kernel, observed, key, others, failures);
+  const links = new Set(keys.filter(mayHaveSecondaries).map(({ ifindex }) => ifindex));
+  const shields = [...links].map((ifindex) => promoteSecondaries(kernel, observed, ifindex));
+  const endangered = shields.includes(undefined) ? companions(observed, keys) : [];
+  for (const [i, error] of kernel.removeAddresses(keys).entries()) {
+    const key = keys[i];
+    if (key === undefined) continue;
+    if (error === undefined) observed.removed(key);
+    else if (error.kind === 'gone') observed.lost(key);
+    else failures.set(key, error);
   }
-  for (const [i, error] of kernel.removeAddresses(simple).entries()) {
-    const key = simple[i];
-    if (key !== undefined) settle(observed, key, error, failures);
-  }
+  for (const restore of shields) restore?.();
+  // A write of what is still there changes nothing.
+  if (endangered.length > 0) kernel.setAddresses(endangered.map(asRequest));
   return failures;
 }
 
-function settle(
-  observed: Observed,
-  key: AddressKey,
-  error: KernelError | undefined,
-  failures: Map<AddressKey, KernelError>,
-): void {
-  if (error === undefined) observed.removed(key);
-  else if (error.kind === 'gone') observed.lost(key);
-  else failures.set(key, error);
-}
-
-/** IPv4 addresses of the same subnet on the same link that are to stay. */
-function companions(observed: Observed, key: AddressKey, leaving: readonly AddressKey[]): readonly Address[] {
-  if (familyOf(key.address) === 6 || key.prefixLength === hostLength(key.address)) return [];
-  const going = new Set(leaving.map(addressId));
-  return observed
-    .addressesOn(key.ifindex)
-    .filter((other) => !going.has(addressId(other)) && isSameSubnet(other, key));
-}
-
-function removeShielded(
-  kernel: Kernel,
-  observed: Observed,
-  key: AddressKey,
-  others: readonly Address[],
-  failures: Map<AddressKey, KernelError>,
-): void {
-  const restore = promoteSecondaries(kernel, observed, key);
-  const [error] = kernel.removeAddresses([key]);
-  settle(observed, key, error, failures);
-  if (restore !== undefined) restore();
-  // The setting could not be written: what the kernel took along comes back as it was.
-  else if (error === undefined) kernel.setAddresses(others);
+function mayHaveSecondaries({ address, prefixLength }: AddressKey): boolean {
+  return familyOf(address) === 4 && prefixLength < hostLength(address);
 }
 
 /** Sets it for this link; returns how to undo that, or undefined when it cannot be set. */
-function promoteSecondaries(kernel: Kernel, observed: Observed, key: AddressKey): (() => void) | undefined {
-  const link = observed.linkAt(key.ifindex);
-  if (link === undefined) return undefined;
+function promoteSecondaries(kernel: Kernel, observed: Observed, ifindex: number): (() => void) | undefined {
+  const link = observed.linkAt(ifindex);
+  // Without the link nothing can be taken along.
+  if (link === undefined) return () => undefined;
   const name = `net.ipv4.conf.${link.name.replaceAll('.', '/')}.promote_secondaries`;
   try {
     const before = kernel.readSysctl(name);
     if (before !== '0') return () => undefined;
     kernel.writeSysctl(name, '1');
     return () => {
-      kernel.writeSysctl(name, before);
+      restoreSysctl(kernel, name, before);
     };
   } catch (error) {
     if (isKernelError(error)) return undefined;
@@ -82,11 +55,35 @@ function promoteSecondaries(kernel: Kernel, observed: Observed, key: AddressKey)
   }
 }
 
-function isSameSubnet(a: AddressKey, b: AddressKey): boolean {
-  if (a.prefixLength !== b.prefixLength || familyOf(a.address) !== familyOf(b.address)) return false;
-  const other = ipToBytes(b.address);
-  return ipToBytes(a.address).every((byte, i) => {
-    const mask = 0xff00 >> Math.min(8, Math.max(0, a.prefixLength - i * 8));
-    return ((byte ^ (other[i] ?? 0)) & mask & 0xff) === 0;
-  });
+function restoreSysctl(kernel: Kernel, name: string, value: string): void {
+  try {
+    kernel.writeSysctl(name, value);
+  } catch (error) {
+    // The link went away meanwhile, and the setting with it.
+    if (!isKernelError(error)) throw error;
+  }
+}
+
+/** Linux tells of a deprecated address that is valid forever no preferred lifetime of 0, only the flag. */
+function asRequest(address: Address): AddressRequest {
+  return { ...address, preferredLifetime: address.deprecated ? 0 : address.preferredLifetime };
+}
+
+/** IPv4 addresses that stay, in the subnet of one that goes. */
+function companions(observed: Observed, leaving: readonly AddressKey[]): readonly Address[] {
+  const going = new Set(leaving.map(addressId));
+  const subnets = new Set(leaving.filter(mayHaveSecondaries).map(subnetOf));
+  const links = new Set(leaving.map(({ ifindex }) => ifindex));
+  return [...links]
+    .flatMap((ifindex) => observed.addressesOn(ifindex))
+    .filter(
+      (other) => mayHaveSecondaries(other) && subnets.has(subnetOf(other)) && !going.has(addressId(other)),
+    );
+}
+
+function subnetOf({ ifindex, address, prefixLength }: AddressKey): string {
+  const network = ipToBytes(address).map(
+    (byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, prefixLength - i * 8))),
+  );
+  return `${ifindex} ${network.join('.')}/${prefixLength}`;
 }

@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ip, type Ip, type Mac } from '../../../src/lib/ip.ts';
+import { errnoOf } from '../../../src/linux/errors.ts';
+import { arpFilter, ndpFilter } from '../../../src/node/claimants/filter.ts';
+import {
+  encodeArpFrame,
+  encodeGratuitousArp,
+  encodeUnsolicitedAdvertisement,
+} from '../../../src/protocols/index.ts';
+import { runBpf } from '../../../src/testing/fake-kernel/bpf.ts';
+import vectors from '../../vectors/ndp/neighbour.json' with { type: 'json' };
+import { fromHex } from '../protocols/hex.ts';
+import { both, macOf, scene, type Scene } from './scene.ts';
+
+const broadcast = 'ff:ff:ff:ff:ff:ff' as Mac;
+const other = (last: number): { hardwareType: 1; mac: Mac; broadcast: Mac } => ({
+  hardwareType: 1,
+  mac: macOf(last),
+  broadcast,
+});
+const claim4 = (vip: string, last = 1): Uint8Array => encodeGratuitousArp(other(last), ip(vip), 'reply');
+const claim6 = (vip: string, last = 1): Uint8Array =>
+  encodeUnsolicitedAdvertisement(other(last), ip('fe80::99'), ip(vip));
+const probe6 = (): Uint8Array => fromHex(vectors[2]?.hex ?? '');
+
+async function holder(...vips: string[]): Promise<Scene> {
+  const made = await scene();
+  made.node.publish(
+    'control-plane',
+    vips.flatMap((vip) => both(vip)),
+  );
+  await made.clock.advance(1100);
+  made.news.length = 0;
+  return made;
+}
+
+test('ARP and advertisements for our VIP from another MAC are second claimants', async () => {
+  const { kernel, clock, news, logged, node } = await holder('192.0.2.1', '2001:db8::10');
+  kernel.deliver('eth0', claim4('192.0.2.1'));
+  kernel.deliver('eth0', claim6('2001:db8::10', 2));
+  await clock.flush();
+  assert.deepEqual(news, [`claimant 192.0.2.1 eth0 ${macOf(1)}`, `claimant 2001:db8::10 eth0 ${macOf(2)}`]);
+  assert.deepEqual(
+    logged.filter((line) => line.startsWith('error')),
+    [
+      'error another host claims a VIP that this node holds 192.0.2.1',
+      'error another host claims a VIP that this node holds 2001:db8::10',
+    ],
+  );
+  assert.equal(node.counters().claimantsReported, 2);
+});
+
+test('somebody who asks whether our VIP is free is about to claim it', async () => {
+  const { kernel, clock, news } = await holder('2001:db8::10');
+  kernel.deliver('eth0', probe6());
+  await clock.flush();
+  assert.deepEqual(news, ['claimant 2001:db8::10 eth0 02:00:5e:10:00:01']);
+});
+
+test('an ARP request with our VIP as its sender is a claim too', async () => {
+  const { kernel, clock, news } = await holder('192.0.2.1');
+  const frame = encodeArpFrame(other(3), broadcast, {
+    hardwareType: 1,
+    operation: 1,
+    senderMac: macOf(3),
+    senderIp: ip('192.0.2.1'),
+    targetMac: '00:00:00:00:00:00' as Mac,
+    targetIp: ip('192.0.2.254'),
+  });
+  kernel.deliver('eth0', frame);
+  await clock.flush();
+  assert.equal(news.length, 1);
+});
+
+test('our own frames, other addresses and VIPs that we do not hold are none', async () => {
+  const { kernel, clock, news, node } = await holder('192.0.2.1', '2001:db8::10');
+  const eth0 = kernel.link('eth0');
+  const own = { hardwareType: 1 as const, mac: eth0.mac, broadcast };
+  kernel.deliver('eth0', encodeGratuitousArp(own, ip('192.0.2.1'), 'request'));
+  kernel.deliver('eth0', claim4('192.0.2.2'));
+  kernel.deliver('eth0', claim6('2001:db8::11'));
+  // The same last 32 bits pass the kernel's filter; the comparison does not.
+  kernel.deliver('eth0', claim6('2001:db8:1::10'));
+  await clock.flush();
+  assert.deepEqual(news, []);
+  node.withdraw('control-plane');
+  kernel.deliver('eth0', claim4('192.0.2.1'));
+  kernel.deliver('eth0', claim6('2001:db8::10'));
+  await clock.flush();
+  assert.deepEqual(news, []);
+});
+
+test('a flood is folded: one report a second for each VIP, whatever the MACs', async () => {
+  const { kernel, clock, news, logged, node } = await holder('192.0.2.1');
+  for (let i = 0; i < 100; i++) kernel.deliver('eth0', claim4('192.0.2.1', i));
+  await clock.flush();
+  assert.equal(news.length, 1);
+  assert.equal(node.counters().claimantsFolded, 99);
+  await clock.advance(1000);
+  kernel.deliver('eth0', claim4('192.0.2.1', 0));
+  await clock.flush();
+  assert.equal(news.length, 2);
+  assert.equal(
+    logged.filter((line) => line.startsWith('error')).length,
+    1,
+    'the same MAC is not logged again',
+  );
+  await clock.advance(1000);
+  kernel.deliver('eth0', claim4('192.0.2.1', 7));
+  await clock.flush();
+  assert.equal(logged.filter((line) => line.startsWith('error')).length, 2);
+});
+
+test('a frame that does not parse is counted and dropped', async () => {
+  const { kernel, clock, news, node } = await holder('192.0.2.1');
+  const frame = claim4('192.0.2.1');
+  frame[18] = 7;
+  kernel.deliver('eth0', frame);
+  await clock.flush();
+  assert.deepEqual(news, []);
+  assert.equal(node.counters().framesRefused, 1);
+});
+
+test('without the right to listen the VIP is announced all the same', async () => {
+  const { kernel, clock, node, sent, logged } = await scene();
+  const open = kernel.openPacketSocket.bind(kernel);
+  kernel.openPacketSocket = (options) => {
+    if (options.onFrame !== undefined) kernel.failNext('open packet socket', errnoOf.EPERM);
+    return open(options);
+  };
+  node.publish('control-plane', both('192.0.2.1'));
+  await clock.advance(1000);
+  assert.ok(sent().length >= 8);
+  assert.equal(logged.filter((line) => line.includes('cannot listen')).length, 1);
+});
+
+const arpOf = (senderIp: Ip, targetIp = senderIp): Uint8Array =>
+  encodeArpFrame(other(1), broadcast, {
+    hardwareType: 1,
+    operation: 1,
+    senderMac: macOf(1),
+    senderIp,
+    targetMac: broadcast,
+    targetIp,
+  });
+
+for (const count of [1, 200, 201, 999, 2000, 2001]) {
+  test(`the filters let exactly the claims of ${count} VIPs through`, () => {
+    const vips4 = Array.from({ length: count }, (_, i) => ip(`10.1.${i >> 8}.${i & 255}`));
+    const vips6 = Array.from({ length: count }, (_, i) => ip(`2001:db8::1:${(i + 1).toString(16)}`));
+    const arp = arpFilter(1, [...vips4, ...vips6]);
+    const ndp = ndpFilter(1, [...vips4, ...vips6]);
+    assert.ok(Math.max(arp.length, ndp.length) <= 4096, 'BPF_MAXINSNS');
+    for (const [code, jt, jf] of [...arp, ...ndp]) assert.ok(code >= 0 && jt < 256 && jf < 256);
+    for (const vip of [vips4[0], vips4.at(-1), vips4[count >> 1]]) {
+      assert.ok(vip !== undefined);
+      assert.notEqual(runBpf(arp, arpOf(vip)), 0);
+    }
+    for (const vip of [vips6[0], vips6.at(-1), vips6[count >> 1]]) {
+      assert.ok(vip !== undefined);
+      assert.notEqual(runBpf(ndp, encodeUnsolicitedAdvertisement(other(1), ip('fe80::9'), vip)), 0);
+    }
+    assert.equal(
+      runBpf(arp, arpOf(ip('10.2.0.1'), ip('10.1.0.1'))),
+      0,
+      'who asks for a VIP does not claim it',
+    );
+    if (count <= 2000) {
+      assert.equal(runBpf(arp, arpOf(ip('10.2.0.1'))), 0);
+      const stranger = encodeUnsolicitedAdvertisement(other(1), ip('fe80::9'), ip('2001:db8::2:1'));
+      assert.equal(runBpf(ndp, stranger), 0);
+    }
+  });
+}
+
+test('of solicitations only duplicate address probes pass, of IPv6 only ICMPv6', () => {
+  const filter = ndpFilter(1, [ip('2001:db8::10')]);
+  const probe = probe6();
+  assert.notEqual(runBpf(filter, probe), 0);
+  for (const at of [22, 29, 33, 37]) {
+    const named = probe.slice();
+    named[at] = 1;
+    assert.equal(runBpf(filter, named), 0, `source byte ${at}`);
+  }
+  const udp = probe.slice();
+  udp[20] = 17;
+  assert.equal(runBpf(filter, udp), 0);
+  assert.equal(runBpf(filter, probe.subarray(0, 40)), 0, 'too short');
+});

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ip } from '../../../src/lib/ip.ts';
+import { errnoOf } from '../../../src/linux/errors.ts';
+import { addressOf, both, putUnmarkedVip, scene } from './scene.ts';
+
+const claims = [{ vip: ip('192.0.2.1'), prefixLength: 32 }];
+
+test('CP-97 a VIP left by a crash is removed by the sweep of a node that does not hold', async () => {
+  const { node, marked, restart } = await scene();
+  node.publish('control-plane', [...both('192.0.2.1'), ...both('2001:db8::1')]);
+  const next = await restart();
+  assert.match(marked(), /192\.0\.2\.1[^]*2001:db8::1/, 'nothing goes before the sweep');
+  assert.deepEqual(
+    next.leftovers().map(({ address, link, marked: isMarked }) => [address.address, link, isMarked]),
+    [
+      ['192.0.2.1', 'eth0', true],
+      ['2001:db8::1', 'eth0', true],
+    ],
+  );
+  next.sweep();
+  assert.equal(marked(), '');
+  assert.deepEqual(next.leftovers(), []);
+  assert.equal(next.counters().swept, 2);
+});
+
+test('a kube-vip that sets no mark leaves a deprecated VIP: swept when it is one of ours', async () => {
+  const setUp = (...[kernel]: Parameters<NonNullable<Parameters<typeof scene>[0]>>): void => {
+    putUnmarkedVip(kernel, 'eth0', '192.0.2.1', 32);
+    putUnmarkedVip(kernel, 'eth0', '192.0.2.2', 32);
+    kernel.putAddress('eth0', '198.51.100.7', 24);
+  };
+  const { node, kernel } = await scene(setUp, { claims });
+  assert.deepEqual(
+    node.leftovers().map(({ address, marked }) => [address.address, marked]),
+    [['192.0.2.1', false]],
+  );
+  node.sweep();
+  const left = kernel.showAddresses({ link: 'eth0' });
+  assert.doesNotMatch(left, /192\.0\.2\.1\//);
+  assert.match(left, /192\.0\.2\.2\//);
+  assert.match(left, /198\.51\.100\.7/);
+});
+
+test('CP-98 an address of the node that equals the VIP is no leftover and is never swept or removed', async () => {
+  const { node, kernel, restart } = await scene((k) => k.putAddress('eth0', '192.0.2.1', 32), { claims });
+  const before = kernel.showAddresses();
+  node.sweep();
+  assert.equal(kernel.showAddresses(), before, 'at the start');
+  node.publish('control-plane', both('192.0.2.1'));
+  node.withdraw('control-plane');
+  assert.equal(kernel.showAddresses(), before, 'after a tenure');
+  const next = await restart();
+  next.sweep();
+  assert.equal(kernel.showAddresses(), before, 'after a restart');
+});
+
+test('a leftover that is wanted is adopted: it never leaves the link', async () => {
+  for (const mark of [true, false]) {
+    const { node, kernel, clock, marked, sent, logged, restart } = await scene(
+      (k) => (mark ? undefined : putUnmarkedVip(k, 'eth0', '192.0.2.1', 32)),
+      { claims },
+    );
+    if (mark) node.publish('control-plane', [addressOf('192.0.2.1')]);
+    const next = await restart();
+    const changes: string[] = [];
+    kernel.watch(['address'], (event) => event.kind === 'address' && changes.push(event.change));
+    next.publish('control-plane', both('192.0.2.1'));
+    next.sweep();
+    await clock.advance(60_000);
+    assert.match(marked(), /192\.0\.2\.1\/32/);
+    assert.ok(!changes.includes('gone'));
+    assert.deepEqual(changes, mark ? [] : ['set'], 'written only to mark it');
+    assert.ok(logged.includes('info VIP of a predecessor adopted 192.0.2.1'));
+    assert.equal(next.counters().adopted, 1);
+    assert.ok(sent().length > 10, 'and announced');
+    next.withdraw('control-plane');
+    assert.equal(marked(), '', 'it is ours now');
+  }
+});
+
+test('a leftover with another prefix goes after the wanted one has come', async () => {
+  const { node, marked, restart } = await scene();
+  node.publish('control-plane', [addressOf('192.0.2.1', { prefixLength: 24 })]);
+  const next = await restart();
+  next.publish('control-plane', [addressOf('192.0.2.1')]);
+  assert.equal(marked().split('\n').length, 1);
+  assert.match(marked(), /192\.0\.2\.1\/32/);
+});
+
+test('a sweep with a filter takes only what it picks', async () => {
+  const { node, marked, restart } = await scene();
+  node.publish('control-plane', [addressOf('192.0.2.1')]);
+  node.publish('service/default/a', [addressOf('192.0.2.2')]);
+  const next = await restart();
+  next.sweep(({ address }) => address.address === '192.0.2.1');
+  assert.doesNotMatch(marked(), /192\.0\.2\.1\//);
+  assert.match(marked(), /192\.0\.2\.2\//);
+});
+
+test('a leftover that cannot be removed is said and stays for the next sweep', async () => {
+  const { node, kernel, marked, restart, logged } = await scene();
+  node.publish('control-plane', [addressOf('192.0.2.1')]);
+  const next = await restart();
+  kernel.failNext('remove address', errnoOf.EPERM);
+  assert.deepEqual(next.sweep(), []);
+  assert.ok(logged.some((line) => line.startsWith('error VIP of a predecessor cannot be removed')));
+  assert.equal(next.sweep().length, 1);
+  assert.equal(marked(), '');
+});
+
+test('a leftover is kept by a fenced spec that may not act yet, and withdrawn with it', async () => {
+  const { node, marked, restart } = await scene();
+  node.publish('control-plane', [addressOf('192.0.2.1')]);
+  const next = await restart();
+  next.publish('control-plane', [addressOf('192.0.2.1', { fence: { holds: () => false } })]);
+  assert.deepEqual(next.leftovers(), []);
+  next.withdraw('control-plane');
+  assert.equal(marked(), '');
+});
