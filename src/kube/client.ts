@@ -12,6 +12,7 @@ import { formatServer } from './server-address.ts';
 import type {
   CallOptions,
   KubeClient,
+  KubeErrorKind,
   KubeObject,
   ListOptions,
   ListPage,
@@ -25,7 +26,7 @@ import type {
   WatchOptions,
 } from './types.ts';
 import { LineFramer, decodeObject, decodeWatchEvent } from './watch-frames.ts';
-import { Wire, answerError } from './wire.ts';
+import { Wire, answerError, describe } from './wire.ts';
 import type { WireRequest } from './wire.ts';
 
 export interface ClientComponents {
@@ -51,6 +52,15 @@ export interface ClientOptions {
   readonly maxBodyBytes?: number;
 }
 
+/** What the client went through so far, for metrics and the status document. */
+export interface ClientStatus {
+  readonly server: string;
+  /** Requests sent, watches included. */
+  readonly requests: number;
+  /** Requests that failed, by kind of error. */
+  readonly failures: Readonly<Partial<Record<KubeErrorKind, number>>>;
+}
+
 const contentTypes: Readonly<Record<PatchType, string>> = {
   merge: 'application/merge-patch+json',
   json: 'application/json-patch+json',
@@ -68,6 +78,8 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
   private readonly wire: Wire;
   private readonly calls: SessionPool;
   private readonly watches: SessionPool;
+  private readonly failures = new Map<KubeErrorKind, number>();
+  private requests = 0;
 
   constructor(components: ClientComponents, options: ClientOptions = {}) {
     this.credentials = components.credentials;
@@ -98,6 +110,10 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
   get server(): string {
     const known = this.credentials.known;
     return known === undefined ? this.credentials.origin : formatServer(known.server);
+  }
+
+  status(): ClientStatus {
+    return { server: this.server, requests: this.requests, failures: Object.fromEntries(this.failures) };
   }
 
   async get<T extends KubeObject>(resource: Resource, ref: ObjectRef, options?: CallOptions): Promise<T> {
@@ -191,15 +207,16 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
       fieldSelector: options.fieldSelector,
     });
     const timeoutMs = options.openTimeoutMs ?? this.options.timeoutMs;
-    const answer = await this.wire.stream(this.watches, `${path}${query}`, timeoutMs, options.signal);
-    handlers.opened?.();
     const framer = new LineFramer();
+    this.requests++;
     try {
+      const answer = await this.wire.stream(this.watches, `${path}${query}`, timeoutMs, options.signal);
+      handlers.opened?.();
       await answer.consume((bytes) => {
         for (const line of framer.push(bytes)) if (line.length > 0) handlers.event(decodeWatchEvent(line));
       });
     } catch (error) {
-      throw asKubeError(error, `WATCH ${path}`);
+      throw this.counted(asKubeError(error, `WATCH ${path}`));
     }
   }
 
@@ -225,8 +242,14 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
     }
   }
 
-  private exchange(request: WireRequest, options: CallOptions = {}): Promise<Answer> {
-    return this.wire.call(this.calls, request, options.timeoutMs ?? this.options.timeoutMs, options.signal);
+  private async exchange(request: WireRequest, options: CallOptions = {}): Promise<Answer> {
+    this.requests++;
+    const timeoutMs = options.timeoutMs ?? this.options.timeoutMs;
+    try {
+      return await this.wire.call(this.calls, request, timeoutMs, options.signal);
+    } catch (error) {
+      throw this.counted(fromFailure(error, describe(request)));
+    }
   }
 
   private async succeed(
@@ -234,9 +257,14 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
     options?: CallOptions,
   ): Promise<Answer & { readonly path: string }> {
     const answer = await this.exchange(request, options);
-    const path = `${request.method} ${request.path.split('?')[0] ?? ''}`;
-    if (answer.status < 200 || answer.status > 299) throw answerError(answer, path);
+    const path = describe(request);
+    if (answer.status < 200 || answer.status > 299) throw this.counted(answerError(answer, path));
     return { ...answer, path };
+  }
+
+  private counted(error: KubeError): KubeError {
+    this.failures.set(error.kind, (this.failures.get(error.kind) ?? 0) + 1);
+    return error;
   }
 
   private object<T extends KubeObject>(answer: Answer & { readonly path: string }): T {
@@ -247,7 +275,7 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
     try {
       return decode(JSON.parse(answer.body.toString('utf8')));
     } catch (error) {
-      throw garbage(answer.path, error, answer.status);
+      throw this.counted(garbage(answer.path, error, answer.status));
     }
   }
 }

@@ -1,6 +1,6 @@
 export type * from './types.ts';
 export { Http2KubeClient } from './client.ts';
-export type { ClientComponents, ClientOptions } from './client.ts';
+export type { ClientComponents, ClientOptions, ClientStatus } from './client.ts';
 export type { Connection } from './connection.ts';
 export { plainConnection } from './connection.ts';
 export { CachedCredentials, fixedCredentials, readKubeconfig } from './credentials.ts';

@@ -41,6 +41,8 @@ export interface ReflectorOptions<T extends KubeObject> {
   readonly pageSize?: number;
 }
 
+/** A full page from a busy server takes longer than a lease. */
+const LIST_TIMEOUT_MS = 30_000;
 const SILENCE_MS = 150_000;
 /** Watches end by themselves after 5 to 10 minutes, spread out so that they do not all return at once. */
 const MIN_WATCH_SECONDS = 300;
@@ -139,6 +141,7 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
         ...this.selection(),
         ...(this.options.pageSize === undefined ? {} : { limit: this.options.pageSize }),
         ...(continueToken === undefined ? {} : { continueToken }),
+        timeoutMs: LIST_TIMEOUT_MS,
         signal,
       });
       for (const item of page.items) objects.push(item);

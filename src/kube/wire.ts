@@ -162,7 +162,8 @@ function mayRepeat(request: WireRequest, session: KubeSession, error: unknown): 
   return wasRefused(error) || (request.method === 'GET' && !session.isOpen);
 }
 
-function describe(request: WireRequest): string {
+/** Method and path without its query, for messages. */
+export function describe(request: Pick<WireRequest, 'method' | 'path'>): string {
   return `${request.method} ${request.path.split('?')[0] ?? ''}`;
 }
 

@@ -71,6 +71,8 @@ describe('calls', () => {
     api.fail({ verb: 'get' }, { status: 503 }, 1);
     assert.equal((await failure(client.get(nodes, { name: 'a' }))).kind, 'server');
     assert.equal((await failure(client.get(nodes, { name: 'a' }))).kind, 'not-found');
+    assert.deepEqual(client.status().failures, { throttled: 1, server: 1, 'not-found': 1 });
+    assert.equal(client.status().requests, 3);
   });
 
   it('never take garbage for an object', async (t) => {

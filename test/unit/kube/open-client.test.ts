@@ -117,9 +117,11 @@ describe('the client a configuration leads to', () => {
   }
 
   it('CP-60 with admin.conf and the control plane every call goes to host kubernetes, whatever the file names', async (t) => {
-    const { client } = open(t, {}, { [admin]: adminConf(`https://${VIP}:6443`) });
-    assert.deepEqual(await whereCallsGo(client), [`kubernetes:${local.port}`]);
-    assert.equal(client.server, `https://kubernetes:${local.port}`);
+    for (const named of [`https://${VIP}:6443`, 'https://10.9.9.9:6443', `https://127.0.0.3:${local.port}`]) {
+      const { client } = open(t, {}, { [admin]: adminConf(named) });
+      assert.deepEqual(await whereCallsGo(client), [`kubernetes:${local.port}`]);
+      assert.equal(client.server, `https://kubernetes:${local.port}`);
+    }
     assert.equal(api.requests.at(-1)?.clientName, 'kubernetes-admin');
   });
 
