@@ -32,6 +32,8 @@ export class ControlPlane implements ElectionListener {
   private readonly parts: ControlPlaneParts;
   private readonly options: ControlPlaneOptions;
   private held = false;
+  /** Monotonic milliseconds of the last loss; undefined before the first. */
+  private lostAt: number | undefined;
   private preserving = false;
   /** Pending decision about leftovers of a predecessor; undefined once taken. */
   private leftovers: Timer | undefined;
@@ -56,13 +58,16 @@ export class ControlPlane implements ElectionListener {
     this.preserving = false;
     this.parts.node.publish('control-plane', holderSpecs(this.options, fence));
     this.settleLeftovers('this node holds the lease');
-    this.parts.log.info('this node holds the control-plane VIP', { vip: this.vipNames() });
+    const away =
+      this.lostAt === undefined ? {} : { sinceLossMs: Math.round(this.parts.clock.now() - this.lostAt) };
+    this.parts.log.info('this node holds the control-plane VIP', { vip: this.vipNames(), ...away });
     this.parts.observer?.holding?.(true);
   }
 
   lost(reason: LossReason): void {
     // The VIP first: nothing may stand between this call and the address leaving the link.
     this.held = false;
+    this.lostAt = this.parts.clock.now();
     if (this.options.preserve) {
       this.preserving = true;
       this.parts.node.publish('control-plane', preservedSpecs(this.options));

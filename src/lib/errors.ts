@@ -1,6 +1,6 @@
 /**
  * The root of every error this program throws on purpose. Errors are chosen by what the catcher
- * does next, so each subclass belongs to one handler (see docs/reference/errors.md).
+ * does next, so each subclass belongs to one handler.
  */
 export abstract class KubeVipError extends Error {
   /** Stable, upper case, safe to match on. */

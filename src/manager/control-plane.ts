@@ -30,8 +30,12 @@ export async function runControlPlane(wiring: ControlPlaneWiring, signal: AbortS
   const plane = new ControlPlane(
     {
       node,
-      // Only our own VIPs: another instance on this node marks its addresses the same way.
-      sweep: () => node.sweep(({ address }) => own.has(address.address)),
+      // Only our own VIPs: another instance on this node marks its addresses the same way. And not those on
+      // `lo`, which make this node a real server of somebody else's balancer.
+      sweep: () =>
+        node.sweep(
+          ({ address, link }) => own.has(address.address) && (link !== 'lo' || options.link === 'lo'),
+        ),
       election: campaign.election,
       readHolder: async () => {
         const call = { timeoutMs: 2000, signal: AbortSignal.timeout(2000) };

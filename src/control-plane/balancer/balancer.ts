@@ -29,6 +29,8 @@ export interface Prober {
 export interface BalancerParts {
   /** Makes the kernel spread connections to these VIPs over these servers; an empty map takes everything out. */
   readonly apply: (servers: ReadonlyMap<Ip, readonly PoolServer[]>) => void;
+  /** A backend of this node name stopped answering its probes. */
+  readonly failed?: (node: string) => void;
   readonly prober: Prober;
   readonly clock: Clock;
   readonly random: Random;
@@ -121,8 +123,10 @@ export class Balancer {
       const was = before.find(({ address }) => address === member.address)?.phase ?? 'unknown';
       if (was === member.phase || member.phase === 'unproven') continue;
       const fields = { node: member.node, backend: member.address, reason: member.lastProblem };
-      if (member.phase === 'failed') this.parts.log.warn('backend leaves the rotation', fields);
-      else this.parts.log.info(`backend is ${member.phase}`, fields);
+      if (member.phase === 'failed') {
+        this.parts.log.warn('backend leaves the rotation', fields);
+        this.parts.failed?.(member.node);
+      } else this.parts.log.info(`backend is ${member.phase}`, fields);
     }
   }
 
