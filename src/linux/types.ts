@@ -186,3 +186,15 @@ export interface Kernel {
   readSysctl(name: string): string;
   writeSysctl(name: string, value: string): void;
 }
+
+/** Asks the kernel to find out a neighbour's link-layer address; the answer is a `neighbour` event. */
+export interface NeighbourResolver {
+  resolve(ifindex: number, address: Ip): void;
+  close(): void;
+}
+
+/** Sends whole IP packets, header included, by the routing table. */
+export interface RawIp {
+  send(destination: Ip, packet: Uint8Array): void;
+  close(): void;
+}

@@ -1,0 +1,66 @@
+import { DecodeError } from '../../lib/errors.ts';
+import { messageType, NFNL_SUBSYS_CTNETLINK } from '../nfnetlink/header.ts';
+import { NETLINK_NETFILTER, NetlinkSocket, type NetlinkRequest } from '../netlink/socket.ts';
+import type { Poller } from '../poll.ts';
+import { decodeConnection, encodeQuery, encodeRemoval, message } from './codec.ts';
+import type { Conntrack, ConnectionEnd, TrackedConnection } from './types.ts';
+
+/** Connection tracking of the network namespace this thread is in. Throws KernelError when netlink is not available. */
+export function openConntrack(poller: Poller, onDecodeError?: (error: DecodeError) => void): Conntrack {
+  return new LinuxConntrack(new NetlinkSocket(NETLINK_NETFILTER, poller), onDecodeError);
+}
+
+class LinuxConntrack implements Conntrack {
+  private readonly netlink: NetlinkSocket;
+  private readonly onDecodeError: ((error: DecodeError) => void) | undefined;
+
+  constructor(netlink: NetlinkSocket, onDecodeError: ((error: DecodeError) => void) | undefined) {
+    this.netlink = netlink;
+    this.onDecodeError = onDecodeError;
+  }
+
+  close(): void {
+    this.netlink.close();
+  }
+
+  async connections(service: ConnectionEnd): Promise<readonly TrackedConnection[]> {
+    const request: NetlinkRequest = {
+      doing: { op: 'dump connections', object: `${service.address} port ${service.port}` },
+      type: messageType(NFNL_SUBSYS_CTNETLINK, message.get),
+      payload: encodeQuery(service),
+    };
+    const all = await this.netlink.dump(request, ({ payload }) => this.decoded(payload));
+    return all.filter(
+      (each) => each.service.address === service.address && each.service.port === service.port,
+    );
+  }
+
+  remove(connections: readonly Pick<TrackedConnection, 'client' | 'service'>[]): number {
+    const outcomes = this.netlink.batch(
+      connections.map(({ client, service }) => ({
+        doing: {
+          op: 'remove connection',
+          object: `${client.address} port ${client.port} to ${service.address}`,
+        },
+        type: messageType(NFNL_SUBSYS_CTNETLINK, message.delete),
+        payload: encodeRemoval({ client, service }),
+      })),
+    );
+    let removed = 0;
+    for (const { error } of outcomes) {
+      if (error === undefined) removed++;
+      else if (error.kind !== 'gone') throw error;
+    }
+    return removed;
+  }
+
+  private decoded(payload: Uint8Array): TrackedConnection | undefined {
+    try {
+      return decodeConnection(payload);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.onDecodeError?.(error);
+      return undefined;
+    }
+  }
+}

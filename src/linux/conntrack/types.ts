@@ -1,0 +1,28 @@
+import type { Ip } from '../../lib/ip.ts';
+
+/** The states of nf_conntrack_proto_tcp that matter here; `other` is on its way up or down. */
+export type ConnectionState = 'opening' | 'established' | 'closing' | 'other';
+
+export interface ConnectionEnd {
+  readonly address: Ip;
+  readonly port: number;
+}
+
+/** A TCP connection that the kernel tracks and translates, as its four ends. */
+export interface TrackedConnection {
+  /** Who opened it, and to which address: the original direction. */
+  readonly client: ConnectionEnd;
+  readonly service: ConnectionEnd;
+  /** Who answers, and to which address: the reply direction. */
+  readonly server: ConnectionEnd;
+  readonly returnTo: ConnectionEnd;
+  readonly state: ConnectionState;
+}
+
+export interface Conntrack {
+  /** Connections that were opened to this address and TCP port. */
+  connections(service: ConnectionEnd): Promise<readonly TrackedConnection[]>;
+  /** Forgets them, so that their next packet belongs to no connection; returns how many there still were. */
+  remove(connections: readonly Pick<TrackedConnection, 'client' | 'service'>[]): number;
+  close(): void;
+}
