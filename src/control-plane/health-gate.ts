@@ -1,4 +1,6 @@
+import { attempt } from '../lib/attempt.ts';
 import type { Clock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
 
 /** Outcome of one check of the local API server: undefined is healthy, a text says what was wrong. */
 export type Probe = (signal: AbortSignal) => Promise<string | undefined>;
@@ -60,23 +62,10 @@ async function checkOnce(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const attempt = new AbortController();
-  const abort = (): void => {
-    attempt.abort();
-  };
-  signal.addEventListener('abort', abort, { once: true });
   const limit = options.timeoutMs > 0 ? options.timeoutMs : options.periodMs;
-  const timer = clock.after('health-check-timeout', limit, abort);
   try {
-    return await probe(attempt.signal);
+    return await attempt(clock, 'health-check-timeout', limit, signal, probe);
   } catch (error) {
-    return attempt.signal.aborted
-      ? `no answer within ${limit} ms`
-      : error instanceof Error
-        ? error.message
-        : String(error);
-  } finally {
-    timer.cancel();
-    signal.removeEventListener('abort', abort);
+    return messageOf(error);
   }
 }

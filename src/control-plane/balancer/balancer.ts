@@ -1,4 +1,5 @@
 import type { NodeObject } from '../../kube/types.ts';
+import { attempt } from '../../lib/attempt.ts';
 import type { Clock, Random, Timer } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { familyOf, type Family, type Ip } from '../../lib/ip.ts';
@@ -166,19 +167,13 @@ export class Balancer {
   }
 
   private async probeOnce(address: Ip, signal: AbortSignal): Promise<string | undefined> {
-    const attempt = new AbortController();
-    const abort = (): void => {
-      attempt.abort();
-    };
-    const timer = this.parts.clock.after('backend-probe-timeout', this.options.probeTimeoutMs, abort);
-    signal.addEventListener('abort', abort, { once: true });
+    const { clock, prober } = this.parts;
     try {
-      return await this.parts.prober.probe(address, attempt.signal);
+      return await attempt(clock, 'backend-probe-timeout', this.options.probeTimeoutMs, signal, (within) =>
+        prober.probe(address, within),
+      );
     } catch (error) {
-      return attempt.signal.aborted ? `no answer within ${this.options.probeTimeoutMs} ms` : messageOf(error);
-    } finally {
-      timer.cancel();
-      signal.removeEventListener('abort', abort);
+      return messageOf(error);
     }
   }
 
