@@ -12,20 +12,19 @@ export async function attempt<T>(
   parent: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  const late = new TimeoutError(`no answer within ${ms} ms`);
   const controller = new AbortController();
   const abort = (): void => {
     controller.abort();
   };
-  let late = false;
   const timer = clock.after(name, ms, () => {
-    late = true;
-    abort();
+    controller.abort(late);
   });
   parent.addEventListener('abort', abort, { once: true });
   try {
     return await work(controller.signal);
   } catch (error) {
-    throw late ? new TimeoutError(`no answer within ${ms} ms`, { cause: error }) : error;
+    throw controller.signal.reason === late ? late : error;
   } finally {
     timer.cancel();
     parent.removeEventListener('abort', abort);
