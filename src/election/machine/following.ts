@@ -1,7 +1,7 @@
-import type { LeaseChange, StoredLease } from '../store.ts';
+import type { LeaseChange, StoredLease, StoreErrorKind } from '../store.ts';
 import { jitterFactor } from '../timings.ts';
 import type { Draft } from './draft.ts';
-import { newsOf, seeAbsent, seeLease } from './observation.ts';
+import { newsOf, seeAbsent, seeLease, spreadMs } from './observation.ts';
 import { becomeHolder, onHoldingWatch } from './holding.ts';
 import { release } from './releasing.ts';
 import type { Call, CallOutcome, Phase, Reason, Seen, TimerName } from './types.ts';
@@ -10,6 +10,9 @@ type Following = Extract<Phase, { at: 'following' }>;
 type Acquiring = Extract<Phase, { at: 'acquiring' }>;
 type Paused = Extract<Phase, { at: 'paused' }>;
 
+/** Objectives of API servers promise reads of one object within a second. */
+const minPollTimeoutMs = 1000;
+
 /** Candidate: waits, by its own clock, until the record may be claimed; polls meanwhile. */
 export function follow(d: Draft, seen: Seen): Reason {
   d.enter({ at: 'following', seen });
@@ -17,9 +20,15 @@ export function follow(d: Draft, seen: Seen): Reason {
 }
 
 /** Candidate whose last call failed: no new claim before a poll has shown how things stand. */
-export function followAfterFailure(d: Draft, seen: Seen): void {
+export function followAfterFailure(d: Draft, seen: Seen, error: StoreErrorKind): void {
   d.enter({ at: 'following', seen });
-  armPoll(d, seen);
+  pollAfter(d, seen, error);
+}
+
+/** A call that hung has waited long enough while nobody holds. */
+function pollAfter(d: Draft, seen: Seen, error: StoreErrorKind): void {
+  if (error === 'timeout' && isFree(d, seen)) d.arm('poll', d.random * spreadMs);
+  else armPoll(d, seen);
 }
 
 function plan(d: Draft, seen: Seen): Reason {
@@ -37,14 +46,25 @@ function plan(d: Draft, seen: Seen): Reason {
 
 /** client-go's rhythm while somebody holds; within one retry period when nobody does and calls fail. */
 function armPoll(d: Draft, seen: Seen): void {
-  const held = seen.kind !== 'unknown' && d.now < seen.freeAt;
-  const factor = held ? 1 + d.random * jitterFactor : 0.5 + d.random * 0.4;
+  const factor = isFree(d, seen) ? 0.5 + d.random * 0.4 : 1 + d.random * jitterFactor;
   d.arm('poll', d.settings.retryPeriodMs * factor);
+}
+
+function isFree(d: Draft, seen: Seen): boolean {
+  return seen.kind === 'unknown' || d.now >= seen.freeAt;
+}
+
+/**
+ * While nobody holds, a read that hangs is followed by another one soon, so that a returning API
+ * server is noticed within a retry period even if it had swallowed packets before.
+ */
+function poll(d: Draft, seen: Seen): void {
+  d.read(seen.kind === 'unknown' ? Infinity : Math.max(minPollTimeoutMs, d.settings.retryPeriodMs));
 }
 
 export function onFollowingTimer(d: Draft, phase: Following, name: TimerName): Reason {
   if (name !== 'take' || phase.seen.kind === 'unknown') {
-    d.read();
+    poll(d, phase.seen);
     return 'polling';
   }
   d.enter({ at: 'acquiring', seen: phase.seen, news: undefined });
@@ -60,7 +80,7 @@ export function onFollowingResult(d: Draft, phase: Following, outcome: CallOutco
     return see(d, seeLease(phase.seen, outcome.lease, d.settings, d));
   }
   if (outcome.error === 'not-found') return see(d, seeAbsent(phase.seen, d.settings, d));
-  armPoll(d, phase.seen);
+  pollAfter(d, phase.seen, outcome.error);
   return outcome.error;
 }
 
@@ -104,14 +124,14 @@ function isOvertaken(d: Draft, { news }: Acquiring, claimed: StoredLease): boole
   return news.lease.record.holderIdentity !== d.settings.identity;
 }
 
-function claimFailed(d: Draft, phase: Acquiring, error: Exclude<CallOutcome, { ok: true }>['error']): Reason {
+function claimFailed(d: Draft, phase: Acquiring, error: StoreErrorKind): Reason {
   if (error === 'conflict' || error === 'already-exists') {
     d.enter({ at: 'following', seen: phase.seen });
     d.read();
   } else if (error === 'not-found') {
     see(d, seeAbsent(phase.seen, d.settings, d));
   } else {
-    followAfterFailure(d, phase.seen);
+    followAfterFailure(d, phase.seen, error);
   }
   return error;
 }

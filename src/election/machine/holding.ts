@@ -73,7 +73,7 @@ function callFailed(d: Draft, phase: Holding, call: Call, error: StoreErrorKind)
     if (error === 'already-exists' || error === 'conflict') return ask(d, phase, error);
     d.lose('deleted');
     d.report(undefined);
-    followAfterFailure(d, { kind: 'absent', freeAt: d.now });
+    followAfterFailure(d, { kind: 'absent', freeAt: d.now }, error);
     return 'deleted';
   }
   if (error === 'not-found') return recreate(d, phase);

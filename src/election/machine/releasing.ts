@@ -1,4 +1,4 @@
-import type { LeaseChange } from '../store.ts';
+import type { LeaseChange, StoreErrorKind } from '../store.ts';
 import type { Draft } from './draft.ts';
 import { follow, fold, knownLease, pause, stop } from './following.ts';
 import { newsOf, seeLease } from './observation.ts';
@@ -46,11 +46,7 @@ export function onReleasingResult(d: Draft, phase: Releasing, outcome: CallOutco
   return finish(d, phase, { kind: 'lease', lease, since: d.now, freeAt }, 'release-sent');
 }
 
-function releaseFailed(
-  d: Draft,
-  phase: Releasing,
-  error: Exclude<CallOutcome, { ok: true }>['error'],
-): Reason {
+function releaseFailed(d: Draft, phase: Releasing, error: StoreErrorKind): Reason {
   if (error === 'not-found') {
     d.report(undefined);
     return finish(d, phase, { kind: 'absent', freeAt: d.now + d.settings.retryPeriodMs / 2 }, error);
@@ -81,7 +77,7 @@ export function onReleasingWatch(d: Draft, phase: Releasing, change: LeaseChange
 }
 
 export function onReleaseTimeout(d: Draft, phase: Releasing): Reason {
-  // What the record says now is unknown: the next campaign starts with a read.
+  // A read, unlike another write, is not in the way when the watch comes back first.
   return finish(d, phase, { kind: 'unknown' }, 'release-given-up');
 }
 

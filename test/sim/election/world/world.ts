@@ -23,6 +23,7 @@ export interface SimOptions {
   /** Instead of a choice by the seed. */
   readonly timings?: Timings;
   readonly rateSpread?: number;
+  readonly nodes?: number;
   /** Time before the first fault, ms. */
   readonly calmMs?: number;
 }
@@ -63,7 +64,8 @@ export class World implements SimWorld {
   readonly violations: string[] = [];
   private readonly options: SimOptions;
   private readonly slowest: number;
-  private readonly history: string[] = [];
+  /** The last things that happened, in words. */
+  readonly history: string[] = [];
   private disturbance = { at: -Infinity, until: -Infinity };
   private twoSince: number | undefined;
   private twoHoldersMs = 0;
@@ -76,7 +78,7 @@ export class World implements SimWorld {
     this.options = options;
     this.random = seededRandom(options.seed);
     this.timings = options.timings ?? pick(this.random, timingChoices);
-    const count = 2 + Math.floor(this.random() * 6);
+    const count = options.nodes ?? 2 + Math.floor(this.random() * 6);
     const spread = options.rateSpread ?? pick(this.random, rateSpreads);
     this.slowest = 1 - spread;
     const watching = this.random() < 0.75;
@@ -114,9 +116,18 @@ export class World implements SimWorld {
     this.disturbance = { at, until: Math.max(until, this.disturbance.until) };
   }
 
-  async run(): Promise<SimReport> {
+  start(): void {
     for (const node of this.nodes) node.start();
-    await this.advanceTo(this.options.calmMs ?? 0);
+  }
+
+  /** True time passes, ms. */
+  async advance(ms: number): Promise<void> {
+    await this.advanceTo(this.timeline.now + ms);
+  }
+
+  async run(): Promise<SimReport> {
+    this.start();
+    await this.advance(this.options.calmMs ?? 0);
     for (let episode = 0; episode < this.options.episodes && this.violations.length === 0; episode++) {
       await this.trouble();
       await this.quiet();
