@@ -1,10 +1,13 @@
+import { backoffMs } from '../lib/backoff.ts';
+import type { Clock, Random, Timer } from '../lib/clock.ts';
 import { formatPrefix } from '../lib/ip.ts';
-import type { Logger } from '../lib/log.ts';
-import type { Kernel } from '../linux/types.ts';
+import type { LogFields, Logger } from '../lib/log.ts';
+import type { KernelError } from '../linux/errors.ts';
+import type { AddressKey, Kernel } from '../linux/types.ts';
 import { removeAddresses } from './address/removal.ts';
 import type { MutableCounters } from './counters.ts';
 import { isMarked } from './mark.ts';
-import type { Observed } from './observed.ts';
+import { addressId, type Observed } from './observed.ts';
 import type { Claim, Leftover } from './types.ts';
 
 /**
@@ -27,40 +30,74 @@ export function findLeftovers(
   return found;
 }
 
-export interface SweepParts {
+export interface SweeperParts {
   readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly random: Random;
   readonly observed: Observed;
   readonly log: Logger;
   readonly counters: MutableCounters;
+  /** The leftovers as they are now: one that was adopted meanwhile is none any more. */
+  readonly current: () => readonly Leftover[];
 }
 
-/** Removes them; returns those that are gone. Each failure is logged and left for the next sweep. */
-export function sweepLeftovers(parts: SweepParts, leftovers: readonly Leftover[]): readonly Leftover[] {
-  const { kernel, observed, log, counters } = parts;
-  const failures = removeAddresses(
-    kernel,
-    observed,
-    leftovers.map(({ address }) => address),
-  );
-  const gone: Leftover[] = [];
-  for (const leftover of leftovers) {
-    const { address, link } = leftover;
-    const naming = {
-      vip: address.address,
-      link,
-      prefix: formatPrefix({ ...address, length: address.prefixLength }),
-    };
-    const error = failures.get(address);
-    if (error === undefined) {
-      gone.push(leftover);
-      counters.swept++;
-      log.info('VIP of a predecessor that nobody wants removed', naming);
-    } else {
-      log.error('VIP of a predecessor cannot be removed, left for the next sweep', {
-        ...naming,
-        error: error.message,
-      });
-    }
+const retryBackoff = { baseMs: 50, maxMs: 30_000 };
+
+/** Removes leftovers, and comes back to those that could not be removed. */
+export class Sweeper {
+  private readonly parts: SweeperParts;
+  private retry: Timer | undefined;
+  private attempts = 0;
+
+  constructor(parts: SweeperParts) {
+    this.parts = parts;
   }
-  return gone;
+
+  /** Removes those the filter picks; returns what is gone. */
+  sweep(filter: (leftover: Leftover) => boolean): readonly Leftover[] {
+    const { kernel, observed, log, counters } = this.parts;
+    const picked = this.parts.current().filter(filter);
+    const failures = removeAddresses(
+      kernel,
+      observed,
+      picked.map(({ address }) => address),
+    );
+    const gone = picked.filter(({ address }) => !failures.has(address));
+    for (const leftover of gone) {
+      counters.swept++;
+      log.info('VIP of a predecessor that nobody wants removed', naming(leftover));
+    }
+    const rest = picked.filter(({ address }) => failures.has(address));
+    if (rest.length === 0) this.attempts = 0;
+    else this.comeBack(rest, failures);
+    return gone;
+  }
+
+  close(): void {
+    this.retry?.cancel();
+  }
+
+  private comeBack(rest: readonly Leftover[], failures: ReadonlyMap<AddressKey, KernelError>): void {
+    const { clock, random, log } = this.parts;
+    this.attempts++;
+    const delay = backoffMs(this.attempts, retryBackoff, random);
+    const ids = new Set(rest.map(({ address }) => addressId(address)));
+    if (this.attempts === 1) {
+      for (const leftover of rest) {
+        const error = failures.get(leftover.address)?.message;
+        const message = 'VIP of a predecessor cannot be removed, trying again with growing pauses';
+        log.error(message, { ...naming(leftover), error });
+      }
+    }
+    this.retry?.cancel();
+    this.retry = clock.after('sweep-retry', delay, () => {
+      this.retry = undefined;
+      this.sweep(({ address }) => ids.has(addressId(address)));
+    });
+  }
+}
+
+function naming({ address, link }: Leftover): LogFields {
+  const prefix = formatPrefix({ address: address.address, length: address.prefixLength });
+  return { vip: address.address, prefix, link };
 }

@@ -46,6 +46,11 @@ export class Observed {
     return this.addresses.values();
   }
 
+  /** The address this key names; of IPv6 it may have another prefix than the key says. */
+  find(key: AddressKey): Address | undefined {
+    return this.addresses.get(addressId(key));
+  }
+
   /** This address wherever it is on the node. */
   addressesOf(vip: Ip): readonly Address[] {
     return this.resolve(this.byIp.get(vip));

@@ -9,7 +9,7 @@ import { AddressReconciler } from './address/reconciler.ts';
 import { Announcer } from './announce/announcer.ts';
 import { ClaimantWatch } from './claimants/watch.ts';
 import { newCounters } from './counters.ts';
-import { findLeftovers, sweepLeftovers } from './leftovers.ts';
+import { findLeftovers, Sweeper } from './leftovers.ts';
 import { Observed } from './observed.ts';
 import { SpecBook } from './spec-book.ts';
 import { buildStatus } from './status.ts';
@@ -53,8 +53,9 @@ export interface Node extends NodeStore {
   /** Addresses of a predecessor that no spec wants; empty before the first dump. */
   leftovers(): readonly Leftover[];
   /**
-   * Removes leftovers, or those the filter picks; returns what is gone. Call it once every source of
-   * specs has had its say, and never before `start` has resolved: then it removes nothing.
+   * Removes leftovers, or those the filter picks; returns what is gone. What could not be removed is
+   * tried again. Call it once every source of specs has had its say; before `start` has resolved it
+   * removes nothing.
    */
   sweep(filter?: (leftover: Leftover) => boolean): readonly Leftover[];
   counters(): NodeCounters;
@@ -79,6 +80,7 @@ class NodeTruth implements Node {
   private readonly addresses: AddressReconciler;
   private readonly announcer: Announcer;
   private readonly claimants: ClaimantWatch;
+  private readonly sweeper: Sweeper;
   private subscription: Subscription | undefined;
   private refresh: Timer | undefined;
   private isKnown = false;
@@ -107,6 +109,7 @@ class NodeTruth implements Node {
       random,
       onUsable: (vip) => this.announcer.usable(vip),
     });
+    this.sweeper = new Sweeper({ ...shared, random, current: () => this.leftovers() });
   }
 
   async start(): Promise<void> {
@@ -145,9 +148,7 @@ class NodeTruth implements Node {
   }
 
   sweep(filter: (leftover: Leftover) => boolean = () => true): readonly Leftover[] {
-    const { observed, count: counters, log } = this;
-    const parts = { kernel: this.components.kernel, observed, counters, log };
-    return sweepLeftovers(parts, this.leftovers().filter(filter));
+    return this.sweeper.sweep(filter);
   }
 
   counters(): NodeCounters {
@@ -161,6 +162,7 @@ class NodeTruth implements Node {
     this.addresses.close();
     this.announcer.close();
     this.claimants.close();
+    this.sweeper.close();
   }
 
   private heard(event: KernelEvent): void {

@@ -30,6 +30,7 @@ export interface AddressReconcilerParts {
 interface Job {
   readonly record: AddressRecord;
   readonly plan: AddressPlan;
+  /** The address that should be there could not be written. */
   setFailed: boolean;
 }
 
@@ -147,6 +148,8 @@ export class AddressReconciler {
       if (plan !== undefined) jobs.push({ record, plan, setFailed: false });
     }
     this.remove(jobs, (plan) => plan.removeFirst);
+    // What still stands in the way would be changed in place, and only half.
+    for (const job of jobs) job.setFailed = job.plan.set !== undefined && job.record.failure !== undefined;
     this.set(jobs);
     this.remove(jobs, (plan) => plan.removeAfter);
     for (const job of jobs) this.conclude(job);
@@ -187,7 +190,10 @@ export class AddressReconciler {
   }
 
   private set(jobs: readonly Job[]): void {
-    const asked = jobs.flatMap((job) => (job.plan.set === undefined ? [] : [{ job, set: job.plan.set }]));
+    const asked = jobs.flatMap((job) => {
+      const { set } = job.plan;
+      return set === undefined || job.setFailed ? [] : [{ job, set }];
+    });
     if (asked.length === 0) return;
     const errors = this.parts.kernel.setAddresses(asked.map(({ set }) => set.request));
     for (const [i, { job, set }] of asked.entries()) {

@@ -19,7 +19,9 @@ export function removeAddresses(
   const links = new Set(keys.filter(mayHaveSecondaries).map(({ ifindex }) => ifindex));
   const shields = [...links].map((ifindex) => promoteSecondaries(kernel, observed, ifindex));
   const endangered = shields.includes(undefined) ? companions(observed, keys) : [];
-  for (const [i, error] of kernel.removeAddresses(keys).entries()) {
+  // Linux removes an address only by its very prefix.
+  const actual = keys.map((key) => observed.find(key) ?? key);
+  for (const [i, error] of kernel.removeAddresses(actual).entries()) {
     const key = keys[i];
     if (key === undefined) continue;
     if (error === undefined) observed.removed(key);
