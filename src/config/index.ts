@@ -18,4 +18,4 @@ export {
 export { didYouMean } from './suggest.ts';
 export { unimplemented } from './unimplemented.ts';
 export { controlPlaneVips } from './validate.ts';
-export type { Vip } from './vips.ts';
+export { servicePrefixes, type Vip } from './vips.ts';

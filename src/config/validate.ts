@@ -4,7 +4,7 @@ import { allPeers } from './peers.ts';
 import type { Sources } from './read.ts';
 import { displayName, displayValue, type Config, type SettingName } from './settings.ts';
 import { sourceText } from './sources.ts';
-import { parseVips, type Vip } from './vips.ts';
+import { parseVips, servicePrefixes, type Vip } from './vips.ts';
 
 /** Rules between settings. Each takes the whole configuration and names the setting to change. */
 type Finding = { readonly setting: SettingName; readonly problem: string; readonly remedy: string };
@@ -103,6 +103,14 @@ const vipList: Rule = (config) => {
     return { setting: about === 'subnet' ? 'vipSubnet' : setting, problem, remedy };
   });
 };
+
+/** Without a control-plane VIP nothing else reads vip_subnet. */
+const serviceSubnet: Rule = (config) =>
+  config.enableServices && vipText(config) === ''
+    ? servicePrefixes(config.vipSubnet).problems.map(({ problem, remedy }) => {
+        return { setting: 'vipSubnet', problem, remedy };
+      })
+    : [];
 
 /** WireGuard takes its addresses from the tunnel secret. */
 const vipGiven: Rule = (config) =>
@@ -203,6 +211,14 @@ const debounce: Rule = ({ debounceTime }) =>
       ]
     : [];
 
-const daemonRules: readonly Rule[] = [oneMode, oneFeature, vipGiven, legacyVip, autoSubnet, bgp];
+const daemonRules: readonly Rule[] = [
+  oneMode,
+  oneFeature,
+  vipGiven,
+  legacyVip,
+  autoSubnet,
+  serviceSubnet,
+  bgp,
+];
 
 const rules: readonly Rule[] = [vipList, leaseTimings, healthPort, instanceName, debounce];

@@ -136,3 +136,41 @@ export function derivedSubnet(addresses: string): string {
     .map((family) => (family === 4 ? '32' : '128'))
     .join(',');
 }
+
+/** Prefix lengths of the VIPs of Services; `auto` is that of the link's own address in the same subnet. */
+export interface ServicePrefixes {
+  readonly prefix4: number | 'auto';
+  readonly prefix6: number | 'auto';
+  readonly problems: readonly VipProblem[];
+}
+
+/**
+ * Reads `vip_subnet` for Services: `IPv4,IPv6`, each a length, `auto` or empty. One part alone is for
+ * both families as far as it fits: above 32 it is meant for IPv6, up to 32 for IPv4.
+ */
+export function servicePrefixes(subnet: string): ServicePrefixes {
+  const parts = subnet.split(',').map((part) => part.trim());
+  const problems: VipProblem[] = [];
+  const read = (text: string, full: number): number | 'auto' => {
+    if (text === '') return full;
+    if (text === 'auto') return 'auto';
+    const length = /^[0-9]{1,3}$/.test(text) ? Number(text) : 0;
+    if (length >= 1 && length <= full) return length;
+    const problem = `invalid prefix length "${text}" for the VIPs of Services`;
+    problems.push({
+      about: 'subnet',
+      problem,
+      remedy: `use 1 to ${full}, or auto; IPv4 comes first: 32,128`,
+    });
+    return full;
+  };
+  if (parts.length > 2) {
+    const problem = `invalid subnetMasks provided: ${parts.length} parts`;
+    problems.push({ about: 'subnet', problem, remedy: 'give at most two, IPv4 first: 32,128' });
+  }
+  const [first = '', second] = parts;
+  const isForIpv6 = Number(first) > 32;
+  const prefix4 = second === undefined && isForIpv6 ? 32 : read(first, 32);
+  const alone = isForIpv6 || first === 'auto' ? first : '';
+  return { prefix4, prefix6: read(second ?? alone, 128), problems };
+}

@@ -1,11 +1,15 @@
 import type { Config } from '../config/index.ts';
 import {
   createElection,
+  createElectionPool,
   createKubeLeaseStore,
   leaseLocation,
   watchLeaseWith,
   type Election,
+  type ElectionPool,
+  type LeaseLocation,
   type LeaseStore,
+  type WatchLease,
 } from '../election/index.ts';
 import { createReflector, leases, nameSelector, type Lease, type ReflectorStatus } from '../kube/index.ts';
 import type { Clock, Random } from '../lib/clock.ts';
@@ -15,8 +19,18 @@ import type { Api } from './api.ts';
 export interface ControlPlaneElection {
   readonly election: Election;
   readonly store: LeaseStore;
+  /** Hands out elections over Leases that several parts may name, this one among them. */
+  readonly pool: ElectionPool;
   /** State of the watch on the Lease; undefined while none is running. */
   watch(): ReflectorStatus | undefined;
+}
+
+type Place = Pick<LeaseLocation, 'namespace' | 'name'>;
+
+interface Tools {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
 }
 
 /** The election over the control-plane Lease, with a watch on it. */
@@ -24,27 +38,51 @@ export function controlPlaneElection(
   config: Config,
   identity: string,
   api: Api,
-  parts: { readonly clock: Clock; readonly random: Random; readonly log: Logger },
+  parts: Tools,
 ): ControlPlaneElection {
-  const location = leaseLocation({
-    leaseName: config.leaseName,
-    serviceAccountNamespace: api.podNamespace,
-    controlPlaneNamespace: config.namespace,
-  });
-  if (location.warning !== undefined) parts.log.warn(location.warning);
-  const { namespace, name } = location;
+  const location = placeOfLease(config.leaseName, config, api, parts.log);
   let watch: (() => ReflectorStatus) | undefined;
-  const watchLease = watchLeaseWith((listener) => {
-    const options = { resource: leases, namespace, fieldSelector: nameSelector(name), listener };
-    const reflector = createReflector<Lease>({ client: api.client, ...parts }, options);
-    watch = () => reflector.status();
-    return reflector;
-  });
+  const watchOf = (place: Place): WatchLease =>
+    watchLeaseWith((listener) => {
+      const { namespace, name } = place;
+      const options = { resource: leases, namespace, fieldSelector: nameSelector(name), listener };
+      const reflector = createReflector<Lease>({ client: api.client, ...parts }, options);
+      if (samePlace(place, location)) watch = () => reflector.status();
+      return reflector;
+    });
   const store = createKubeLeaseStore(
-    { client: api.client, watchLease },
-    { namespace, name, annotations: config.leaseAnnotations },
+    { client: api.client, watchLease: watchOf(location) },
+    { ...location, annotations: config.leaseAnnotations },
   );
-  const election = createElection(
+  const pool = createElectionPool((place) =>
+    samePlace(place, location)
+      ? electionOver(store, config, identity, parts)
+      : electionAt(place, watchOf(place), config, identity, api, parts),
+  );
+  return { election: pool.election(location), store, pool, watch: () => watch?.() };
+}
+
+/** An election over some Lease, with the timings and annotations of the configuration. */
+export function electionAt(
+  place: Place,
+  watchLease: WatchLease,
+  config: Config,
+  identity: string,
+  api: Api,
+  parts: Tools,
+): Election {
+  const { namespace, name } = place;
+  const options = { namespace, name, annotations: config.leaseAnnotations };
+  return electionOver(
+    createKubeLeaseStore({ client: api.client, watchLease }, options),
+    config,
+    identity,
+    parts,
+  );
+}
+
+function electionOver(store: LeaseStore, config: Config, identity: string, parts: Tools): Election {
+  return createElection(
     { store, ...parts },
     {
       identity,
@@ -53,6 +91,19 @@ export function controlPlaneElection(
       retryPeriodMs: config.retryPeriod * 1000,
     },
   );
-  parts.log.info('cluster membership', { namespace, lock: name, id: identity });
-  return { election, store, watch: () => watch?.() };
+}
+
+/** Where a Lease lies that a setting names (`name` or `namespace/name`); logs what is worth knowing about it. */
+export function placeOfLease(leaseName: string, config: Config, api: Api, log: Logger): Place {
+  const { namespace, name, warning } = leaseLocation({
+    leaseName,
+    serviceAccountNamespace: api.podNamespace,
+    controlPlaneNamespace: config.namespace,
+  });
+  if (warning !== undefined) log.warn(warning);
+  return { namespace, name };
+}
+
+function samePlace(a: Place, b: Place): boolean {
+  return a.namespace === b.namespace && a.name === b.name;
 }

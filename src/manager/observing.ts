@@ -1,6 +1,7 @@
 import { collectStatus, renderDump, watchProcess, type StatusDocument } from '../observe/index.ts';
 import { openListeners } from './listeners.ts';
 import type { Parts } from './parts.ts';
+import type { ServicesFeature } from './services.ts';
 import { buildStatus } from './status.ts';
 
 export interface Observing {
@@ -12,12 +13,16 @@ export interface Observing {
 }
 
 /** Opens what lets people see the process: metrics, health, readiness, status, dump. */
-export function startObserving(parts: Parts): Observing {
+export function startObserving(parts: Parts, services: ServicesFeature | undefined): Observing {
   const { clock, config, log, metrics, kernel, link } = parts;
   const startedAt = clock.now();
-  const waiting = new Set(['the lease has not been read yet']);
+  const waiting = new Set(config.enableControlPlane ? ['the lease has not been read yet'] : []);
   const processWatch = watchProcess(metrics);
-  const status = (): StatusDocument => buildStatus(parts, startedAt, [...waiting]);
+  const status = (): StatusDocument => {
+    const obstacle = services?.operator.waitingFor();
+    const notReady = obstacle === undefined ? [...waiting] : [...waiting, obstacle];
+    return buildStatus(parts, services, startedAt, notReady);
+  };
   collectStatus(metrics, status);
   const listeners = openListeners(config, metrics, status, log);
   return {
@@ -31,7 +36,7 @@ export function startObserving(parts: Parts): Observing {
           config,
           status: status(),
           link: link.name,
-          servicesLink: '',
+          servicesLink: services === undefined ? '' : config.servicesInterface,
           links: known,
           loop: processWatch.loopDelay(),
         };

@@ -1,5 +1,6 @@
-import { controlPlaneVips, type Config } from '../config/index.ts';
+import { controlPlaneVips, type Config, type Vip } from '../config/index.ts';
 import type { Clock, Random } from '../lib/clock.ts';
+import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import { openKernel, type Link, type OpenKernel } from '../linux/index.ts';
 import { createNode, type Node } from '../node/index.ts';
@@ -22,6 +23,9 @@ export interface Parts {
   readonly api: Api;
   readonly campaign: ControlPlaneElection;
   readonly node: Node;
+  readonly controlPlaneVips: readonly Vip[];
+  /** Set once Services are handled: who else claims a VIP of theirs. */
+  readonly claimListeners: Set<(vip: Ip, link: string, mac: string) => void>;
 }
 
 /**
@@ -31,7 +35,8 @@ export interface Parts {
 export async function buildParts(config: Config, clock: Clock, log: Logger): Promise<Parts> {
   const random = Math.random;
   const identity = config.nodeName;
-  const vips = controlPlaneVips(config);
+  const vips = config.enableControlPlane ? controlPlaneVips(config) : [];
+  const claimListeners: Parts['claimListeners'] = new Set();
   const metrics = createMetrics();
   const news = createNodeNews(metrics, clock);
   const kernel = openKernel({
@@ -52,14 +57,30 @@ export async function buildParts(config: Config, clock: Clock, log: Logger): Pro
   const campaign = controlPlaneElection(config, identity, api, { clock, random, log });
   const observer = {
     ...news,
-    secondClaimant: (vip: string, on: string, mac: string) => {
+    secondClaimant: (vip: Ip, on: string, mac: string) => {
       news.secondClaimant(vip, on, mac);
-      campaign.election.recheck(`${mac} claims ${vip}`);
+      for (const tell of claimListeners) tell(vip, on, mac);
+      if (vips.some((own) => own.vip === vip)) campaign.election.recheck(`${mac} claims ${vip}`);
     },
   };
   const node = createNode({ kernel, clock, log, observer }, { claims: vips });
   await node.start();
-  return { config, identity, clock, random, log, metrics, news, kernel, link, api, campaign, node };
+  return {
+    config,
+    identity,
+    clock,
+    random,
+    log,
+    metrics,
+    news,
+    kernel,
+    link,
+    api,
+    campaign,
+    node,
+    controlPlaneVips: vips,
+    claimListeners,
+  };
 }
 
 /** The reverse of `buildParts`. */

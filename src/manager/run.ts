@@ -1,5 +1,6 @@
 import { buildInfo, type LoadedConfig } from '../config/index.ts';
 import type { Clock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { ownMissingCapabilities, systemClock } from '../linux/index.ts';
 import { createLeaseNews, createLogger } from '../observe/index.ts';
@@ -7,6 +8,7 @@ import { runControlPlane } from './control-plane.ts';
 import { StartError } from './errors.ts';
 import { startObserving } from './observing.ts';
 import { buildParts, closeParts, type Parts } from './parts.ts';
+import { buildServices, servicesGaps } from './services.ts';
 import { listenForSignals } from './signals.ts';
 
 /** A second SIGTERM ends all waiting after this long; the VIPs went with the first. */
@@ -40,8 +42,18 @@ export async function runManager(loaded: LoadedConfig): Promise<number> {
 
 /** Campaigns until a signal or, where that is wanted, a lost lease. Everything is closed when it resolves. */
 async function run(parts: Parts, clock: Clock, log: Logger): Promise<void> {
-  const observing = startObserving(parts);
+  const { config } = parts;
   const leaseNews = createLeaseNews(parts.metrics, parts.campaign.store.name);
+  const leaseLost = (reason: string): void => {
+    const unwanted = reason !== 'released' && reason !== 'resigned';
+    if (unwanted && config.exitOnLeaseLoss) signals.stop(`lease ${reason}`);
+  };
+  const services = config.enableServices
+    ? buildServices(parts, (_lease, reason) => {
+        leaseLost(reason);
+      })
+    : undefined;
+  const observing = startObserving(parts, services);
   const signals = listenForSignals({
     stopping: (why) => {
       log.info('Shutting down Kube-Vip', { reason: why });
@@ -58,20 +70,37 @@ async function run(parts: Parts, clock: Clock, log: Logger): Promise<void> {
     onTenure: (lost: string | undefined) => {
       if (lost === undefined) leaseNews.acquired();
       else leaseNews.lost(lost);
-      const unwanted = lost !== undefined && lost !== 'released' && lost !== 'resigned';
-      if (unwanted && parts.config.exitOnLeaseLoss) signals.stop(`lease ${lost}`);
+      if (lost !== undefined) leaseLost(lost);
     },
     onHolder: () => {
       observing.ready();
     },
   };
   try {
-    await runControlPlane(wiring, signals.signal);
+    if (services !== undefined) for (const gap of servicesGaps(config)) log.warn(gap);
+    const features = [
+      ...(config.enableControlPlane ? [runControlPlane(wiring, signals.signal)] : []),
+      ...(services === undefined ? [] : [services.run(signals.signal)]),
+    ];
+    await together(features, signals.stop);
   } finally {
     signals.close();
     await observing.close();
     closeParts(parts);
   }
+}
+
+/** Runs all to their end; when one breaks down the others are told to stop, and its error is thrown after that. */
+async function together(features: readonly Promise<void>[], stop: (why: string) => void): Promise<void> {
+  const results = await Promise.allSettled(
+    features.map((feature) =>
+      feature.catch((error: unknown) => {
+        stop(messageOf(error));
+        throw error;
+      }),
+    ),
+  );
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
 /** @throws StartError that names what is missing. */

@@ -1,10 +1,17 @@
 import { buildInfo } from '../config/index.ts';
+import type { ElectionStatus } from '../election/index.ts';
 import type { StatusDocument, WatchStatus } from '../observe/index.ts';
 import type { Parts } from './parts.ts';
+import type { ServicesFeature } from './services.ts';
 
 /** One snapshot of everything, made on demand for the page, the scrape and the dump. */
-export function buildStatus(parts: Parts, startedAt: number, notReady: readonly string[]): StatusDocument {
-  const { clock, node, campaign } = parts;
+export function buildStatus(
+  parts: Parts,
+  services: ServicesFeature | undefined,
+  startedAt: number,
+  notReady: readonly string[],
+): StatusDocument {
+  const { clock, node } = parts;
   const now = clock.now();
   return {
     version: buildInfo.version,
@@ -24,17 +31,32 @@ export function buildStatus(parts: Parts, startedAt: number, notReady: readonly 
       state: state.state,
       ...(state.state === 'ready' ? {} : { reason: state.reason }),
     })),
-    leases: [campaign.election.status()],
-    watches: watchesOf(parts, now),
+    leases: leasesOf(parts, services),
+    watches: watchesOf(parts, services, now),
     timers: clock.timers().map(({ name, at }) => ({ name, inMs: Math.round(at - now) })),
     claimants: parts.news.claimants(),
     counters: parts.metrics.counters(),
   };
 }
 
-function watchesOf({ campaign }: Parts, now: number): readonly WatchStatus[] {
-  const watch = campaign.watch();
-  if (watch === undefined) return [];
-  const { resource, synced, items, relists, lastError, lastHeard } = watch;
-  return [{ resource, synced, items, relists, lastError, ageMs: synced ? now - lastHeard : undefined }];
+/** A lease that both features share is listed once. */
+function leasesOf(
+  { campaign, config }: Parts,
+  services: ServicesFeature | undefined,
+): readonly ElectionStatus[] {
+  const own = config.enableControlPlane ? [campaign.election.status()] : [];
+  const names = new Set(own.map(({ lease }) => lease));
+  return [...own, ...(services?.operator.leases() ?? []).filter(({ lease }) => !names.has(lease))];
+}
+
+function watchesOf(
+  { campaign }: Parts,
+  services: ServicesFeature | undefined,
+  now: number,
+): readonly WatchStatus[] {
+  const lease = campaign.watch();
+  const all = [...(lease === undefined ? [] : [lease]), ...(services?.watches() ?? [])];
+  return all.map(({ resource, synced, items, relists, lastError, lastHeard }) => {
+    return { resource, synced, items, relists, lastError, ageMs: synced ? now - lastHeard : undefined };
+  });
 }

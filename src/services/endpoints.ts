@@ -4,6 +4,9 @@ import type { Endpoint, EndpointSlice } from './types.ts';
 export interface EndpointCount {
   readonly anywhere: number;
   readonly onThisNode: number;
+  /** On this node and not terminating. */
+  readonly staying: number;
+  readonly stayingElsewhere: number;
 }
 
 /**
@@ -14,14 +17,20 @@ export interface EndpointCount {
 export function countEndpoints(slices: Iterable<EndpointSlice>, node: string): EndpointCount {
   let anywhere = 0;
   let onThisNode = 0;
+  let staying = 0;
+  let stayingElsewhere = 0;
   for (const slice of slices) {
     for (const endpoint of slice.endpoints ?? []) {
       if (!serves(endpoint)) continue;
+      const isHere = isOn(endpoint, node);
+      const stays = endpoint.conditions?.terminating !== true;
       anywhere += 1;
-      if (isOn(endpoint, node)) onThisNode += 1;
+      if (isHere) onThisNode += 1;
+      if (isHere && stays) staying += 1;
+      if (!isHere && stays) stayingElsewhere += 1;
     }
   }
-  return { anywhere, onThisNode };
+  return { anywhere, onThisNode, staying, stayingElsewhere };
 }
 
 function serves({ addresses, conditions }: Endpoint): boolean {

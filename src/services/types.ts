@@ -1,29 +1,29 @@
 import type { KubeObject } from '../kube/types.ts';
 
+export interface ServicePort {
+  readonly name?: string;
+  readonly port: number;
+  readonly protocol?: string;
+}
+
+export interface Ingress {
+  readonly ip?: string;
+  readonly hostname?: string;
+  readonly ports?: readonly { readonly port: number; readonly protocol: string }[];
+}
+
 export interface Service extends KubeObject {
   readonly spec?: {
     readonly type?: string;
     readonly loadBalancerClass?: string;
     readonly loadBalancerIP?: string;
-    readonly loadBalancerSourceRanges?: readonly string[];
     readonly externalTrafficPolicy?: string;
-    readonly ipFamilies?: readonly string[];
-    readonly ipFamilyPolicy?: string;
-    readonly ports?: readonly { readonly name?: string; readonly port: number; readonly protocol?: string }[];
+    readonly ports?: readonly ServicePort[];
   };
-  readonly status?: {
-    readonly loadBalancer?: {
-      readonly ingress?: readonly {
-        readonly ip?: string;
-        readonly hostname?: string;
-        readonly ports?: readonly { readonly port: number; readonly protocol: string }[];
-      }[];
-    };
-  };
+  readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly Ingress[] } };
 }
 
 export interface EndpointSlice extends KubeObject {
-  readonly addressType?: string;
   readonly endpoints?: readonly Endpoint[];
 }
 
@@ -37,6 +37,13 @@ export interface Endpoint {
     readonly terminating?: boolean | null;
   };
 }
+
+/** `namespace/name` of a Service. */
+export type ServiceKey = string;
+/** `namespace/name` of a lease. */
+export type LeaseKey = string;
+
+export const annotationPrefix = 'kube-vip.io/';
 
 /** Service annotations read here; see docs/parity.md for the lines that name them. */
 export const annotation = {
@@ -56,8 +63,12 @@ export type WithholdReason =
   | 'class-mismatch'
   | 'no-address'
   | 'lease-policy' // a shared lease with externalTrafficPolicy Local
+  | 'not-implemented' // it asks for something without which its VIP would be wrong
   | 'no-endpoints'
-  | 'no-local-endpoint';
+  | 'no-local-endpoint'
+  | 'leaving' // the last local endpoint is terminating, and another node is ready
+  | 'no-link'
+  | 'address-in-use'; // the VIP is an address of this machine
 
 export interface ServicesConfig {
   /** `lb_class_legacy_handling` */
@@ -70,6 +81,63 @@ export interface ServicesConfig {
   readonly perServiceElection: boolean;
   /** `per_service_election_on_demand` */
   readonly electionOnDemand: boolean;
-  /** Location of the global lease, `namespace/name`. */
-  readonly globalLease: string;
+  /** Location of the global lease. */
+  readonly globalLease: LeaseKey;
 }
+
+/** Prefix length for one family, or `auto`: that of the link's own address whose subnet holds the VIP. */
+export type PrefixChoice = number | 'auto';
+
+export interface PlacementConfig {
+  /** `vip_interface`, or the link of the default route. */
+  readonly mainLink: string;
+  /** `vip_servicesinterface`; may be empty or `auto`. */
+  readonly servicesLink: string;
+  readonly prefix4: PrefixChoice;
+  readonly prefix6: PrefixChoice;
+  /** `vip_interfaceloglobal` */
+  readonly globalScopeOnLo: boolean;
+  /** `vip_skipdad` */
+  readonly noDad: boolean;
+  /** `vip_arpRate`, milliseconds. */
+  readonly announcePeriodMs: number;
+}
+
+export interface ServicesOptions extends ServicesConfig, PlacementConfig {
+  /** Lower-cased name of this node. */
+  readonly node: string;
+  /** Milliseconds; both bound the hand-over of an address from one lease to another. */
+  readonly leaseDurationMs: number;
+  readonly renewDeadlineMs: number;
+  /** `vip_preserve_on_leadership_loss` */
+  readonly preserve: boolean;
+  /** `debounceTime`; 0: every change is acted on at once. */
+  readonly debounceMs: number;
+  /** A VIP left by a predecessor goes after this long when nothing can be learned about its lease. */
+  readonly leftoverGraceMs: number;
+  /** `disable_service_updates` turns it off. */
+  readonly writeStatus: boolean;
+}
+
+/** Something a user must know about one Service; becomes an Event. */
+export interface ServiceNotice {
+  readonly type: 'Normal' | 'Warning';
+  /** One CamelCase word. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** What the operator tells about itself, for metrics, events and logs. Must not throw. */
+export interface ServicesObserver {
+  /** A watch event of a Service. */
+  event?(type: 'ADDED' | 'MODIFIED' | 'DELETED'): void;
+  /** This node began or ceased to advertise the Service. */
+  advertising?(key: ServiceKey, now: boolean): void;
+  notice?(service: Service, notice: ServiceNotice): void;
+  /** A reconciliation that took this long, or was refused for this reason. */
+  reconciled?(key: ServiceKey, seconds: number, failure: ReconcileFailure | undefined): void;
+  gone?(key: ServiceKey): void;
+  campaign?(lease: LeaseKey, change: 'started' | 'ended' | 'acquired' | 'lost', reason?: string): void;
+}
+
+export type ReconcileFailure = 'invalid_config' | 'new_instance';

@@ -46,6 +46,5 @@ export const modeSettings = {
     key: 'enableServices',
     feature: 'mode',
     doc: 'Give Services of type LoadBalancer their VIPs.',
-    unbuilt: 'Services',
   }),
 } as const;

@@ -49,6 +49,7 @@ export const servicesSettings = {
     key: 'enableServiceSecurity',
     feature: 'services',
     doc: 'Drop traffic to a VIP on ports that its Service does not have.',
+    unbuilt: 'service security',
   }),
   perServiceElectionOnDemand: bool(false, {
     flag: 'perServiceElectionOnDemand',
@@ -77,6 +78,7 @@ export const servicesSettings = {
     key: 'mirrorDestInterface',
     feature: 'services',
     doc: 'Link to which traffic of the services link is mirrored.',
+    unbuilt: 'traffic mirroring',
   }),
   debounceTime: duration(0, {
     flag: 'debounceTime',

@@ -135,7 +135,8 @@ export class RestRules {
     const keepsStatus = !isStatus && hasStatus(route);
     const content: Json = isStatus ? { ...before, status: body.status } : { ...body };
     const merged = keepsStatus ? withStatusOf(content, before) : content;
-    const wanted = isStatus ? old : child(body, 'metadata');
+    // The status path keeps spec, and takes metadata with the status.
+    const wanted = child(body, 'metadata');
     const metadata: Json = {
       ...wanted,
       name: old.name,

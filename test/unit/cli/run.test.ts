@@ -88,11 +88,11 @@ describe('the daemon', () => {
   });
 
   test('is not started with what is not built yet', async () => {
-    const { status, out, err, started } = await kubeVip(['manager', '--services'], { ...arp, vip_ddns: '1' });
+    const { status, out, err, started } = await kubeVip(['manager', '--enableUPNP=true'], { ...arp, vip_ddns: '1' });
     assert.deepEqual([status, out, started], [1, '', undefined]);
     assert.equal(
       err,
-      'not implemented yet: --services=true (Services)\nnot implemented yet: vip_ddns=true (dynamic DNS)\n',
+      'not implemented yet: vip_ddns=true (dynamic DNS)\nnot implemented yet: --enableUPNP=true (UPnP)\n',
     );
   });
 });

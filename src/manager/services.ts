@@ -1,0 +1,190 @@
+import { servicePrefixes, type Config } from '../config/index.ts';
+import { watchLinkGate } from '../control-plane/index.ts';
+import {
+  createReflector,
+  endpoints,
+  endpointSlices,
+  EventRecorder,
+  services,
+  type ReflectorStatus,
+} from '../kube/index.ts';
+import {
+  createStatusWrite,
+  LocalLinks,
+  projectService,
+  serviceNameLabel,
+  ServicesOperator,
+  SliceProjector,
+  StatusWriter,
+  type EndpointSlice,
+  type LeaseKey,
+  type Service,
+  type ServicesObserver,
+  type ServicesOptions,
+} from '../services/index.ts';
+import type { Ip } from '../lib/ip.ts';
+import { electionAt, placeOfLease } from './election.ts';
+import { LeaseWatches } from './lease-watches.ts';
+import { servicesNews } from './services-news.ts';
+import type { Parts } from './parts.ts';
+
+/** A VIP left by a predecessor goes after this long when nothing can be learned about its lease. */
+const LEFTOVER_GRACE_MS = 3000;
+
+export interface ServicesFeature {
+  readonly operator: ServicesOperator;
+  readonly writer: StatusWriter;
+  watches(): readonly ReflectorStatus[];
+  /** Runs until the signal aborts; afterwards no VIP of a Service is on the node and every lease is released. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** The services operator with its reflectors, elections, status writer and events. */
+export function buildServices(
+  parts: Parts,
+  onLoss: (lease: string, reason: string) => void,
+): ServicesFeature {
+  const { api, clock, config, kernel, log, node, random } = parts;
+  const tools = { clock, random, log };
+  const options = optionsFrom(parts);
+  const local = new LocalLinks({ kernel, ...tools });
+  const writer: StatusWriter = new StatusWriter({
+    write: createStatusWrite(api.client),
+    read: (key) => serviceReflector.items.get(key),
+    ...tools,
+  });
+  const leaseWatches = new LeaseWatches(api, tools);
+  const recorder = new EventRecorder(
+    { client: api.client, ...tools },
+    { component: 'kube-vip', node: config.nodeName },
+  );
+  const observer: ServicesObserver = servicesNews(parts.metrics, recorder, log, onLoss);
+  const ownVips = new Set<string>(parts.controlPlaneVips.map(({ vip }) => vip));
+  const operator = new ServicesOperator(
+    {
+      node,
+      sweep: (keep) => {
+        node.sweep(
+          ({ address, marked }) => marked && !ownVips.has(address.address) && !keep(address.address),
+        );
+      },
+      elect: (lease) => elect(parts, leaseWatches, options.globalLease, lease),
+      local,
+      status: writer,
+      clock,
+      log: log.child('services'),
+      observer,
+    },
+    options,
+  );
+  const namespace = config.serviceNamespace === '' ? {} : { namespace: config.serviceNamespace };
+  const shared = { client: api.client, ...tools };
+  const serviceReflector = createReflector<Service>(shared, {
+    resource: services,
+    ...namespace,
+    map: projectService,
+    listener: operator.servicesListener,
+  });
+  const projector = new SliceProjector();
+  const sliceReflector = config.enableEndpoints
+    ? createReflector<EndpointSlice>(shared, {
+        resource: endpoints,
+        ...namespace,
+        map: projector.endpoints,
+        listener: operator.slicesListener,
+      })
+    : createReflector<EndpointSlice>(shared, {
+        resource: endpointSlices,
+        ...namespace,
+        labelSelector: serviceNameLabel,
+        map: projector.slice,
+        listener: operator.slicesListener,
+      });
+  return {
+    operator,
+    writer,
+    watches: () => [serviceReflector.status(), sliceReflector.status(), ...leaseWatches.statuses()],
+    run: async (signal) => {
+      await local.start(() => {
+        operator.linksChanged();
+      }, signal);
+      const claimed = (vip: Ip, link: string, mac: string): void => {
+        operator.claimedElsewhere(vip, link, mac);
+      };
+      parts.claimListeners.add(claimed);
+      const gate = watchServicesLink(parts, options, operator);
+      void serviceReflector.run(signal);
+      void sliceReflector.run(signal);
+      try {
+        await operator.run(signal);
+      } finally {
+        gate.close();
+        parts.claimListeners.delete(claimed);
+        writer.close();
+      }
+    },
+  };
+}
+
+/** Leases that the control plane may share come from the pool; the others are the Services' own. */
+function elect(parts: Parts, watches: LeaseWatches, globalLease: LeaseKey, lease: LeaseKey) {
+  const { api, campaign, config, identity } = parts;
+  const slash = lease.indexOf('/');
+  const place = { namespace: lease.slice(0, slash), name: lease.slice(slash + 1) };
+  if (lease === globalLease || lease === campaign.store.name) return campaign.pool.election(place);
+  return electionAt(place, watches.watch(place.namespace, place.name), config, identity, api, parts);
+}
+
+function optionsFrom({ api, config, identity, link, log }: Parts): ServicesOptions {
+  const { prefix4, prefix6 } = servicePrefixes(config.vipSubnet);
+  const globalLease = placeOfLease(config.servicesLeaseName, config, api, log);
+  return {
+    node: identity,
+    legacyClass: config.loadBalancerClassLegacyHandling,
+    classOnly: config.loadBalancerClassOnly,
+    className: config.loadBalancerClassName,
+    perServiceElection: config.enableServicesElection,
+    electionOnDemand: config.perServiceElectionOnDemand,
+    globalLease: `${globalLease.namespace}/${globalLease.name}`,
+    mainLink: link.name,
+    servicesLink: config.servicesInterface,
+    prefix4,
+    prefix6,
+    globalScopeOnLo: config.loInterfaceGlobalScope,
+    noDad: config.skipDad,
+    announcePeriodMs: config.arpBroadcastRate,
+    leaseDurationMs: config.leaseDuration * 1000,
+    renewDeadlineMs: config.renewDeadline * 1000,
+    preserve: config.preserveVipOnLeadershipLoss,
+    debounceMs: config.debounceTime,
+    leftoverGraceMs: LEFTOVER_GRACE_MS,
+    writeStatus: !config.disableServiceUpdates,
+  };
+}
+
+/** `vip_loseleadership` for the link of the Services. */
+function watchServicesLink(
+  { clock, config, kernel, log }: Parts,
+  options: ServicesOptions,
+  operator: ServicesOperator,
+): { close(): void } {
+  if (!config.loseLeadership) return { close: () => undefined };
+  const named = options.servicesLink === 'auto' ? '' : options.servicesLink;
+  const name = named === '' ? options.mainLink : named;
+  const timeoutMs = config.loseLeadershipTimeoutSeconds * 1000;
+  return watchLinkGate(kernel, clock, name, timeoutMs, {
+    down: (link, downForMs) => {
+      operator.resign(`link ${link} down for ${Math.round(downForMs)} ms`, 2 * timeoutMs);
+    },
+    up: (link) => {
+      log.info('link is up again', { link });
+    },
+  });
+}
+
+/** Settings that refine Services and have no effect yet, for the log. */
+export function servicesGaps(config: Config): readonly string[] {
+  return config.enableNodeLabeling
+    ? ['enable_node_labeling: labels for Services are not implemented yet']
+    : [];
+}

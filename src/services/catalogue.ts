@@ -1,0 +1,158 @@
+import type { Ip } from '../lib/ip.ts';
+import { claimOf, type Claim, type Withhold } from './decide.ts';
+import { serviceNameLabel } from './project.ts';
+import type { EndpointSlice, LeaseKey, Service, ServiceKey, ServicesConfig } from './types.ts';
+
+/** One Service and what it asks for. */
+export interface Entry {
+  readonly key: ServiceKey;
+  readonly service: Service;
+  readonly claim: Claim | Withhold;
+}
+
+const noSlices: ReadonlyMap<string, EndpointSlice> = new Map();
+
+/**
+ * All Services with their EndpointSlices, and who shares an address with whom. An address can be on one
+ * node only, so Services that share one, directly or through others, share the lease of the first of them.
+ */
+export class Catalogue {
+  private readonly config: ServicesConfig;
+  private readonly entries = new Map<ServiceKey, Entry>();
+  private readonly slices = new Map<ServiceKey, Map<string, EndpointSlice>>();
+  private readonly byAddress = new Map<Ip, Set<ServiceKey>>();
+
+  constructor(config: ServicesConfig) {
+    this.config = config;
+  }
+
+  get(key: ServiceKey): Entry | undefined {
+    return this.entries.get(key);
+  }
+
+  keys(): IterableIterator<ServiceKey> {
+    return this.entries.keys();
+  }
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  slicesOf(key: ServiceKey): Iterable<EndpointSlice> {
+    return (this.slices.get(key) ?? noSlices).values();
+  }
+
+  /** Services that claim this address. */
+  claimants(address: Ip): ReadonlySet<ServiceKey> {
+    return this.byAddress.get(address) ?? new Set();
+  }
+
+  /** Returns the Services whose lease may be another one now, itself included. */
+  put(key: ServiceKey, service: Service): ReadonlySet<ServiceKey> {
+    const before = this.entries.get(key);
+    const claim = claimOf(service, this.config);
+    const touched = new Set([key]);
+    const isSame = before !== undefined && sameClaim(before.claim, claim);
+    if (!isSame) this.addNeighbours(key, touched);
+    if (!isSame && before?.claim.kind === 'claim') this.unindex(key, before.claim.addresses);
+    this.entries.set(key, { key, service, claim });
+    if (!isSame && claim.kind === 'claim') this.index(key, claim.addresses);
+    if (!isSame) this.addNeighbours(key, touched);
+    return touched;
+  }
+
+  remove(key: ServiceKey): ReadonlySet<ServiceKey> {
+    const touched = new Set([key]);
+    this.addNeighbours(key, touched);
+    const before = this.entries.get(key);
+    if (before?.claim.kind === 'claim') this.unindex(key, before.claim.addresses);
+    this.entries.delete(key);
+    return touched;
+  }
+
+  /** Returns the Service it belongs to. */
+  putSlice(sliceKey: string, slice: EndpointSlice): ServiceKey {
+    const key = serviceOf(slice);
+    const known = this.slices.get(key);
+    if (known === undefined) this.slices.set(key, new Map([[sliceKey, slice]]));
+    else known.set(sliceKey, slice);
+    return key;
+  }
+
+  removeSlice(sliceKey: string, slice: EndpointSlice): ServiceKey {
+    const key = serviceOf(slice);
+    const known = this.slices.get(key);
+    known?.delete(sliceKey);
+    if (known?.size === 0) this.slices.delete(key);
+    return key;
+  }
+
+  /** The lease whose holder carries this claim. Every node computes the same one. */
+  leaseFor(entry: Entry, claim: Claim): LeaseKey {
+    let first = { entry, lease: claim.lease };
+    for (const key of this.component(entry.key)) {
+      const other = this.entries.get(key);
+      if (other?.claim.kind !== 'claim') continue;
+      if (isOlder(other, first.entry)) first = { entry: other, lease: other.claim.lease };
+    }
+    return first.lease;
+  }
+
+  private component(start: ServiceKey): ReadonlySet<ServiceKey> {
+    const seen = new Set([start]);
+    this.addNeighbours(start, seen);
+    return seen;
+  }
+
+  /** Adds everything that hangs together with `start` by shared addresses. */
+  private addNeighbours(start: ServiceKey, seen: Set<ServiceKey>): void {
+    const open = [start];
+    for (let key = open.pop(); key !== undefined; key = open.pop()) {
+      const claim = this.entries.get(key)?.claim;
+      if (claim?.kind !== 'claim') continue;
+      for (const address of claim.addresses) {
+        const sharers = this.byAddress.get(address);
+        if (sharers === undefined || sharers.size < 2) continue;
+        for (const other of sharers) {
+          if (seen.has(other)) continue;
+          seen.add(other);
+          open.push(other);
+        }
+      }
+    }
+  }
+
+  private index(key: ServiceKey, addresses: readonly Ip[]): void {
+    for (const address of addresses) {
+      const sharers = this.byAddress.get(address);
+      if (sharers === undefined) this.byAddress.set(address, new Set([key]));
+      else sharers.add(key);
+    }
+  }
+
+  private unindex(key: ServiceKey, addresses: readonly Ip[]): void {
+    for (const address of addresses) {
+      const sharers = this.byAddress.get(address);
+      sharers?.delete(key);
+      if (sharers?.size === 0) this.byAddress.delete(address);
+    }
+  }
+}
+
+function serviceOf({ metadata }: EndpointSlice): ServiceKey {
+  return `${metadata.namespace ?? ''}/${metadata.labels?.[serviceNameLabel] ?? ''}`;
+}
+
+/** Age first, so that a newcomer never moves those that are there; then the name. */
+function isOlder(a: Entry, b: Entry): boolean {
+  const [ageA, ageB] = [
+    a.service.metadata.creationTimestamp ?? '',
+    b.service.metadata.creationTimestamp ?? '',
+  ];
+  return ageA === ageB ? a.key < b.key : ageA < ageB;
+}
+
+function sameClaim(a: Claim | Withhold, b: Claim | Withhold): boolean {
+  if (a.kind !== 'claim' || b.kind !== 'claim') return a.kind === b.kind;
+  return a.lease === b.lease && a.addresses.join() === b.addresses.join();
+}

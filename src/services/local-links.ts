@@ -1,0 +1,100 @@
+import { backoffMs } from '../lib/backoff.ts';
+import type { Clock, Random } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Ip } from '../lib/ip.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Address, Kernel, KernelEvent, Link } from '../linux/types.ts';
+import type { LocalView, OwnAddress } from './placement.ts';
+
+export interface LocalLinksParts {
+  readonly kernel: Pick<Kernel, 'links' | 'addresses' | 'watch'>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+/**
+ * The links of this machine and its own addresses: those that are not deprecated, for every VIP is.
+ * Follows the kernel; `changed` is called when a link came or went or an own address did.
+ */
+export class LocalLinks implements LocalView {
+  private readonly parts: LocalLinksParts;
+  private readonly links = new Map<number, Link>();
+  private readonly own = new Map<string, Address>();
+  private changed: () => void = () => undefined;
+
+  constructor(parts: LocalLinksParts) {
+    this.parts = parts;
+  }
+
+  /** Resolves after the first dump; follows until the signal aborts. */
+  async start(changed: () => void, signal: AbortSignal): Promise<void> {
+    this.changed = changed;
+    const watch = this.parts.kernel.watch(['link', 'address'], (event) => {
+      if (event.kind === 'resync') void this.dump(signal);
+      else if (this.apply(event)) this.changed();
+    });
+    signal.addEventListener('abort', () => {
+      watch.close();
+    });
+    await this.dump(signal);
+  }
+
+  hasLink(name: string): boolean {
+    for (const link of this.links.values()) if (link.name === name) return true;
+    return false;
+  }
+
+  *ownAddresses(): IterableIterator<OwnAddress> {
+    for (const { ifindex, address, prefixLength } of this.own.values()) {
+      const link = this.links.get(ifindex)?.name;
+      if (link !== undefined) yield { link, address, prefixLength };
+    }
+  }
+
+  ownerOf(address: Ip): string | undefined {
+    for (const own of this.ownAddresses()) if (own.address === address) return own.link;
+    return undefined;
+  }
+
+  private apply(event: KernelEvent): boolean {
+    if (event.kind === 'link') {
+      const { link, change } = event;
+      const before = this.links.get(link.index)?.name;
+      if (change === 'set') this.links.set(link.index, link);
+      else this.links.delete(link.index);
+      return before !== (change === 'set' ? link.name : undefined);
+    }
+    if (event.kind !== 'address') return false;
+    const { address, change } = event;
+    const id = `${address.ifindex} ${address.address}/${address.prefixLength}`;
+    if (change === 'gone' || address.deprecated) return this.own.delete(id);
+    const isNew = !this.own.has(id);
+    this.own.set(id, address);
+    return isNew;
+  }
+
+  private async dump(signal: AbortSignal): Promise<void> {
+    const { kernel, clock, random, log } = this.parts;
+    for (let attempt = 1; !isAborted(signal); attempt++) {
+      try {
+        const links = await kernel.links();
+        const addresses = await kernel.addresses();
+        this.links.clear();
+        this.own.clear();
+        for (const link of links) this.apply({ kind: 'link', change: 'set', link });
+        for (const address of addresses) this.apply({ kind: 'address', change: 'set', address });
+        this.changed();
+        return;
+      } catch (error) {
+        log.warn('links cannot be listed, retrying', { error: messageOf(error) });
+        await clock.sleep('services-links', backoffMs(attempt, { baseMs: 50, maxMs: 5000 }, random), signal);
+      }
+    }
+  }
+}
+
+/** Read through a function: it may abort during any await. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}

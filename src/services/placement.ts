@@ -1,0 +1,122 @@
+import type { Fence } from '../lib/fence.ts';
+import { familyOf, hostLength, ipToBytes, type Ip } from '../lib/ip.ts';
+import type { Spec } from '../node/types.ts';
+import type { Withhold } from './decide.ts';
+import type { PlacementConfig } from './types.ts';
+
+export interface OwnAddress {
+  readonly link: string;
+  readonly address: Ip;
+  readonly prefixLength: number;
+}
+
+/** What placing a VIP depends on. */
+export interface LocalView {
+  hasLink(name: string): boolean;
+  ownAddresses(): Iterable<OwnAddress>;
+  /** Link that carries this address as the machine's own. */
+  ownerOf(address: Ip): string | undefined;
+}
+
+export interface Place {
+  readonly kind: 'place';
+  readonly vip: Ip;
+  readonly link: string;
+  readonly prefixLength: number;
+}
+
+const automatic = 'auto';
+
+/**
+ * Where a VIP goes. Link: the Service's own (`asked`), else `vip_servicesinterface`, else `vip_interface`;
+ * `auto` is the link with an address whose subnet holds the VIP, else the next in that order.
+ */
+export function placeVip(
+  vip: Ip,
+  asked: string | undefined,
+  config: PlacementConfig,
+  local: LocalView,
+): Place | Withhold {
+  const owner = local.ownerOf(vip);
+  if (owner !== undefined) {
+    return withhold('address-in-use', `${vip} is an address of this node itself, on ${owner}`);
+  }
+  const link = chooseLink(vip, asked, config, local);
+  if (!local.hasLink(link)) return withhold('no-link', `no link ${link} for ${vip} on this node`);
+  const wanted = familyOf(vip) === 4 ? config.prefix4 : config.prefix6;
+  const prefixLength = wanted === automatic ? subnetLength(vip, link, local) : wanted;
+  if (prefixLength === undefined) {
+    return withhold('no-link', `vip_subnet=auto: no address on ${link} has a subnet with ${vip} in it`);
+  }
+  return { kind: 'place', vip, link, prefixLength };
+}
+
+function chooseLink(vip: Ip, asked: string | undefined, config: PlacementConfig, local: LocalView): string {
+  for (const choice of [asked ?? '', config.servicesLink]) {
+    if (choice === '') continue;
+    if (choice !== automatic) return choice;
+    const found = holdersOf(vip, local).next();
+    if (found.done !== true) return found.value.link;
+  }
+  return config.mainLink;
+}
+
+function subnetLength(vip: Ip, link: string, local: LocalView): number | undefined {
+  for (const own of holdersOf(vip, local)) if (own.link === link) return own.prefixLength;
+  return undefined;
+}
+
+/** Own addresses in whose subnet the VIP lies; a host address has no subnet. */
+function* holdersOf(vip: Ip, local: LocalView): Generator<OwnAddress, undefined> {
+  for (const own of local.ownAddresses()) {
+    if (familyOf(own.address) !== familyOf(vip) || own.prefixLength === hostLength(vip)) continue;
+    if (isInSubnet(vip, own)) yield own;
+  }
+}
+
+function isInSubnet(vip: Ip, { address, prefixLength }: OwnAddress): boolean {
+  const [a, b] = [ipToBytes(vip), ipToBytes(address)];
+  return a.every((byte, i) => {
+    const bits = Math.min(8, Math.max(0, prefixLength - i * 8));
+    const mask = (0xff00 >> bits) & 0xff;
+    return (byte & mask) === ((b[i] ?? 0) & mask);
+  });
+}
+
+/** What the holder wants of these places: the address, announced, as long as the fence holds. */
+export function holderSpecs(places: readonly Place[], config: PlacementConfig, fence: Fence): Spec[] {
+  return places.flatMap((place): Spec[] => [
+    { ...addressSpec(place, config), fence },
+    {
+      kind: 'announcement',
+      vip: place.vip,
+      link: place.link,
+      periodMs: config.announcePeriodMs,
+      fence,
+    },
+  ]);
+}
+
+/** What a former holder keeps under `vip_preserve_on_leadership_loss`: the IPv4 addresses, silent. */
+export function preservedSpecs(places: readonly Place[], config: PlacementConfig): Spec[] {
+  return places.filter(({ vip }) => familyOf(vip) === 4).map((place) => addressSpec(place, config));
+}
+
+function addressSpec(
+  { vip, link, prefixLength }: Place,
+  config: PlacementConfig,
+): Spec & { kind: 'address' } {
+  return {
+    kind: 'address',
+    vip,
+    prefixLength,
+    link,
+    scope: link === 'lo' && !config.globalScopeOnLo ? 'host' : 'global',
+    validLifetime: undefined,
+    noDad: config.noDad,
+  };
+}
+
+function withhold(reason: Withhold['reason'], message: string): Withhold {
+  return { kind: 'withhold', reason, message };
+}

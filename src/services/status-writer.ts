@@ -1,0 +1,211 @@
+import { backoffMs } from '../lib/backoff.ts';
+import type { Clock, Random, Timer } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import type { KubeErrorKind } from '../kube/types.ts';
+import { annotation, type Ingress, type Service, type ServiceKey } from './types.ts';
+
+/** What the holder reports about a Service. */
+export interface WantedStatus {
+  readonly ingress: readonly Ingress[];
+  /** This node, for the annotation `vipHost`. */
+  readonly vipHost: string;
+}
+
+export interface StatusWriterParts {
+  /** Writes both with one request, on top of exactly this version of the Service; rejects with a KubeError. */
+  readonly write: (service: Service, wanted: WantedStatus, signal: AbortSignal) => Promise<void>;
+  /** The Service as last heard of; undefined when it is gone. */
+  readonly read: (key: ServiceKey) => Service | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export interface StatusWriterCounts {
+  readonly written: number;
+  readonly failed: number;
+  readonly waiting: number;
+  readonly inFlight: number;
+}
+
+/** Writes under way at the same time. One that hangs costs one of these places, not the others' time. */
+const maxInFlight = 16;
+const retry = { baseMs: 40, maxMs: 30_000 };
+
+interface Job {
+  wanted: WantedStatus;
+  attempts: number;
+  timer: Timer | undefined;
+  running: AbortController | undefined;
+  /** It waits for a newer version of the Service. */
+  isOutdated: boolean;
+  /** The failure that was logged. */
+  logged: string | undefined;
+}
+
+/**
+ * Brings the status of Services in line with what this node does, behind its back: nothing waits for it.
+ * For each Service only the last wish counts, and it is dropped when the Service is withdrawn.
+ */
+export class StatusWriter {
+  private readonly parts: StatusWriterParts;
+  private readonly jobs = new Map<ServiceKey, Job>();
+  private readonly queue = new Set<ServiceKey>();
+  private inFlight = 0;
+  private written = 0;
+  private failed = 0;
+
+  constructor(parts: StatusWriterParts) {
+    this.parts = parts;
+  }
+
+  /** Call it again whenever the wish or the Service has changed. */
+  want(key: ServiceKey, wanted: WantedStatus): void {
+    const job = this.jobs.get(key);
+    if (job === undefined) {
+      const service = this.parts.read(key);
+      if (service === undefined || isWritten(service, wanted)) return;
+      this.jobs.set(key, newJob(wanted));
+    } else {
+      job.wanted = wanted;
+      if (job.running !== undefined || (job.timer !== undefined && !job.isOutdated)) return;
+      job.timer?.cancel();
+      job.timer = undefined;
+    }
+    this.queue.add(key);
+    this.pump();
+  }
+
+  /** This node does not advertise it any more: whatever is under way is abandoned. */
+  drop(key: ServiceKey): void {
+    const job = this.jobs.get(key);
+    if (job === undefined) return;
+    job.timer?.cancel();
+    job.running?.abort();
+    this.jobs.delete(key);
+    this.queue.delete(key);
+  }
+
+  close(): void {
+    for (const key of [...this.jobs.keys()]) this.drop(key);
+  }
+
+  counts(): StatusWriterCounts {
+    return { written: this.written, failed: this.failed, waiting: this.jobs.size, inFlight: this.inFlight };
+  }
+
+  private pump(): void {
+    for (const key of this.queue) {
+      if (this.inFlight >= maxInFlight) return;
+      this.queue.delete(key);
+      const job = this.jobs.get(key);
+      if (job !== undefined) void this.run(key, job);
+    }
+  }
+
+  private async run(key: ServiceKey, job: Job): Promise<void> {
+    const { wanted } = job;
+    const service = this.parts.read(key);
+    if (service === undefined || isWritten(service, wanted)) {
+      this.jobs.delete(key);
+      return;
+    }
+    const running = new AbortController();
+    job.running = running;
+    this.inFlight++;
+    try {
+      await this.parts.write(service, wanted, running.signal);
+      this.written++;
+      if (this.jobs.get(key) === job) this.succeeded(key, job, wanted);
+    } catch (error) {
+      if (!running.signal.aborted && this.jobs.get(key) === job) this.refused(key, job, error);
+    } finally {
+      this.inFlight--;
+      job.running = undefined;
+      this.pump();
+    }
+  }
+
+  private succeeded(key: ServiceKey, job: Job, wrote: WantedStatus): void {
+    if (job.logged !== undefined) this.parts.log.info('status of a Service written', { service: key });
+    this.jobs.delete(key);
+    // A later wish; on the version that was just replaced it would be refused, so it waits a little.
+    if (job.wanted !== wrote && !sameWish(job.wanted, wrote)) {
+      const next = { ...newJob(job.wanted), attempts: 1, isOutdated: true };
+      this.jobs.set(key, next);
+      this.wait(key, next, retry.baseMs);
+    }
+  }
+
+  private refused(key: ServiceKey, job: Job, error: unknown): void {
+    this.failed++;
+    const kind = kindOf(error);
+    if (kind === 'not-found') {
+      this.jobs.delete(key);
+      return;
+    }
+    job.attempts++;
+    job.isOutdated = kind === 'conflict';
+    const delay = backoffMs(job.attempts, retry, this.parts.random);
+    const text = messageOf(error);
+    if (!job.isOutdated && text !== job.logged) {
+      job.logged = text;
+      this.parts.log.warn(`status of a Service not written, retrying in ${Math.ceil(delay)} ms`, {
+        service: key,
+        error: text,
+      });
+    }
+    this.wait(key, job, delay);
+  }
+
+  private wait(key: ServiceKey, job: Job, ms: number): void {
+    job.timer = this.parts.clock.after('service-status', ms, () => {
+      job.timer = undefined;
+      this.queue.add(key);
+      this.pump();
+    });
+  }
+}
+
+function newJob(wanted: WantedStatus): Job {
+  return {
+    wanted,
+    attempts: 0,
+    timer: undefined,
+    running: undefined,
+    isOutdated: false,
+    logged: undefined,
+  };
+}
+
+/** One entry for each VIP, in order, with the ports of the Service. */
+export function ingressOf(service: Service, vips: readonly string[]): readonly Ingress[] {
+  const ports = (service.spec?.ports ?? []).map(({ port, protocol = 'TCP' }) => ({ port, protocol }));
+  return vips.map((ip) => ({ ip, ports }));
+}
+
+export function isWritten(service: Service, { ingress, vipHost }: WantedStatus): boolean {
+  if (service.metadata.annotations?.[annotation.vipHost] !== vipHost) return false;
+  return textOf(service.status?.loadBalancer?.ingress ?? []) === textOf(ingress);
+}
+
+function sameWish(a: WantedStatus, b: WantedStatus): boolean {
+  return a.vipHost === b.vipHost && textOf(a.ingress) === textOf(b.ingress);
+}
+
+/** What is compared: address, name and ports, in order; `ipMode` is the server's own. */
+function textOf(ingress: readonly Ingress[]): string {
+  return JSON.stringify(
+    ingress.map(({ ip, hostname, ports }) => [
+      ip,
+      hostname,
+      (ports ?? []).map(({ port, protocol }) => `${port}/${protocol}`),
+    ]),
+  );
+}
+
+function kindOf(error: unknown): KubeErrorKind | undefined {
+  const kind = error instanceof Error && 'kind' in error ? error.kind : undefined;
+  return typeof kind === 'string' ? (kind as KubeErrorKind) : undefined;
+}

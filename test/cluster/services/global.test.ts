@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { Cluster, ensurePrivilege, Prober, waitFor, type Machine } from '../../../lab/index.ts';
+import { Objects } from './objects.ts';
+
+const refused = ensurePrivilege();
+const settings = { cp_enable: 'false', svc_enable: 'true', address: '' };
+
+describe('Services under one lease', { skip: refused?.because ?? false }, () => {
+  let cluster: Cluster;
+  let objects: Objects;
+  const vip = (n: number): string => cluster.lab.plan.vip(n);
+
+  before(async () => {
+    cluster = await Cluster.start({ api: 'embedded', controlPlanes: 3 });
+    objects = new Objects(cluster);
+    await objects.createNamespace();
+    await cluster.startResponders();
+    await cluster.startDaemons({ env: settings });
+  });
+  after(async () => {
+    await cluster.stop();
+  });
+
+  const gone = (address: string): Promise<unknown> =>
+    waitFor(async () => (await cluster.lab.holders(address)).length === 0, {
+      what: `${address} to go`,
+      everyMs: 10,
+    });
+
+  /** The node that holds the global lease. */
+  async function leader(): Promise<Machine> {
+    const name = await objects.leaseHolder('plndr-svcs-lock', 'kube-system');
+    const node = cluster.lab.controlPlanes.find((each) => each.name === name);
+    assert.ok(node !== undefined, `no node ${name ?? '(nobody)'}`);
+    return node;
+  }
+
+  it('ARP-01 the VIP is on the holder of plndr-svcs-lock only, with the mask of a host', async () => {
+    await objects.create({ name: 'web', vip: vip(1) }, cluster.lab.nodes);
+    const holder = await cluster.holder(vip(1));
+    assert.equal(holder.name, (await leader()).name);
+    const [address] = (await holder.addresses()).filter(({ local }) => local === vip(1));
+    assert.equal(address?.prefixlen, 32);
+  });
+
+  it('SVC-17 SVC-18 the status has one entry per VIP with its ports, and vipHost names the holder', async () => {
+    const holder = await cluster.holder(vip(1));
+    await waitFor(async () => (await objects.ingress('web')).length > 0, { what: 'the status', everyMs: 20 });
+    const { metadata, status } = await objects.get('web');
+    assert.deepEqual(
+      status?.loadBalancer?.ingress?.map(({ ip, ports }) => ({ ip, ports })),
+      [{ ip: vip(1), ports: [{ port: 80, protocol: 'TCP' }] }],
+    );
+    assert.equal(metadata.annotations?.['kube-vip.io/vipHost'], holder.name);
+  });
+
+  it('SVC-22 ARP-10 two Services on one VIP: deleting either loses no packet', async () => {
+    await objects.create({ name: 'one', vip: vip(2) }, cluster.lab.nodes);
+    await objects.create({ name: 'two', vip: vip(2), port: 81 }, cluster.lab.nodes);
+    const holder = await cluster.holder(vip(2));
+    await waitFor(async () => (await objects.ingress('two')).length > 0, { what: 'the status' });
+    const prober = await Prober.start(cluster.lab.client, vip(2));
+    try {
+      await prober.answering();
+      await objects.delete('one');
+      await waitFor(
+        async () =>
+          (await cluster.daemon(holder).http('/metrics'))?.body.includes(
+            'kube_vip_active_services{namespace="shop"} 2',
+          ) ?? false,
+        { what: 'the deletion to be handled' },
+      );
+      assert.deepEqual(await cluster.lab.holders(vip(2)), [holder.name]);
+      await prober.answering();
+      const report = await prober.report();
+      assert.equal(report.longestGapMs, 0, JSON.stringify(report.gaps));
+    } finally {
+      await prober.kill();
+    }
+    await objects.delete('two');
+    await gone(vip(2));
+  });
+
+  it('SVC-23 SVC-35 a Service deleted while the manager was stopped is cleaned up at its next start', async () => {
+    await objects.create({ name: 'late', vip: vip(3) }, cluster.lab.nodes);
+    const holder = await cluster.holder(vip(3));
+    for (const daemon of cluster.daemons.values()) daemon.halt();
+    assert.ok(await holder.holds(vip(3)), 'a killed manager leaves its VIPs');
+    await objects.delete('late');
+    for (const node of cluster.lab.controlPlanes) cluster.daemon(node).startAgain();
+    await Promise.all([...cluster.daemons.values()].map((daemon) => daemon.waitReady()));
+    await gone(vip(3));
+    await cluster.holder(vip(1));
+  });
+});
