@@ -207,7 +207,7 @@ class Driver implements Election {
     this.tenure = undefined;
     this.listener?.lost(reason);
     const fields = { lease: this.parts.store.name, reason };
-    if (reason === 'released') this.log.info('lease given up', fields);
+    if (reason === 'released' || reason === 'resigned') this.log.info('lease given up', fields);
     else this.log.warn('lease lost, campaigning again', { ...fields, error: this.lastError?.text });
   }
 

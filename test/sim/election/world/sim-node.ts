@@ -42,6 +42,8 @@ export class SimNode {
   /** Continued, and nothing has run yet. */
   waking = false;
   running = false;
+  /** A process that was told to stop is started again when it has. */
+  restarts = false;
   tenures = 0;
   calls = 0;
   resyncWatch: () => void = () => undefined;
@@ -91,6 +93,7 @@ export class SimNode {
         if (!this.abort.signal.aborted)
           this.world.violation(`${this.identity}: the election ended by itself`);
         this.running = false;
+        if (this.restarts) this.start();
       },
       (error: unknown) => {
         this.world.violation(`${this.identity}: the election failed: ${String(error)}`);

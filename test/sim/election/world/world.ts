@@ -153,6 +153,7 @@ export class World implements SimWorld {
 
   private async trouble(): Promise<void> {
     const end = this.timeline.now + this.options.faultsMs;
+    for (const node of this.nodes) node.restarts = false;
     const names = this.options.only ?? Object.keys(faults);
     const meanGap = this.timings.leaseDurationMs * between(this.random, 0.1, 1.5);
     const next = (): void => {
@@ -203,6 +204,7 @@ export class World implements SimWorld {
       const gap = node.path.watchGap;
       Object.assign(node.path, { ...healthyPath(), watchBusyUntil: node.path.watchBusyUntil });
       node.resume();
+      node.restarts = true;
       if (!node.running) node.start();
       if (gap) node.resyncWatch();
     }
