@@ -14,3 +14,4 @@ export { openIpvs } from './ipvs/ipvs.ts';
 export type * from './ipvs/types.ts';
 export { openRawIp } from './raw-ip.ts';
 export { openNeighbourResolver } from './rtnetlink/neighbour-use.ts';
+export { openForwardingPorts, type ForwardingPorts } from './forwarding.ts';

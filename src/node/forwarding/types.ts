@@ -79,6 +79,8 @@ export interface ForwardingStatus {
 
 /** The reconciler of virtual servers on this node. */
 export interface Forwarding {
+  /** Finds what a predecessor left, and begins to follow the kernel. Rejects with KernelError when it cannot. */
+  start(): Promise<void>;
   /** Replaces everything that was wanted before. Takes effect before it returns, or says why not in `status`. */
   set(specs: readonly ForwardingSpec[]): void;
   status(): ForwardingStatus;

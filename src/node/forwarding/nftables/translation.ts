@@ -37,7 +37,7 @@ export const OWN_SERVER_PRIORITY = 0x6b76_0001;
  * becomes the VIP and not the node's address, so that replies follow the VIP when it moves.
  */
 const DNAT_PRIORITY = -110;
-const SNAT_PRIORITY = 90;
+export const SNAT_PRIORITY = 90;
 const RESET_PRIORITY = -150;
 
 /** The table that translates for these services of one family; undefined when there are none. */

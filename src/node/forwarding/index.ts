@@ -1,0 +1,5 @@
+export { chooseBackend, type BalancerFacts, type Choice } from './choose.ts';
+export { findFacts } from './facts.ts';
+export { createForwarding, type ForwardingComponents, type ForwardingOptions } from './forwarding.ts';
+export type { ForwardingKernel } from './ports.ts';
+export type * from './types.ts';

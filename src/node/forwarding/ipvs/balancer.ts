@@ -1,0 +1,265 @@
+import { messageOf } from '../../../lib/errors.ts';
+import { familyOf, type Family } from '../../../lib/ip.ts';
+import type { Ipvs, IpvsServiceKey } from '../../../linux/index.ts';
+import { isKernelError } from '../../../linux/errors.ts';
+import { specKey, type Balancer } from '../balancer.ts';
+import { Cutter, type Connections } from '../cutter.ts';
+import { markingTable } from '../nftables/marking.ts';
+import { Tables } from '../nftables/tables.ts';
+import { TABLE } from '../nftables/translation.ts';
+import type { ForwardingKernel, Shared } from '../ports.ts';
+import { enableForwarding, ensureSysctl } from '../sysctls.ts';
+import type { ForwardingState, VirtualServerSpec } from '../types.ts';
+import { assignMarks, endpointName, serviceOf } from './desired.ts';
+import { planService, serviceKeyText, type IpvsStep, type ServiceState } from './plan.ts';
+
+export interface IpvsBalancerPorts extends ForwardingKernel {
+  readonly ipvs: Ipvs;
+  readonly shared: Shared;
+}
+
+type Endpoint = Pick<VirtualServerSpec, 'vip' | 'port'>;
+
+/**
+ * Balances by IPVS. Its services carry no mark of an owner: ours are those of the VIPs and ports that
+ * this node is configured for.
+ */
+export class IpvsBalancer implements Balancer {
+  private readonly ports: IpvsBalancerPorts;
+  private readonly claims: readonly Endpoint[];
+  /** Undefined where the kernel has no nf_tables. */
+  private readonly tables: Tables | undefined;
+  private readonly cutter: Cutter;
+  private specs: readonly VirtualServerSpec[] | undefined;
+  private desired = new Map<string, ServiceState>();
+  /** What the kernel has, as far as we know. */
+  private believed = new Map<string, ServiceState>();
+  private problems = new Map<string, string>();
+  private settings: { readonly problem: string } | undefined;
+  private isStopped = false;
+
+  constructor(ports: IpvsBalancerPorts, claims: readonly Endpoint[]) {
+    this.ports = ports;
+    this.claims = claims;
+    this.tables = ports.nftables === undefined ? undefined : new Tables(ports.nftables, ports.shared, TABLE);
+    this.cutter = new Cutter(ports, [ipvsConnections(ports)]);
+  }
+
+  /** Reads what a predecessor left for our VIPs. */
+  async start(): Promise<void> {
+    await this.tables?.start();
+    for (const key of this.claimedKeys()) {
+      const found = await this.read(key);
+      if (found !== undefined) this.believed.set(serviceKeyText(key), found);
+    }
+  }
+
+  apply(specs: readonly VirtualServerSpec[]): void {
+    this.specs = specs;
+    const marks = this.marks(specs);
+    const marked = specs.flatMap((spec) => {
+      const mark = marks.get(endpointName(spec));
+      return this.tables !== undefined && isMarked(spec) && mark !== undefined ? [{ spec, mark }] : [];
+    });
+    const markOf = new Map(marked.map(({ spec, mark }) => [specKey(spec), mark]));
+    this.desired = new Map(
+      specs.map((spec) => {
+        const service = serviceOf(spec, markOf.get(specKey(spec)));
+        return [serviceKeyText(service.key), service];
+      }),
+    );
+    void this.prepare(specs);
+    this.tables?.set(
+      [markingTable('ip', marked), markingTable('ip6', marked)].flatMap((table) => table ?? []),
+    );
+    this.change(false);
+    this.cutter.apply(specs);
+  }
+
+  async check(): Promise<void> {
+    if (this.specs === undefined || this.isStopped) return;
+    await this.prepare(this.specs);
+    const seen = new Map<string, ServiceState>();
+    const keys = [...[...this.desired.values()].map(({ key }) => key), ...this.claimedKeys()];
+    for (const key of keys) {
+      const found = await this.read(key);
+      if (found !== undefined) seen.set(serviceKeyText(key), found);
+    }
+    if (this.isStopped) return;
+    this.believed = seen;
+    this.change(true);
+    // Its own events tell when something changed; this is for a missed one.
+    if (this.tables?.isReady === false) await this.tables.check();
+  }
+
+  stateOf(spec: VirtualServerSpec): { readonly state: ForwardingState; readonly notes: readonly string[] } {
+    const key = [...this.desired.values()].find(({ key: each }) =>
+      isKeyOf(each, spec, this.marks(this.specs ?? [])),
+    );
+    const problem =
+      this.settings?.problem ??
+      (key === undefined ? undefined : this.problems.get(serviceKeyText(key.key))) ??
+      (spec.method === 'masquerade' ? this.tables?.problem : undefined);
+    const notes = this.notesOf(spec);
+    if (problem !== undefined) return { state: { state: 'failed', reason: problem }, notes };
+    return { state: { state: 'ready' }, notes };
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.tables?.stop();
+    this.cutter.close();
+  }
+
+  private notesOf({ method, scheduler, realServers }: VirtualServerSpec): readonly string[] {
+    const notes: string[] = [];
+    if (method === 'masquerade' && this.tables === undefined) {
+      notes.push(
+        'this kernel has no nf_tables: the source of packets stays the client, so the servers must route replies through this node',
+      );
+    }
+    const weights = new Set(
+      realServers.filter(({ state }) => state === 'active').map(({ weight }) => weight),
+    );
+    if ((scheduler === 'rr' || scheduler === 'lc') && weights.size > 1) {
+      notes.push(`the IPVS scheduler ${scheduler} takes no weights: use w${scheduler}`);
+    }
+    return notes;
+  }
+
+  private marks(specs: readonly VirtualServerSpec[]): ReadonlyMap<string, number> {
+    return assignMarks([...this.claims, ...specs]);
+  }
+
+  /** Both names that a service of ours may have, now or from a run with other settings. */
+  private claimedKeys(): readonly IpvsServiceKey[] {
+    const marks = this.marks(this.specs ?? []);
+    return this.claims.flatMap((claim) => {
+      const mark = marks.get(endpointName(claim)) ?? 0;
+      return [
+        { address: claim.vip, port: claim.port },
+        { mark, family: familyOf(claim.vip) },
+      ];
+    });
+  }
+
+  private async read(key: IpvsServiceKey): Promise<ServiceState | undefined> {
+    const { ipvs } = this.ports;
+    const service = ipvs.service(key);
+    if (service === undefined) return undefined;
+    try {
+      return { ...service, destinations: await ipvs.destinations(key) };
+    } catch (error) {
+      // Removed since it was read.
+      if (isKernelError(error) && ipvs.service(key) === undefined) return undefined;
+      throw error;
+    }
+  }
+
+  private change(isRepair: boolean): void {
+    const keys = new Set([...this.desired.keys(), ...this.believed.keys()]);
+    for (const key of keys) {
+      const desired = this.desired.get(key);
+      const steps = planService(desired, this.believed.get(key));
+      if (steps.length === 0) {
+        this.problems.delete(key);
+        continue;
+      }
+      this.run(key, steps, isRepair);
+      if (desired !== undefined) this.believed.set(key, desired);
+      else this.believed.delete(key);
+    }
+  }
+
+  private run(key: string, steps: readonly IpvsStep[], isRepair: boolean): void {
+    const { counters, log, observer } = this.ports.shared;
+    try {
+      for (const step of steps) this.step(step);
+      this.problems.delete(key);
+      counters.changes++;
+      if (!isRepair) return;
+      counters.repairs++;
+      log.warn('somebody else changed our IPVS service, it is back', { service: key, steps: steps.length });
+      observer.repaired?.(`IPVS service ${key}`);
+    } catch (error) {
+      const problem = messageOf(error);
+      counters.failures++;
+      if (this.problems.get(key) !== problem)
+        log.error('an IPVS service could not be made', { service: key, error: problem });
+      this.problems.set(key, problem);
+      observer.failed?.(`IPVS service ${key}`, error);
+    }
+  }
+
+  /** "There already" and "not there" are success: the next check looks at the details. */
+  private step(step: IpvsStep): void {
+    const { ipvs } = this.ports;
+    try {
+      switch (step.do) {
+        case 'add service':
+          return ipvs.addService(step.service);
+        case 'change service':
+          return ipvs.changeService(step.service);
+        case 'remove service':
+          return ipvs.removeService(step.key);
+        case 'add destination':
+          return ipvs.addDestination(step.key, step.destination);
+        case 'change destination':
+          return ipvs.changeDestination(step.key, step.destination);
+        case 'remove destination':
+          return ipvs.removeDestination(step.key, step.destination);
+      }
+    } catch (error) {
+      if (!isKernelError(error, 'already', 'gone')) throw error;
+    }
+  }
+
+  private async prepare(specs: readonly VirtualServerSpec[]): Promise<void> {
+    const { kernel, shared } = this.ports;
+    try {
+      if (specs.length > 0) {
+        // A connection whose destination is gone ends with its next packet, instead of going nowhere.
+        ensureSysctl(kernel, 'net.ipv4.vs.expire_nodest_conn', '1');
+      }
+      const masqueraded = specs.filter(({ method }) => method === 'masquerade');
+      if (masqueraded.length > 0) {
+        ensureSysctl(kernel, 'net.ipv4.vs.conntrack', '1');
+        const families = new Set<Family>(masqueraded.map(({ vip }) => familyOf(vip)));
+        await enableForwarding(kernel, [...families]);
+      }
+      this.settings = undefined;
+    } catch (error) {
+      this.settings = { problem: messageOf(error) };
+      shared.counters.failures++;
+      shared.observer.failed?.('IPVS settings', error);
+    }
+  }
+}
+
+function isMarked({ method }: VirtualServerSpec): boolean {
+  return method === 'masquerade';
+}
+
+function isKeyOf(key: IpvsServiceKey, spec: VirtualServerSpec, marks: ReadonlyMap<string, number>): boolean {
+  if ('mark' in key) return key.mark === marks.get(endpointName(spec)) && key.family === familyOf(spec.vip);
+  return key.address === spec.vip && key.port === spec.port;
+}
+
+/** Where conntrack knows nothing: everything but masquerade. IPVS itself forgets by `expire_nodest_conn`. */
+function ipvsConnections({ ipvs, conntrack }: IpvsBalancerPorts): Connections {
+  return {
+    of: async ({ vip, port, method }) => {
+      if (method === 'masquerade' && conntrack !== undefined) return [];
+      return ipvs
+        .connections()
+        .filter(({ service }) => service.address === vip && service.port === port)
+        .map(({ client, service, server, state }) => ({
+          client,
+          service,
+          server,
+          isEstablished: state === 'established' || state === 'closing',
+        }));
+    },
+    forget: (_, connections) => connections.length,
+  };
+}

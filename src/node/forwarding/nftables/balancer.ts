@@ -1,0 +1,206 @@
+import { familyOf, type Family } from '../../../lib/ip.ts';
+import { messageOf } from '../../../lib/errors.ts';
+import type { Balancer } from '../balancer.ts';
+import { specKey } from '../balancer.ts';
+import { Cutter } from '../cutter.ts';
+import { Neighbourhood } from '../neighbourhood.ts';
+import type { ForwardingKernel, Shared } from '../ports.ts';
+import { enableForwarding } from '../sysctls.ts';
+import type { ForwardingState, RealServer, VirtualServerSpec } from '../types.ts';
+import { directReturnTable } from './direct-return.ts';
+import { FlowMemory } from './flow-memory.ts';
+import { markOf } from './marks.ts';
+import { l3Of, nameOf, type DirectPath, type DirectServer, type Service } from './service.ts';
+import { Tables } from './tables.ts';
+import { TABLE, translationTable } from './translation.ts';
+
+export interface NftablesBalancerPorts extends ForwardingKernel {
+  readonly nftables: NonNullable<ForwardingKernel['nftables']>;
+  readonly shared: Shared;
+}
+
+interface Found {
+  readonly service: Service | undefined;
+  readonly state: ForwardingState;
+  readonly notes: readonly string[];
+}
+
+/** Balances by nf_tables rules: by translation, or by direct return. */
+export class NftablesBalancer implements Balancer {
+  private readonly ports: NftablesBalancerPorts;
+  private readonly tables: Tables;
+  private readonly neighbourhood: Neighbourhood;
+  private readonly cutter: Cutter;
+  private specs: readonly VirtualServerSpec[] = [];
+  private found = new Map<string, Found>();
+  private forwarding = new Map<Family, 'on' | 'coming' | { readonly problem: string }>();
+
+  constructor(ports: NftablesBalancerPorts) {
+    this.ports = ports;
+    const { shared, kernel, resolver, nftables } = ports;
+    this.tables = new Tables(nftables, shared, TABLE);
+    this.neighbourhood = new Neighbourhood({
+      kernel,
+      resolver,
+      clock: shared.clock,
+      onChange: () => this.update(),
+      onError: (error) => this.unexpected('neighbours', error),
+    });
+    this.cutter = new Cutter(ports, [new FlowMemory(nftables)]);
+  }
+
+  start(): Promise<void> {
+    return this.tables.start();
+  }
+
+  apply(specs: readonly VirtualServerSpec[]): void {
+    this.specs = specs;
+    this.passPackets([...new Set(specs.map(({ vip }) => familyOf(vip)))]);
+    this.neighbourhood.want(
+      specs
+        .filter(({ method }) => method === 'directroute')
+        .flatMap(({ link, realServers }) => realServers.map(({ address }) => ({ link, address }))),
+    );
+    this.update();
+    this.cutter.apply(specs);
+  }
+
+  check(): Promise<void> {
+    this.passPackets([...this.forwarding.keys()]);
+    return this.tables.check();
+  }
+
+  stateOf(spec: VirtualServerSpec): { readonly state: ForwardingState; readonly notes: readonly string[] } {
+    const found = this.found.get(specKey(spec));
+    const notes = found?.notes ?? [];
+    const forwarding = this.forwarding.get(familyOf(spec.vip));
+    if (typeof forwarding === 'object')
+      return { state: { state: 'failed', reason: forwarding.problem }, notes };
+    if (found !== undefined && found.state.state !== 'ready') return { state: found.state, notes };
+    if (this.tables.problem !== undefined)
+      return { state: { state: 'failed', reason: this.tables.problem }, notes };
+    const isReady = this.tables.isReady && forwarding !== 'coming';
+    return {
+      state: isReady ? { state: 'ready' } : { state: 'waiting', reason: 'reading the kernel' },
+      notes,
+    };
+  }
+
+  stop(): void {
+    this.tables.stop();
+    this.neighbourhood.close();
+    this.cutter.close();
+  }
+
+  /** The rules for what is wanted, with what is known now. */
+  private update(): void {
+    this.found = new Map(this.specs.map((spec) => [specKey(spec), this.find(spec)]));
+    const services = [...this.found.values()].flatMap(({ service }) => service ?? []);
+    this.tables.set(
+      [
+        translationTable('ip', services),
+        translationTable('ip6', services),
+        directReturnTable(services),
+      ].flatMap((table) => table ?? []),
+    );
+  }
+
+  private find(spec: VirtualServerSpec): Found {
+    const { vip, port, scheduler, realServers } = spec;
+    const service: Service = {
+      l3: l3Of(vip),
+      name: nameOf(spec),
+      vip,
+      port,
+      scheduler,
+      servers: realServers,
+      source: vip,
+      direct: undefined,
+    };
+    switch (spec.method) {
+      case 'directroute':
+        return this.findDirect(spec, service);
+      case 'local':
+        return { service: undefined, state: ready, notes: ['connections go to the server on this node'] };
+      case 'masquerade':
+      case 'tunnel':
+      case 'bypass':
+        return { service, state: ready, notes: notesOf(spec) };
+    }
+  }
+
+  private findDirect(spec: VirtualServerSpec, service: Service): Found {
+    const { link: name, realServers, vip } = spec;
+    const waiting = (reason: string): Found => ({
+      service: undefined,
+      state: { state: 'waiting', reason },
+      notes: [],
+    });
+    if (!this.neighbourhood.isKnown) return waiting('reading the kernel');
+    const link = this.neighbourhood.link(name);
+    if (link === undefined) return waiting(`there is no link ${name}`);
+    const isHere = ({ address }: RealServer): boolean =>
+      this.neighbourhood.isOwn(address) || this.neighbourhood.isOnLink(link.ifindex, address);
+    const remote = realServers.filter((server) => !isHere(server));
+    const servers = realServers.filter(isHere);
+    const refused = remote.map(
+      ({ address }) =>
+        `${address} is not on link ${name}: direct return reaches only neighbours, so it gets no connections`,
+    );
+    if (servers.length === 0 && refused[0] !== undefined) {
+      return { service: undefined, state: { state: 'failed', reason: refused[0] }, notes: refused };
+    }
+    const neighbour = servers.find(({ address }) => !this.neighbourhood.isOwn(address));
+    const source =
+      neighbour === undefined ? undefined : this.neighbourhood.sourceFor(link.ifindex, neighbour.address);
+    const direct: DirectPath = {
+      link: name,
+      ifindex: link.ifindex,
+      mac: link.mac,
+      servers: servers
+        .filter(({ state }) => state !== 'dead')
+        .map((server) => this.directServer(link.ifindex, server)),
+    };
+    return {
+      service: { ...service, servers, source: source ?? vip, direct },
+      state: ready,
+      notes: [...refused, ...notesOf(spec)],
+    };
+  }
+
+  private directServer(ifindex: number, server: RealServer): DirectServer {
+    const via = this.neighbourhood.isOwn(server.address)
+      ? 'this node'
+      : this.neighbourhood.macOf(ifindex, server.address);
+    return { server, mark: markOf(server.address), via };
+  }
+
+  private passPackets(families: readonly Family[]): void {
+    for (const family of families) {
+      if (this.forwarding.get(family) === 'coming') continue;
+      if (this.forwarding.get(family) !== 'on') this.forwarding.set(family, 'coming');
+      enableForwarding(this.ports.kernel, [family]).then(
+        () => this.forwarding.set(family, 'on'),
+        (error: unknown) => {
+          this.forwarding.set(family, { problem: messageOf(error) });
+          this.unexpected(`IPv${family} forwarding`, error);
+        },
+      );
+    }
+  }
+
+  private unexpected(what: string, error: unknown): void {
+    const { counters, log, observer } = this.ports.shared;
+    counters.failures++;
+    log.warn('forwarding is not complete', { what, error: messageOf(error) });
+    observer.failed?.(what, error);
+  }
+}
+
+const ready = { state: 'ready' } as const;
+
+function notesOf({ scheduler }: VirtualServerSpec): readonly string[] {
+  return scheduler === 'lc' || scheduler === 'wlc'
+    ? [`nftables does not count connections: ${scheduler} is served as weighted round robin`]
+    : [];
+}

@@ -1,0 +1,146 @@
+import { backoffMs } from '../../../lib/backoff.ts';
+import { messageOf } from '../../../lib/errors.ts';
+import type { Timer } from '../../../lib/clock.ts';
+import type { Nftables, NftTable, ObservedTable, Subscription } from '../../../linux/index.ts';
+import { isKernelError } from '../../../linux/errors.ts';
+import type { Shared } from '../ports.ts';
+import { observedOf, planTables } from './plan.ts';
+
+/** Events come one for each object of a batch: one look for all of them. */
+const settleMs = 2;
+const retry = { baseMs: 50, maxMs: 5000 };
+
+/**
+ * Keeps the tables of one name as they should be: changes by difference from what is believed to be
+ * there, one batch each, and looks again after every event, ours or others'.
+ */
+export class Tables {
+  private readonly nftables: Nftables;
+  private readonly shared: Shared;
+  private readonly name: string;
+  private desired: readonly NftTable[] | undefined;
+  /** What the kernel has, as far as we know; undefined when we do not. */
+  private believed: readonly ObservedTable[] | undefined;
+  private subscription: Subscription | undefined;
+  private timer: Timer | undefined;
+  private checking: Promise<void> | undefined;
+  /** Counts changes of ours, to tell whether a read was overtaken. */
+  private epoch = 0;
+  private failedInARow = 0;
+  private isStopped = false;
+  /** Of the last change that failed and has not been made good since. */
+  problem: string | undefined;
+
+  constructor(nftables: Nftables, shared: Shared, name: string) {
+    this.nftables = nftables;
+    this.shared = shared;
+    this.name = name;
+  }
+
+  get isReady(): boolean {
+    return this.desired !== undefined && this.believed !== undefined && this.problem === undefined;
+  }
+
+  /** Rejects with KernelError when nf_tables cannot be watched or read. */
+  async start(): Promise<void> {
+    this.subscription = this.nftables.watch(this.name, () => this.checkSoon(settleMs));
+    this.believed = await this.nftables.read(this.name, []);
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.subscription?.close();
+    this.timer?.cancel();
+  }
+
+  /** Should be so from now on; before `start` is through it is noted only. */
+  set(desired: readonly NftTable[]): void {
+    this.desired = desired;
+    if (this.believed === undefined) this.checkSoon(0);
+    else this.change(this.believed, false);
+  }
+
+  /** Reads what is there and repairs what differs. */
+  check(): Promise<void> {
+    this.checking ??= this.readAndRepair().finally(() => {
+      this.checking = undefined;
+    });
+    return this.checking;
+  }
+
+  private async readAndRepair(): Promise<void> {
+    const { desired } = this;
+    if (desired === undefined || this.isStopped) return;
+    const epoch = this.epoch;
+    try {
+      const names = desired.flatMap(({ family, chains }) =>
+        chains.map(({ name: chain }) => ({ family, chain })),
+      );
+      const observed = await this.nftables.read(this.name, names);
+      if (epoch !== this.epoch || this.isStopped) return;
+      const isFirst = this.believed === undefined;
+      this.believed = observed;
+      this.change(observed, !isFirst);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  private change(from: readonly ObservedTable[], isRepair: boolean): void {
+    const { desired, shared } = this;
+    if (desired === undefined) return;
+    const steps = planTables(desired, from);
+    if (steps.length > 0) {
+      this.epoch++;
+      try {
+        this.nftables.commit(steps);
+      } catch (error) {
+        this.failed(error);
+        return;
+      }
+      shared.counters.changes++;
+      if (isRepair) this.repaired(steps.length);
+    }
+    this.believed = observedOf(desired);
+    this.failedInARow = 0;
+    this.problem = undefined;
+  }
+
+  private repaired(steps: number): void {
+    const { counters, log, observer } = this.shared;
+    counters.repairs++;
+    log.warn('somebody else changed our nftables rules, they are back', { table: this.name, steps });
+    observer.repaired?.(`table ${this.name}`);
+  }
+
+  /** Whatever is there now, it is not what we think: read before the next change. */
+  private failed(error: unknown): void {
+    const { counters, log, observer } = this.shared;
+    counters.failures++;
+    this.failedInARow++;
+    this.believed = undefined;
+    this.problem = messageOf(error);
+    const waitMs = backoffMs(this.failedInARow, retry, () => 1);
+    log.warn('nftables rules could not be changed, retrying', {
+      table: this.name,
+      error: this.problem,
+      retryInMs: waitMs,
+    });
+    observer.failed?.(`table ${this.name}`, error);
+    // Our own steps can be out of date: somebody removed what they build on. Then a look is enough.
+    const isStale = this.failedInARow === 1 && isKernelError(error, 'gone', 'already', 'bug');
+    this.checkSoon(isStale ? 0 : waitMs);
+  }
+
+  private checkSoon(ms: number): void {
+    if (this.isStopped) return;
+    const due = this.shared.clock.now() + ms;
+    if (this.timer !== undefined && this.timer.at <= due && this.timer.at >= this.shared.clock.now()) return;
+    this.timer?.cancel();
+    this.timer = this.shared.clock.after('check nftables', ms, () => {
+      this.timer = undefined;
+      // One that is under way may have read too early.
+      void (this.checking ?? Promise.resolve()).then(() => this.check());
+    });
+  }
+}
