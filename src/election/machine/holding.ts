@@ -15,6 +15,7 @@ export const recreateGraceMs = 50;
 /** Shortest wait between two tries to renew. */
 const minRetryMs = 100;
 const minStalledRetryMs = 10;
+const minRecheckMs = 100;
 const maxConflicts = 3;
 
 export function becomeHolder(d: Draft, lease: StoredLease, sentAt: number): Reason {
@@ -125,7 +126,7 @@ export function onHoldingWatch(d: Draft, phase: Holding, change: LeaseChange): R
   const news = newsOf(phase.lease, change);
   if (news === 'stale') return 'stale-watch';
   if (news === 'same') return 'same-record';
-  if (news === 'unclear') return recheck(d, phase);
+  if (news === 'unclear') return lookUp(d, phase);
   if (change.kind === 'absent') return phase.recreating ? 'already-asking' : recreate(d, phase);
   if (change.lease.record.holderIdentity !== d.settings.identity) return taken(d, phase, change.lease);
   d.phase = { ...phase, lease: change.lease };
@@ -133,8 +134,13 @@ export function onHoldingWatch(d: Draft, phase: Holding, change: LeaseChange): R
   return 'own-record';
 }
 
-/** A call in flight will tell as much as another one. */
+/** A call in flight, or one just made, tells as much as another one: a flood of doubts is no flood of calls. */
 export function recheck(d: Draft, phase: Holding): Reason {
+  if (d.currentCall !== undefined || d.now < phase.attemptAt + minRecheckMs) return 'already-asking';
+  return lookUp(d, phase);
+}
+
+function lookUp(d: Draft, phase: Holding): Reason {
   if (d.currentCall !== undefined) return 'already-asking';
   d.phase = { ...phase, attemptAt: d.now, conflicts: 0 };
   d.disarm('renew');

@@ -139,6 +139,19 @@ test('somebody else in the record ends the tenure at once, whoever tells', () =>
   }
 });
 
+test('a flood of doubts is answered by ten looks a second at most', () => {
+  const bench = Bench.holder();
+  let reads = 0;
+  let version = 3;
+  for (bench.now = 1; bench.now < 1000; bench.now++) {
+    if (!names(bench.send({ kind: 'recheck' })).includes('read')) continue;
+    reads++;
+    bench.ok(stored('node-a', String(version)));
+    bench.ok(stored('node-a', String(++version)));
+  }
+  assert.ok(reads >= 8 && reads <= 10, `${reads} reads`);
+});
+
 test('a record cleared by hand ends the tenure too: anybody may take it now', () => {
   const bench = Bench.holder();
   assert.equal(names(bench.sees(stored('', '3')))[0], 'lost:taken');
