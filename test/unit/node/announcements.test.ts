@@ -9,7 +9,7 @@ const mac = '02:00:00:00:00:02';
 const arp = (at: number, form: string, vip = '192.0.2.1'): string =>
   `${at} eth0 arp ${form} ${vip} is ${mac}`;
 
-test('CP-111 the first announcement leaves in the turn in which the address is added', async () => {
+test('the first announcement leaves in the turn in which the address is added', async () => {
   const { node, sent } = await scene();
   node.publish('control-plane', both('192.0.2.1'));
   assert.deepEqual(sent(), [arp(0, 'reply'), arp(0, 'request')]);
@@ -94,7 +94,7 @@ test('a link without a link-local address delays the announcement, and nothing e
   assert.deepEqual(sent(), ['60000 eth0 na 2001:db8::1 from fe80::7']);
 });
 
-test('CP-116 after the specs are withdrawn no announcement leaves', async () => {
+test('after the specs are withdrawn no announcement leaves', async () => {
   const { node, sent, clock, kernel } = await scene();
   node.publish('control-plane', [...both('192.0.2.1'), ...both('2001:db8::1')]);
   await clock.advance(1500);

@@ -6,7 +6,7 @@ import { addressOf, both, putUnmarkedVip, scene } from './scene.ts';
 
 const claims = [{ vip: ip('192.0.2.1'), prefixLength: 32 }];
 
-test('CP-97 a VIP left by a crash is removed by the sweep of a node that does not hold', async () => {
+test('a VIP left by a crash is removed by the sweep of a node that does not hold', async () => {
   const { node, marked, restart } = await scene();
   node.publish('control-plane', [...both('192.0.2.1'), ...both('2001:db8::1')]);
   const next = await restart();
@@ -42,7 +42,7 @@ test('a kube-vip that sets no mark leaves a deprecated VIP: swept when it is one
   assert.match(left, /198\.51\.100\.7/);
 });
 
-test('CP-98 an address of the node that equals the VIP is no leftover and is never swept or removed', async () => {
+test('an address of the node that equals the VIP is no leftover and is never swept or removed', async () => {
   const { node, kernel, restart } = await scene((k) => k.putAddress('eth0', '192.0.2.1', 32), { claims });
   const before = kernel.showAddresses();
   node.sweep();
