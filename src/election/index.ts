@@ -10,7 +10,7 @@ export type { KubeLeaseComponents, KubeLeaseOptions, WatchLease } from './kube-s
 export { watchLeaseWith } from './kube-watch.ts';
 export { leaseLocation } from './location.ts';
 export type { LeaseLocation, LeaseLocationInput } from './location.ts';
-export { checkTimings, removalBudgetMs } from './timings.ts';
+export { checkTimings } from './timings.ts';
 export type { Timings } from './timings.ts';
 export { StoreError } from './store.ts';
 export type { LeaseChange, LeaseRecord, LeaseStore, StoredLease, StoreErrorKind } from './store.ts';

@@ -12,7 +12,7 @@ export const jitterFactor = 1.2;
  * Time a holder needs, at most, to take its VIPs off the node after the renew deadline. It must fit
  * between renew deadline and lease duration, or the next holder could come first.
  */
-export const removalBudgetMs = 500;
+const removalBudgetMs = 500;
 
 /** Settings to name in messages; Services and control plane use the same ones. */
 const names = {
