@@ -73,6 +73,7 @@ describe('the import table forbids', () => {
     [value('src/manager/manager.ts', 'src/linux/sys.ts'), /linux is entered by/],
     [value('src/manager/manager.ts', 'src/testing/fake-clock.ts'), /never imports fakes/],
     [value('src/manager/manager.ts', 'lab/cluster.ts'), /may not import lab/],
+    [value('src/manager/manager.ts', 'src/node/forwarding/index.ts'), /not by its forwarding\/index\.ts/],
     [value('src/main.ts', 'src/manager/index.ts'), /nothing else/],
     [value('src/cli/main.ts', 'src/kube/index.ts'), /may not import kube/],
     [value('lab/cluster.ts', 'src/manager/index.ts'), /does not import it/],

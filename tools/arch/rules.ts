@@ -42,7 +42,10 @@ function roomReason(from: string, to: string, edge: Edge): string | undefined {
     return `${from} may not import ${to}: ${room.why}`;
   }
   if (!openRooms.includes(to) && !insiders.includes(from) && !isSurface(edge.to))
-    return `${to} is entered by ${publicFiles.join(', ')} only, not by its ${file}`;
+    return `${to} is entered by ${publicFiles.join(', ')} only, not by its ${edge.to
+      .split('/')
+      .slice(edge.to.startsWith('src/') ? 2 : 1)
+      .join('/')}`;
   if (typesOnly && !edge.typeOnly && file !== 'errors.ts')
     return `${from} may import only types of ${to} (import type): ${room.why}`;
   return undefined;
