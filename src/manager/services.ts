@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { servicePrefixes, type Config } from '../config/index.ts';
 import { watchLinkGate } from '../control-plane/index.ts';
 import {
@@ -23,6 +24,7 @@ import {
   type ServicesOptions,
 } from '../services/index.ts';
 import type { Ip } from '../lib/ip.ts';
+import { servicesMarks } from '../node/index.ts';
 import { electionAt, placeOfLease } from './election.ts';
 import { LeaseWatches } from './lease-watches.ts';
 import { servicesNews } from './services-news.ts';
@@ -64,9 +66,10 @@ export function buildServices(
     {
       node,
       sweep: (keep) => {
-        node.sweep(
-          ({ address, marked }) => marked && !ownVips.has(address.address) && !keep(address.address),
-        );
+        node.sweep(({ address }) => {
+          const isOurs = address.protocol === options.mark && !ownVips.has(address.address);
+          return isOurs && !keep(address.address);
+        });
       },
       elect: (lease) => elect(parts, leaseWatches, options.globalLease, lease),
       local,
@@ -135,9 +138,11 @@ function elect(parts: Parts, watches: LeaseWatches, globalLease: LeaseKey, lease
   return electionAt(place, watches.watch(place.namespace, place.name), config, identity, api, parts);
 }
 
-function optionsFrom({ api, config, identity, link, log }: Parts): ServicesOptions {
+function optionsFrom(parts: Parts): ServicesOptions {
+  const { api, config, identity, link, log } = parts;
   const { prefix4, prefix6 } = servicePrefixes(config.vipSubnet);
-  const globalLease = placeOfLease(config.servicesLeaseName, config, api, log);
+  const place = placeOfLease(config.servicesLeaseName, config, api, log);
+  const globalLease = `${place.namespace}/${place.name}`;
   return {
     node: identity,
     legacyClass: config.loadBalancerClassLegacyHandling,
@@ -145,13 +150,15 @@ function optionsFrom({ api, config, identity, link, log }: Parts): ServicesOptio
     className: config.loadBalancerClassName,
     perServiceElection: config.enableServicesElection,
     electionOnDemand: config.perServiceElectionOnDemand,
-    globalLease: `${globalLease.namespace}/${globalLease.name}`,
+    globalLease,
     mainLink: link.name,
     servicesLink: config.servicesInterface,
     prefix4,
     prefix6,
     globalScopeOnLo: config.loInterfaceGlobalScope,
     noDad: config.skipDad,
+    mark: servicesMark(config),
+    reserved: reservedVips(parts, globalLease),
     announcePeriodMs: config.arpBroadcastRate,
     leaseDurationMs: config.leaseDuration * 1000,
     renewDeadlineMs: config.renewDeadline * 1000,
@@ -160,6 +167,20 @@ function optionsFrom({ api, config, identity, link, log }: Parts): ServicesOptio
     leftoverGraceMs: LEFTOVER_GRACE_MS,
     writeStatus: !config.disableServiceUpdates,
   };
+}
+
+/** Instances with a namespace or a name of their own leave one another's VIPs alone. */
+function servicesMark({ instanceName, serviceNamespace }: Config): number {
+  const { usual, first, last } = servicesMarks;
+  if (instanceName === '' && serviceNamespace === '') return usual;
+  const digest = createHash('sha256').update(`${instanceName}/${serviceNamespace}`).digest();
+  return first + (digest.readUInt32BE(0) % (last - first + 1));
+}
+
+/** The control-plane VIPs are where their own lease is held, unless it is the Services' lease as well. */
+function reservedVips({ campaign, controlPlaneVips }: Parts, globalLease: LeaseKey): ReadonlyMap<Ip, string> {
+  if (globalLease === campaign.store.name) return new Map();
+  return new Map(controlPlaneVips.map(({ vip }) => [vip, 'the control-plane VIP']));
 }
 
 /** `vip_loseleadership` for the link of the Services. */

@@ -1,3 +1,3 @@
 export { createNode, type Node, type NodeComponents, type NodeOptions } from './store.ts';
-export { OWNER_PROTOCOL } from './mark.ts';
+export { OWNER_PROTOCOL, servicesMarks } from './mark.ts';
 export type * from './types.ts';

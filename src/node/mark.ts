@@ -6,6 +6,13 @@ import type { Address } from '../linux/types.ts';
  */
 export const OWNER_PROTOCOL = 248;
 
-export function isMarked(address: Address): boolean {
-  return address.protocol === OWNER_PROTOCOL;
+/**
+ * Marks of processes that carry Services; each sweeps only what has its own. The usual one, and a range
+ * for several such processes on one machine. Whoever wants a VIP adopts it whichever of these it has.
+ */
+export const servicesMarks = { usual: 249, first: 192, last: 239 } as const;
+
+export function isMarked({ protocol }: Address): boolean {
+  const { usual, first, last } = servicesMarks;
+  return protocol === OWNER_PROTOCOL || protocol === usual || (protocol >= first && protocol <= last);
 }

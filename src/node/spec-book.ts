@@ -10,6 +10,7 @@ export interface WantedAddress {
   readonly scope: Scope;
   readonly validLifetime: number | undefined;
   readonly noDad: boolean;
+  readonly mark?: number;
   /** Some owner's fence holds now, or some owner has none. */
   readonly mayAdd: () => boolean;
 }
@@ -64,9 +65,10 @@ export class SpecBook {
     const [first] = specs;
     if (first === undefined) return undefined;
     const { vip, link, prefixLength, scope } = first;
+    const mark = first.mark === undefined ? {} : { mark: first.mark };
     const validLifetime = longest(specs);
     const noDad = specs.some((spec) => spec.noDad);
-    return { vip, link, prefixLength, scope, validLifetime, noDad, mayAdd: () => anyHolds(specs) };
+    return { vip, link, prefixLength, scope, validLifetime, noDad, ...mark, mayAdd: () => anyHolds(specs) };
   }
 
   announcement(key: SpecKey): WantedAnnouncement | undefined {

@@ -16,6 +16,8 @@ export interface AddressSpec {
   /** Seconds; undefined is forever. Preferred lifetime is always 0: a VIP is never a source address. */
   readonly validLifetime: number | undefined;
   readonly noDad: boolean;
+  /** Owner mark of the address (IFA_PROTO); the usual one when absent. */
+  readonly mark?: number;
   /** Absent: wanted whoever leads (modes without election). */
   readonly fence?: Fence;
 }

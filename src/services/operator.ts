@@ -1,16 +1,18 @@
 import type { Election, ElectionStatus, LossReason } from '../election/types.ts';
 import type { ReflectorListener } from '../kube/types.ts';
-import type { Clock, Timer } from '../lib/clock.ts';
+import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
-import type { Fence } from '../lib/fence.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
-import type { NodeStore, Owner } from '../node/types.ts';
+import type { NodeStore } from '../node/types.ts';
 import { Campaigns, type Campaign } from './campaigns.ts';
 import { Catalogue, type Entry } from './catalogue.ts';
 import { gate, type Claim, type Withhold } from './decide.ts';
+import { Leftovers } from './leftovers.ts';
+import { Membership } from './membership.ts';
 import { Notices } from './notices.ts';
-import { holderSpecs, placeVip, preservedSpecs, type LocalView, type Place } from './placement.ts';
+import { placeVip, type LocalView, type Place } from './placement.ts';
+import { Publisher } from './publisher.ts';
 import { ingressOf, type WantedStatus } from './status-writer.ts';
 import type {
   EndpointSlice,
@@ -46,25 +48,12 @@ interface Advert {
   readonly places: readonly Place[];
 }
 
-/** The VIPs of a Service as this node has them. */
-interface Published {
-  readonly lease: LeaseKey;
-  readonly fence: Fence;
-  readonly places: readonly Place[];
-  /** Everything that makes a difference, to tell whether anything changed; '' always does. */
-  readonly signature: string;
-  /** Preserved after the loss of the lease: not announced. */
-  readonly silent: boolean;
-}
-
 /**
  * The services operator: turns Services, their endpoints and the tenure of leases into specs for this node.
  *
- *   Service or endpoint changed ──► judge ──► withhold: leave its lease, withdraw
+ *   Service or endpoint changed ──► judge ──► withhold: withdraw, leave its lease
  *                                      └────► advertise: join the campaign for its lease
  *   lease acquired ──► publish every member, fenced          lost ──► withdraw every one, at once
- *   lease of a Service changed ──► it stays published under the old lease ("trailing") until the new one
- *                is held here or elsewhere; a node that did not hold the old one waits a lease duration
  *   start ──► nothing is decided before Services and endpoints are listed; leftovers of a predecessor stay
  *                as long as this node may turn out to be their holder
  */
@@ -73,27 +62,35 @@ export class ServicesOperator {
   private readonly options: ServicesOptions;
   private readonly catalogue: Catalogue;
   private readonly campaigns: Campaigns;
+  private readonly membership: Membership;
+  private readonly publisher: Publisher;
   private readonly notices: Notices;
   private readonly work: WorkQueue<ServiceKey>;
-  private readonly published = new Map<ServiceKey, Published>();
-  /** The lease each Service is a member of. */
-  private readonly memberOf = new Map<ServiceKey, LeaseKey>();
-  /** Ends the trailing of a Service. */
-  private readonly trailers = new Map<ServiceKey, Timer>();
+  private leftovers: Leftovers | undefined;
   private synced = { services: false, slices: false };
   private startedAt = 0;
   private hasDecided = false;
-  private sweepTimer: Timer | undefined;
 
   constructor(parts: ServicesParts, options: ServicesOptions) {
+    const { clock, log, node, observer } = parts;
     this.parts = parts;
     this.options = options;
     this.catalogue = new Catalogue(options);
-    const { clock, log, observer } = parts;
     this.work = new WorkQueue(clock, 'services-work', (key) => {
       this.reconcile(key);
     });
     this.notices = new Notices(clock, observer, () => this.isSpokesman());
+    this.publisher = new Publisher(
+      {
+        node,
+        log,
+        changed: (key, isPublished) => {
+          if (!isPublished) parts.status.drop(key);
+          observer.advertising?.(key, isPublished);
+        },
+      },
+      options,
+    );
     this.campaigns = new Campaigns({
       elect: parts.elect,
       clock,
@@ -111,29 +108,33 @@ export class ServicesOperator {
         log.error('an election broke down', { error: messageOf(error) });
       },
     });
+    this.membership = new Membership(
+      {
+        campaigns: this.campaigns,
+        clock,
+        publishedUnder: (key) => this.publisher.get(key)?.lease,
+        overdue: (key) => {
+          this.withdraw(key);
+        },
+      },
+      options,
+    );
   }
 
   /** Resolves when the signal has aborted, no VIP of a Service is on the node and every lease is released. */
   async run(signal: AbortSignal): Promise<void> {
-    this.startedAt = this.parts.clock.now();
+    const { clock, sweep } = this.parts;
+    this.startedAt = clock.now();
     if (!this.options.perServiceElection) this.campaigns.pin(this.options.globalLease);
-    this.sweepIn(this.options.leftoverGraceMs);
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else
-        signal.addEventListener(
-          'abort',
-          () => {
-            resolve();
-          },
-          { once: true },
-        );
-    });
+    const mayBeOurs = (vip: Ip): boolean => this.mayBeOurs(vip);
+    this.leftovers = new Leftovers({ sweep, mayBeOurs, clock }, this.options.leftoverGraceMs);
+    await aborted(signal);
     this.work.close();
-    this.sweepTimer?.cancel();
+    this.leftovers.close();
     this.notices.close();
+    this.membership.close();
     await this.campaigns.stop();
-    for (const key of [...this.published.keys()]) this.withdraw(key);
+    for (const key of this.publisher.keys()) this.publisher.withdraw(key);
   }
 
   readonly servicesListener: ReflectorListener<Service> = {
@@ -178,13 +179,14 @@ export class ServicesOperator {
   claimedElsewhere(vip: Ip, link: string, mac: string): void {
     for (const key of this.catalogue.claimants(vip)) {
       const service = this.catalogue.get(key)?.service;
-      if (service !== undefined && this.published.has(key)) this.notices.conflict(service, vip, link, mac);
+      if (service !== undefined && this.publisher.get(key) !== undefined)
+        this.notices.conflict(service, vip, link, mac);
     }
   }
 
   /** The Services that are advertised by this node. */
   advertised(): readonly ServiceKey[] {
-    return [...this.published.keys()];
+    return this.publisher.keys();
   }
 
   leases(): readonly ElectionStatus[] {
@@ -262,187 +264,81 @@ export class ServicesOperator {
   }
 
   private settle(key: ServiceKey, verdict: Advert | Withhold | undefined): void {
-    if (verdict?.kind !== 'advert') {
-      this.withdraw(key);
-      this.quit(key);
-      const entry = this.catalogue.get(key);
-      if (entry !== undefined && verdict !== undefined) this.notices.withheld(entry, verdict);
-      else this.notices.forget(key);
-      if (entry === undefined) this.parts.observer.gone?.(key);
+    if (verdict?.kind === 'advert') {
+      this.notices.advertisable(verdict.entry);
+      this.membership.enlist(key, verdict.lease);
+      this.apply(key, verdict);
       return;
     }
-    this.notices.advertisable(verdict.entry);
-    this.enlist(key, verdict.lease);
-    this.apply(key, verdict);
+    this.withdraw(key);
+    this.membership.quit(key);
+    const entry = this.catalogue.get(key);
+    if (entry === undefined) {
+      this.notices.forget(key);
+      this.parts.observer.gone?.(key);
+    } else if (verdict !== undefined) this.notices.withheld(entry, verdict);
   }
 
-  /** Makes the Service a member of its lease, and of no other. */
-  private enlist(key: ServiceKey, lease: LeaseKey): void {
-    const before = this.memberOf.get(key);
-    if (before === lease) return;
-    this.memberOf.set(key, lease);
-    const former = before === undefined ? undefined : this.campaigns.get(before);
-    const heldElsewhere = former !== undefined && former.fence === undefined && (former.holder ?? '') !== '';
-    if (former !== undefined) former.members.delete(key);
-    if (former !== undefined && this.published.get(key)?.lease === before) this.trail(key, former);
-    this.campaigns.join(lease, key, heldElsewhere ? this.options.leaseDurationMs : 0);
-    if (before !== undefined && this.published.get(key)?.lease !== before) this.campaigns.leave(before, key);
-  }
-
-  /**
-   * Keeps the Service published under a lease that is not its own any more. Others stay out of the new
-   * lease's race for a lease duration, so this must end before: at the renew deadline.
-   */
-  private trail(key: ServiceKey, former: Campaign): void {
-    former.trailing.add(key);
-    this.trailers.get(key)?.cancel();
-    const timer = this.parts.clock.after('services-trailing', this.options.renewDeadlineMs, () => {
-      this.withdraw(key);
-    });
-    this.trailers.set(key, timer);
-  }
-
-  private apply(key: ServiceKey, advert: Advert): void {
-    const { lease, places, entry } = advert;
+  private apply(key: ServiceKey, { lease, places, entry }: Advert): void {
     const campaign = this.campaigns.get(lease);
-    const before = this.published.get(key);
+    const before = this.publisher.get(key);
     if (campaign?.fence !== undefined) {
-      this.publish(key, advert, campaign.fence);
-      if (before !== undefined && this.trailers.has(key)) this.stopTrailing(key, before.lease);
+      this.publisher.publish(key, lease, places, campaign.fence);
+      this.membership.settle(key);
     } else if (before !== undefined) {
-      const isHeldElsewhere = (campaign?.holder ?? '') !== '' && campaign?.holder !== this.options.node;
-      const mayStay = before.silent || (before.lease !== lease && this.trailers.has(key));
-      if (isHeldElsewhere || !mayStay) this.withdraw(key);
-      else this.restrict(key, before, new Set(places.map(({ vip }) => vip)));
+      const mayStay = before.silent || this.membership.isTrailing(key);
+      if (mayStay && !this.isHeldElsewhere(campaign))
+        this.publisher.restrict(key, before, new Set(places.map(({ vip }) => vip)));
+      else this.withdraw(key);
     }
-    if (this.published.get(key)?.silent === false && this.options.writeStatus) {
-      const ingress = ingressOf(
-        entry.service,
-        places.map(({ vip }) => vip),
-      );
+    if (this.publisher.get(key)?.silent === false && this.options.writeStatus) {
+      const vips = places.map(({ vip }) => vip);
+      const ingress = ingressOf(entry.service, vips);
       this.parts.status.want(key, { ingress, vipHost: this.options.node });
     }
   }
 
-  private publish(key: ServiceKey, { lease, places }: Advert, fence: Published['fence']): void {
-    const before = this.published.get(key);
-    const signature = places.map(({ vip, link, prefixLength }) => `${vip}/${prefixLength} ${link}`).join();
-    if (before?.fence === fence && before.signature === signature && !before.silent) return;
-    this.parts.node.publish(ownerOf(key), holderSpecs(places, this.options, fence));
-    this.published.set(key, { lease, fence, places, signature, silent: false });
-    if (before === undefined) {
-      this.parts.observer.advertising?.(key, true);
-      this.parts.log.info('this node advertises the Service', { service: key, vip: vipNames(places), lease });
-    }
-  }
-
-  /** What is published without tenure of the Service's own lease may shrink, never grow. */
-  private restrict(key: ServiceKey, before: Published, vips: ReadonlySet<Ip>): void {
-    const places = before.places.filter(({ vip }) => vips.has(vip));
-    if (places.length === before.places.length) return;
-    if (places.length === 0) {
-      this.withdraw(key);
-      return;
-    }
-    const specs = before.silent
-      ? preservedSpecs(places, this.options)
-      : holderSpecs(places, this.options, before.fence);
-    this.parts.node.publish(ownerOf(key), specs);
-    this.published.set(key, { ...before, places, signature: '' });
-  }
-
-  /** The VIPs first: nothing may stand between this call and the addresses leaving the link. */
   private withdraw(key: ServiceKey, reason?: LossReason): void {
-    const before = this.published.get(key);
-    if (before === undefined) return;
-    this.parts.node.withdraw(ownerOf(key));
-    this.published.delete(key);
-    this.parts.status.drop(key);
-    this.parts.observer.advertising?.(key, false);
-    const fields = { service: key, vip: vipNames(before.places), lease: before.lease };
-    this.parts.log.info('this node ceased to advertise the Service', {
-      ...fields,
-      ...(reason === undefined ? {} : { reason }),
-    });
-    if (this.trailers.has(key)) this.stopTrailing(key, before.lease);
+    this.publisher.withdraw(key, reason);
+    this.membership.settle(key);
   }
 
-  private stopTrailing(key: ServiceKey, lease: LeaseKey): void {
-    this.trailers.get(key)?.cancel();
-    this.trailers.delete(key);
-    this.campaigns.get(lease)?.trailing.delete(key);
-    if (this.memberOf.get(key) !== lease) this.campaigns.leave(lease, key);
-  }
-
-  /** The Service needs no lease any more. */
-  private quit(key: ServiceKey): void {
-    const lease = this.memberOf.get(key);
-    this.memberOf.delete(key);
-    if (lease !== undefined) this.campaigns.leave(lease, key);
+  private isHeldElsewhere(campaign: Campaign | undefined): boolean {
+    const holder = campaign?.holder ?? '';
+    return holder !== '' && holder !== this.options.node;
   }
 
   private acquired({ lease, members }: Campaign): void {
     this.parts.observer.campaign?.(lease, 'acquired');
-    this.touch(members);
-    // Not even a debounced change may keep a VIP from the network now.
+    this.work.add(members);
     this.work.work();
-    this.sweepIn(0);
+    this.leftovers?.sweepSoon();
   }
 
-  private lost(campaign: Campaign, reason: LossReason): void {
-    const { lease, members, trailing } = campaign;
+  private lost({ lease, members, trailing }: Campaign, reason: LossReason): void {
     for (const key of [...members, ...trailing]) {
-      const before = this.published.get(key);
+      const before = this.publisher.get(key);
       if (before?.lease !== lease) continue;
-      if (this.options.preserve && reason !== 'released') this.silence(key, before);
-      else this.withdraw(key, reason);
+      if (this.options.preserve && reason !== 'released') {
+        this.publisher.silence(key, before);
+        this.parts.status.drop(key);
+      } else this.withdraw(key, reason);
     }
     this.parts.observer.campaign?.(lease, 'lost', reason);
   }
 
-  private silence(key: ServiceKey, before: Published): void {
-    const specs = preservedSpecs(before.places, this.options);
-    if (specs.length === 0) {
-      this.withdraw(key);
-      return;
-    }
-    this.parts.node.publish(ownerOf(key), specs);
-    this.parts.status.drop(key);
-    this.published.set(key, { ...before, silent: true, signature: '' });
-  }
-
-  private observed({ holder, members }: Campaign): void {
-    this.sweepIn(0);
-    if (holder === '' || holder === this.options.node) return;
-    // What trails behind this lease, or was preserved for it, now has another holder.
-    const stale = [...members].filter((key) => this.published.has(key));
-    if (stale.length > 0) this.touch(stale);
+  private observed(campaign: Campaign): void {
+    this.leftovers?.sweepSoon();
+    if (!this.isHeldElsewhere(campaign)) return;
+    // What trails behind this lease, or was preserved for it, has another holder now.
+    this.work.add([...campaign.members].filter((key) => this.publisher.get(key) !== undefined));
     this.work.work();
   }
 
   private settleFirst(): void {
     if (this.hasDecided || this.work.size > 0 || !this.synced.services || !this.synced.slices) return;
     this.hasDecided = true;
-    this.sweepIn(0);
-  }
-
-  private sweepIn(ms: number): void {
-    if (this.sweepTimer !== undefined && ms > 0) return;
-    this.sweepTimer?.cancel();
-    this.sweepTimer = this.parts.clock.after('services-sweep', ms, () => {
-      this.sweepTimer = undefined;
-      this.sweep();
-    });
-  }
-
-  private sweep(): void {
-    const kept: Ip[] = [];
-    this.parts.sweep((vip) => {
-      const keep = this.mayBeOurs(vip);
-      if (keep) kept.push(vip);
-      return keep;
-    });
-    if (kept.length > 0) this.sweepIn(this.options.leftoverGraceMs);
+    this.leftovers?.sweepSoon();
   }
 
   /**
@@ -457,9 +353,9 @@ export class ServicesOperator {
       return this.isUnsettled(holder, this.startedAt, holder === node ? renewDeadlineMs : leftoverGraceMs);
     }
     for (const key of this.catalogue.claimants(vip)) {
-      const lease = this.memberOf.get(key);
+      const lease = this.membership.leaseOf(key);
       const campaign = lease === undefined ? undefined : this.campaigns.get(lease);
-      if (campaign === undefined || this.published.has(key)) continue;
+      if (campaign === undefined || this.publisher.get(key) !== undefined) continue;
       if (this.isUnsettled(campaign.holder ?? '', campaign.startedAt, leftoverGraceMs)) return true;
     }
     return false;
@@ -477,12 +373,17 @@ export class ServicesOperator {
   }
 }
 
-function ownerOf(key: ServiceKey): Owner {
-  return `service/${key}` as Owner;
-}
-
-function vipNames(places: readonly Place[]): string {
-  return places.map(({ vip }) => vip).join();
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener(
+      'abort',
+      () => {
+        resolve();
+      },
+      { once: true },
+    );
+  });
 }
 
 function failureOf({ reason }: Withhold): 'invalid_config' | 'new_instance' | undefined {

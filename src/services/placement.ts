@@ -37,6 +37,8 @@ export function placeVip(
   config: PlacementConfig,
   local: LocalView,
 ): Place | Withhold {
+  const why = config.reserved.get(vip);
+  if (why !== undefined) return withhold('address-in-use', `${vip} is ${why}`);
   const owner = local.ownerOf(vip);
   if (owner !== undefined) {
     return withhold('address-in-use', `${vip} is an address of this node itself, on ${owner}`);
@@ -114,6 +116,7 @@ function addressSpec(
     scope: link === 'lo' && !config.globalScopeOnLo ? 'host' : 'global',
     validLifetime: undefined,
     noDad: config.noDad,
+    mark: config.mark,
   };
 }
 

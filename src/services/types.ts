@@ -1,3 +1,4 @@
+import type { Ip } from '../lib/ip.ts';
 import type { KubeObject } from '../kube/types.ts';
 
 export interface ServicePort {
@@ -99,6 +100,10 @@ export interface PlacementConfig {
   readonly globalScopeOnLo: boolean;
   /** `vip_skipdad` */
   readonly noDad: boolean;
+  /** Owner mark of the addresses; several instances on one machine have different ones. */
+  readonly mark: number;
+  /** Addresses that no Service may have, and why. */
+  readonly reserved: ReadonlyMap<Ip, string>;
   /** `vip_arpRate`, milliseconds. */
   readonly announcePeriodMs: number;
 }

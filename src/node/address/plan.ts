@@ -146,7 +146,7 @@ export function requestFor(wanted: WantedAddress, ifindex: number, noDad: boolea
     preferredLifetime: 0,
     noDad: noDad && familyOf(vip) === 6,
     broadcast: broadcastOf(vip, prefixLength),
-    protocol: OWNER_PROTOCOL,
+    protocol: wanted.mark ?? OWNER_PROTOCOL,
   };
 }
 

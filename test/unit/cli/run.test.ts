@@ -88,7 +88,10 @@ describe('the daemon', () => {
   });
 
   test('is not started with what is not built yet', async () => {
-    const { status, out, err, started } = await kubeVip(['manager', '--enableUPNP=true'], { ...arp, vip_ddns: '1' });
+    const { status, out, err, started } = await kubeVip(['manager', '--enableUPNP=true'], {
+      ...arp,
+      vip_ddns: '1',
+    });
     assert.deepEqual([status, out, started], [1, '', undefined]);
     assert.equal(
       err,

@@ -1,0 +1,97 @@
+import type { Clock, Timer } from '../lib/clock.ts';
+import type { Campaigns } from './campaigns.ts';
+import type { LeaseKey, ServiceKey } from './types.ts';
+
+export interface MembershipParts {
+  readonly campaigns: Campaigns;
+  readonly clock: Clock;
+  /** The lease under which the Service is published. */
+  readonly publishedUnder: (key: ServiceKey) => LeaseKey | undefined;
+  /** Its time to be published under a lease that is not its own is over. */
+  readonly overdue: (key: ServiceKey) => void;
+}
+
+export interface HandoverTimes {
+  readonly leaseDurationMs: number;
+  readonly renewDeadlineMs: number;
+}
+
+/**
+ * Which lease each Service depends on, and the hand-over when that changes (a sharer of its address was
+ * deleted, an annotation edited):
+ *
+ *   node that advertises it   goes on under the old lease, at most until the renew deadline ("trailing"),
+ *                             and is the only one that campaigns for the new lease in that time
+ *   other nodes               stay out of the new lease's race for a lease duration
+ *
+ * So the address does not move, and is never on two nodes.
+ */
+export class Membership {
+  private readonly parts: MembershipParts;
+  private readonly times: HandoverTimes;
+  private readonly leases = new Map<ServiceKey, LeaseKey>();
+  private readonly trailers = new Map<ServiceKey, { readonly lease: LeaseKey; readonly end: Timer }>();
+
+  constructor(parts: MembershipParts, times: HandoverTimes) {
+    this.parts = parts;
+    this.times = times;
+  }
+
+  leaseOf(key: ServiceKey): LeaseKey | undefined {
+    return this.leases.get(key);
+  }
+
+  isTrailing(key: ServiceKey): boolean {
+    return this.trailers.has(key);
+  }
+
+  /** Makes the Service a member of this lease, and of no other. */
+  enlist(key: ServiceKey, lease: LeaseKey): void {
+    const { campaigns, publishedUnder } = this.parts;
+    const before = this.leases.get(key);
+    if (before === lease) return;
+    this.leases.set(key, lease);
+    const former = before === undefined ? undefined : campaigns.get(before);
+    const isHeldElsewhere =
+      former !== undefined && former.fence === undefined && (former.holder ?? '') !== '';
+    const trails = before !== undefined && publishedUnder(key) === before;
+    if (trails) this.trail(key, before);
+    campaigns.join(lease, key, isHeldElsewhere ? this.times.leaseDurationMs : 0);
+    if (before !== undefined && !trails) campaigns.leave(before, key);
+  }
+
+  /** The Service is published under its own lease now, or not at all. */
+  settle(key: ServiceKey): void {
+    const trailer = this.trailers.get(key);
+    if (trailer === undefined) return;
+    trailer.end.cancel();
+    this.trailers.delete(key);
+    const { campaigns } = this.parts;
+    campaigns.get(trailer.lease)?.trailing.delete(key);
+    if (this.leases.get(key) !== trailer.lease) campaigns.leave(trailer.lease, key);
+  }
+
+  /** The Service needs no lease any more; it must not be published. */
+  quit(key: ServiceKey): void {
+    this.settle(key);
+    const lease = this.leases.get(key);
+    this.leases.delete(key);
+    if (lease !== undefined) this.parts.campaigns.leave(lease, key);
+  }
+
+  close(): void {
+    for (const { end } of this.trailers.values()) end.cancel();
+    this.trailers.clear();
+  }
+
+  private trail(key: ServiceKey, lease: LeaseKey): void {
+    const former = this.parts.campaigns.get(lease);
+    former?.members.delete(key);
+    former?.trailing.add(key);
+    const end = this.parts.clock.after('services-trailing', this.times.renewDeadlineMs, () => {
+      this.parts.overdue(key);
+    });
+    this.trailers.get(key)?.end.cancel();
+    this.trailers.set(key, { lease, end });
+  }
+}

@@ -1,0 +1,101 @@
+import type { Fence } from '../lib/fence.ts';
+import type { Ip } from '../lib/ip.ts';
+import type { Logger } from '../lib/log.ts';
+import type { NodeStore, Owner } from '../node/types.ts';
+import { holderSpecs, preservedSpecs, type Place } from './placement.ts';
+import type { LeaseKey, PlacementConfig, ServiceKey } from './types.ts';
+
+/** The VIPs of a Service as this node has them. */
+export interface Published {
+  readonly lease: LeaseKey;
+  readonly fence: Fence;
+  readonly places: readonly Place[];
+  /** Everything that makes a difference, to tell whether anything changed; '' always does. */
+  readonly signature: string;
+  /** Preserved after the loss of the lease: not announced. */
+  readonly silent: boolean;
+}
+
+export interface PublisherParts {
+  readonly node: NodeStore;
+  readonly log: Logger;
+  /** The Service has specs from now on, or has none any more. */
+  readonly changed: (key: ServiceKey, isPublished: boolean) => void;
+}
+
+/** What of Services is on this node. Every change is in the kernel when the call returns. */
+export class Publisher {
+  private readonly parts: PublisherParts;
+  private readonly config: PlacementConfig;
+  private readonly content = new Map<ServiceKey, Published>();
+
+  constructor(parts: PublisherParts, config: PlacementConfig) {
+    this.parts = parts;
+    this.config = config;
+  }
+
+  get(key: ServiceKey): Published | undefined {
+    return this.content.get(key);
+  }
+
+  keys(): readonly ServiceKey[] {
+    return [...this.content.keys()];
+  }
+
+  publish(key: ServiceKey, lease: LeaseKey, places: readonly Place[], fence: Fence): void {
+    const before = this.content.get(key);
+    const signature = places.map(({ vip, link, prefixLength }) => `${vip}/${prefixLength} ${link}`).join();
+    if (before?.fence === fence && before.signature === signature && !before.silent) return;
+    this.parts.node.publish(ownerOf(key), holderSpecs(places, this.config, fence));
+    this.content.set(key, { lease, fence, places, signature, silent: false });
+    if (before !== undefined) return;
+    this.parts.changed(key, true);
+    this.parts.log.info('this node advertises the Service', { service: key, vip: namesOf(places), lease });
+  }
+
+  /** What is published without tenure of the Service's own lease may shrink, never grow. */
+  restrict(key: ServiceKey, before: Published, vips: ReadonlySet<Ip>): void {
+    const places = before.places.filter(({ vip }) => vips.has(vip));
+    if (places.length === before.places.length) return;
+    if (places.length === 0) {
+      this.withdraw(key);
+      return;
+    }
+    const specs = before.silent
+      ? preservedSpecs(places, this.config)
+      : holderSpecs(places, this.config, before.fence);
+    this.parts.node.publish(ownerOf(key), specs);
+    this.content.set(key, { ...before, places, signature: '' });
+  }
+
+  /** `vip_preserve_on_leadership_loss`: the IPv4 addresses stay, without a word. IPv6 ones go at once. */
+  silence(key: ServiceKey, before: Published): void {
+    const specs = preservedSpecs(before.places, this.config);
+    if (specs.length === 0) {
+      this.withdraw(key);
+      return;
+    }
+    this.parts.node.publish(ownerOf(key), specs);
+    this.content.set(key, { ...before, silent: true, signature: '' });
+  }
+
+  /** The VIPs first: nothing may stand between this call and the addresses leaving the link. */
+  withdraw(key: ServiceKey, reason?: string): void {
+    const before = this.content.get(key);
+    if (before === undefined) return;
+    this.parts.node.withdraw(ownerOf(key));
+    this.content.delete(key);
+    this.parts.changed(key, false);
+    const fields = { service: key, vip: namesOf(before.places), lease: before.lease };
+    const why = reason === undefined ? {} : { reason };
+    this.parts.log.info('this node ceased to advertise the Service', { ...fields, ...why });
+  }
+}
+
+function ownerOf(key: ServiceKey): Owner {
+  return `service/${key}` as Owner;
+}
+
+function namesOf(places: readonly Place[]): string {
+  return places.map(({ vip }) => vip).join();
+}
