@@ -1,5 +1,5 @@
 export { Balancer, type BackendStatus, type BalancerOptions } from './balancer/balancer.ts';
-export { CONTROL_PLANE_LABEL } from './balancer/discovery.ts';
+export { CONTROL_PLANE_LABEL, discover } from './balancer/discovery.ts';
 export { runHealthGate, type Probe } from './health-gate.ts';
 export { isOperational, watchLinkGate } from './link-gate.ts';
 export { labelValue, NodeLabel } from './node-label.ts';

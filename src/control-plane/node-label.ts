@@ -5,9 +5,9 @@ import { messageOf } from '../lib/errors.ts';
 import { familyOf, type Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 
-export const HAS_IP_LABEL = 'kube-vip.io/has-ip';
+const HAS_IP_LABEL = 'kube-vip.io/has-ip';
 /** Written by kube-vip for Services; removed on exit like the other. */
-export const SERVICE_LABEL = 'service-provided.kube-vip.io';
+const SERVICE_LABEL = 'service-provided.kube-vip.io';
 
 /** A label value for a VIP: dotted IPv4, or 32 hex digits, because a colon is not allowed in a label. */
 export function labelValue(vip: Ip): string {

@@ -6,4 +6,4 @@ export {
   type Allocation,
   type Claim,
 } from './allocate.ts';
-export { familiesOf, findPool, type Pool, type PoolLookup } from './pools.ts';
+export { findPool, type Pool, type PoolLookup } from './pools.ts';

@@ -1,4 +1,5 @@
 export type * from './types.ts';
+export { createBackendProber } from './backend-probe.ts';
 export { Http2KubeClient } from './client.ts';
 export type { ClientComponents, ClientOptions, ClientStatus } from './client.ts';
 export type { Connection } from './connection.ts';
@@ -6,6 +7,7 @@ export { plainConnection } from './connection.ts';
 export { CachedCredentials, fixedCredentials, readKubeconfig } from './credentials.ts';
 export type { Credentials } from './credentials.ts';
 export { KubeError } from './errors.ts';
+export { FallbackCredentials } from './fallback-credentials.ts';
 export { EventRecorder } from './event-recorder.ts';
 export type {
   EventRecorderOptions,
@@ -13,8 +15,8 @@ export type {
   EventSubject,
   EventToRecord,
 } from './event-recorder.ts';
-export { HealthCaError, createHealthProbe } from './health-probe.ts';
-export { InClusterError, readInCluster, readPodNamespace } from './in-cluster.ts';
+export { createHealthProbe } from './health-probe.ts';
+export { readPodNamespace } from './in-cluster.ts';
 export type { InClusterEnvironment } from './in-cluster.ts';
 export { KubeconfigError, parseKubeconfig } from './kubeconfig.ts';
 export type { Kubeconfig } from './kubeconfig.ts';

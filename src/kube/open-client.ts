@@ -20,6 +20,8 @@ export interface OpenComponents {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Puts something between the credentials and the client, such as other servers to fall back to. */
+  readonly adapt?: (credentials: Credentials) => Credentials;
   /** The rest is for tests: the disk, the resolver, and the probes of `cp_detect`. */
   readonly read?: ReadText;
   readonly lookup?: SystemLookup;
@@ -46,7 +48,8 @@ export function openKubeClient(
   components: OpenComponents,
   options: ClientOptions = {},
 ): { readonly client: Http2KubeClient; readonly credentials: Credentials } {
-  const credentials = credentialsFor(choice, inputs, components);
+  const read = credentialsFor(choice, inputs, components);
+  const credentials = components.adapt?.(read) ?? read;
   return { client: new Http2KubeClient({ ...components, credentials }, options), credentials };
 }
 

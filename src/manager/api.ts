@@ -2,11 +2,14 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../config/index.ts';
 import {
   candidateFiles,
+  FallbackCredentials,
   openKubeClient,
   readPodNamespace,
   selectClient,
+  type Credentials,
   type Http2KubeClient,
 } from '../kube/index.ts';
+import type { Ip } from '../lib/ip.ts';
 import type { Clock, Random } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -14,6 +17,9 @@ import { StartError } from './errors.ts';
 
 export interface Api {
   readonly client: Http2KubeClient;
+  readonly credentials: Credentials;
+  /** Tells the client which other API servers there are; absent where it keeps to its own. */
+  readonly others: ((addresses: readonly Ip[]) => void) | undefined;
   /** Namespace of this Pod's service account; undefined outside a Pod. */
   readonly podNamespace: string | undefined;
 }
@@ -46,7 +52,9 @@ export async function openApi(
     serviceHost: process.env['KUBERNETES_SERVICE_HOST'] ?? '',
     servicePort: process.env['KUBERNETES_SERVICE_PORT'] ?? '',
   };
-  const { client, credentials } = openKubeClient(choice, { ...inputs, environment }, parts);
+  const adapt = (read: Credentials): Credentials => new FallbackCredentials(read, config.port);
+  const components = config.enableLoadBalancer ? { ...parts, adapt } : parts;
+  const { client, credentials } = openKubeClient(choice, { ...inputs, environment }, components);
   try {
     await credentials.current();
   } catch (error) {
@@ -54,5 +62,11 @@ export async function openApi(
     throw new StartError(messageOf(error), { cause: error });
   }
   parts.log.info('using the API server', { server: client.server, credentials: credentials.origin });
-  return { client, podNamespace: await readPodNamespace() };
+  const others =
+    credentials instanceof FallbackCredentials
+      ? (addresses: readonly Ip[]) => {
+          credentials.setOthers(addresses);
+        }
+      : undefined;
+  return { client, credentials, others, podNamespace: await readPodNamespace() };
 }

@@ -8,6 +8,7 @@ import {
   type ControlPlaneOptions,
 } from '../control-plane/index.ts';
 import { createHealthProbe, nodes } from '../kube/index.ts';
+import { openForwarding, startBalancer } from './balancer.ts';
 import type { Parts } from './parts.ts';
 
 /** Total time that a stopping process may spend on anything but the removal of VIPs: half a kubelet's grace period. */
@@ -27,6 +28,9 @@ export async function runControlPlane(wiring: ControlPlaneWiring, signal: AbortS
   const firstVip = options.vips[0];
   const own = new Set(options.vips.map(({ vip }) => vip));
   label?.set(null);
+  const balancer = config.enableLoadBalancer
+    ? startBalancer(wiring, wiring.sources, await openForwarding(wiring), signal)
+    : undefined;
   const plane = new ControlPlane(
     {
       node,
@@ -46,6 +50,8 @@ export async function runControlPlane(wiring: ControlPlaneWiring, signal: AbortS
       log,
       observer: {
         holding: (held) => {
+          if (held) balancer?.activate();
+          else balancer?.deactivate();
           label?.set(held && firstVip !== undefined ? labelValue(firstVip.vip) : null);
           if (held) wiring.onTenure(undefined);
         },
@@ -60,6 +66,7 @@ export async function runControlPlane(wiring: ControlPlaneWiring, signal: AbortS
     await plane.run(signal);
   } finally {
     gates.close();
+    await balancer?.close();
     await label?.close(STOP_BUDGET_MS);
   }
 }

@@ -1,4 +1,4 @@
-import { controlPlaneVips, type Config, type Vip } from '../config/index.ts';
+import { controlPlaneVips, type Config, type Vip, type LoadedConfig, type Sources } from '../config/index.ts';
 import type { Clock, Random } from '../lib/clock.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
@@ -12,6 +12,8 @@ import { chooseLink } from './link.ts';
 /** Everything that is built once at start and closed once at the end. */
 export interface Parts {
   readonly config: Config;
+  /** Where each setting came from. */
+  readonly sources: Sources;
   readonly identity: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -32,7 +34,11 @@ export interface Parts {
  * Builds the parts in the order of their needs: kernel, link, API client, election, node. The node has
  * made its first dump when this resolves; nothing has been changed yet.
  */
-export async function buildParts(config: Config, clock: Clock, log: Logger): Promise<Parts> {
+export async function buildParts(
+  { config, sources }: LoadedConfig,
+  clock: Clock,
+  log: Logger,
+): Promise<Parts> {
   const random = Math.random;
   const identity = config.nodeName;
   const vips = config.enableControlPlane ? controlPlaneVips(config) : [];
@@ -67,6 +73,7 @@ export async function buildParts(config: Config, clock: Clock, log: Logger): Pro
   await node.start();
   return {
     config,
+    sources,
     identity,
     clock,
     random,

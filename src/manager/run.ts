@@ -33,7 +33,7 @@ export async function runManager(loaded: LoadedConfig): Promise<number> {
     const features = { 'Control Plane': config.enableControlPlane, Services: config.enableServices };
     log.info('starting', { namespace: config.namespace, Mode: 'ARP', ...features });
     requireCapabilities();
-    await run(await buildParts(config, clock, log), clock, log);
+    await run(await buildParts(loaded, clock, log), clock, log);
     return 0;
   } finally {
     log.flush();

@@ -1,3 +1,10 @@
+export {
+  chooseBackend,
+  createForwarding,
+  findFacts,
+  type Forwarding,
+  type ForwardingSpec,
+} from './forwarding/index.ts';
 export { createNode, type Node, type NodeComponents, type NodeOptions } from './store.ts';
 export { OWNER_PROTOCOL, servicesMarks } from './mark.ts';
 export type * from './types.ts';

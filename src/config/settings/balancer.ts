@@ -8,7 +8,6 @@ export const balancerSettings = {
     key: 'enableLoadBalancer',
     feature: 'balancer',
     doc: 'Balance connections to the VIP over all healthy API servers, in the kernel.',
-    unbuilt: 'control-plane load balancing',
   }),
   loadBalancerPort: port(6443, {
     flag: 'lbPort',

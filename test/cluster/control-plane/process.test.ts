@@ -117,8 +117,9 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
             timeoutMs: 3000,
           },
         );
-        const added = watch.report().events.find(({ present }) => present);
-        assert.ok(added !== undefined);
+        const added = await waitFor(() => watch.report().events.find(({ present }) => present), {
+          what: 'the event of the address',
+        });
         assert.ok(frame.at - added.at < 100, `${frame.at - added.at} ms`);
       });
     } finally {

@@ -25,7 +25,9 @@ describe('a control-plane VIP on real API servers', { skip: refused?.because ?? 
     cluster = await Cluster.start({ api: 'real', controlPlanes: 3 });
     vip = cluster.lab.plan.vip(0);
     await cluster.startResponders();
-    await cluster.startDaemons({ lease, env: { vip_leaderelection: 'false' } });
+    // Restarted soon, so that a busy machine does not let the lease run out meanwhile.
+    const options = { restartDelayMs: 200 };
+    await cluster.startDaemons({ lease, env: { vip_leaderelection: 'false' }, options });
   });
   after(async () => {
     await cluster.stop();

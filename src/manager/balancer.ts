@@ -1,0 +1,186 @@
+import { controlPlaneVips, type Config, type Sources } from '../config/index.ts';
+import { Balancer, CONTROL_PLANE_LABEL, discover, type BalancerOptions } from '../control-plane/index.ts';
+import {
+  createBackendProber,
+  createReflector,
+  nodes,
+  type KubeObject,
+  type NodeObject,
+} from '../kube/index.ts';
+import {
+  chooseBackend,
+  createForwarding,
+  findFacts,
+  type Forwarding,
+  type ForwardingSpec,
+} from '../node/index.ts';
+import { openForwardingPorts } from '../linux/index.ts';
+import { StartError } from './errors.ts';
+import { familyOf, ip } from '../lib/ip.ts';
+import type { Parts } from './parts.ts';
+
+/** Backends whose probes failed within this time of each other are one outage. */
+const TOGETHER_MS = 10_000;
+/** What an explicit `backend_health_check_interval` of 0 or less stands for, seconds. */
+const ORIGINAL_INTERVAL_S = 5;
+
+export interface RunningBalancer {
+  /** This node carries the VIPs from now on. */
+  activate(): void;
+  /** It no longer does; the kernel balances nothing when this returns. */
+  deactivate(): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the kernel's side of the balancer and chooses how to balance.
+ *
+ * @throws StartError when `lb_backend` asks for what this kernel lacks, or nothing can balance here.
+ */
+export async function openForwarding({ config, clock, log, kernel }: Parts): Promise<Forwarding> {
+  const ports = await openForwardingPorts(kernel);
+  const claims = controlPlaneVips(config).map(({ vip }) => ({ vip, port: config.loadBalancerPort }));
+  const facts = await findFacts(ports, claims, [config.loadBalancerForwardingMethod]);
+  const choice = chooseBackend(config.lbBackend, facts);
+  if ('refused' in choice) throw new StartError(`lb_enable: ${choice.refused}`);
+  const forwarding = createForwarding({ ...ports, clock, log }, { choice, claims });
+  await forwarding.start();
+  return {
+    set: (specs) => {
+      forwarding.set(specs);
+    },
+    status: () => forwarding.status(),
+    start: () => Promise.resolve(),
+    abandon: () => {
+      forwarding.abandon();
+    },
+    close: async () => {
+      await forwarding.close();
+      ports.close();
+    },
+  };
+}
+
+/**
+ * The kernel balancer of the control plane: watches Nodes, probes API servers, keeps the kernel in step.
+ * With `directroute` a node that does not hold is made a real server that answers clients directly.
+ */
+export function startBalancer(
+  parts: Parts,
+  sources: Sources,
+  forwarding: Forwarding,
+  signal: AbortSignal,
+): RunningBalancer {
+  const { config, clock, random, log, api } = parts;
+  const options = optionsFrom(config, sources);
+  const prober = createBackendProber(api.credentials, { port: config.port, path: config.lbProbePath });
+  const role = config.loadBalancerForwardingMethod === 'directroute' ? roleSpecs(options) : [];
+  const balancer = new Balancer(
+    {
+      apply: (servers) => {
+        forwarding.set(servers.size === 0 ? role : virtualServers(parts, servers));
+      },
+      failed: (node) => {
+        // `local` hands every connection to this node's own API server: without it the VIP is of no use here.
+        if (config.loadBalancerForwardingMethod !== 'local' || node !== parts.identity) return;
+        parts.campaign.election.resign('the local API server is dead', 2 * options.probeIntervalMs + 5000);
+      },
+      prober,
+      clock,
+      random,
+      log,
+    },
+    options,
+  );
+  forwarding.set(role);
+  const family = familyOf(options.vips[0] ?? ip('127.0.0.1'));
+  const tell = (): void => {
+    const all = [...reflector.items.values()];
+    balancer.nodesChanged(all);
+    const others = discover(all, family).filter(({ node }) => node.toLowerCase() !== parts.identity);
+    api.others?.(others.map(({ address }) => address));
+  };
+  const reflector = createReflector<NodeObject>(
+    { client: api.client, clock, random, log },
+    {
+      resource: nodes,
+      labelSelector: CONTROL_PLANE_LABEL,
+      map: projectNode,
+      listener: { synced: tell, changed: tell, removed: tell },
+    },
+  );
+  void reflector.run(signal);
+  return {
+    activate: () => {
+      balancer.activate();
+    },
+    deactivate: () => {
+      balancer.deactivate();
+    },
+    close: async () => {
+      prober.close();
+      await forwarding.close();
+    },
+  };
+}
+
+function virtualServers(
+  { config, link }: Parts,
+  servers: Parameters<ConstructorParameters<typeof Balancer>[0]['apply']>[0],
+): ForwardingSpec[] {
+  return [...servers].map(([vip, realServers]) => ({
+    kind: 'virtual-server',
+    vip,
+    port: config.loadBalancerPort,
+    protocol: 'tcp',
+    scheduler: config.lbScheduler,
+    method: config.loadBalancerForwardingMethod,
+    link: link.name,
+    realServers: realServers.map((server) => ({ ...server, port: config.port })),
+  }));
+}
+
+function roleSpecs({ vips }: BalancerOptions): ForwardingSpec[] {
+  return vips.map((vip) => ({ kind: 'real-server-role', vip }));
+}
+
+function optionsFrom(config: Config, sources: Sources): BalancerOptions {
+  return {
+    vips: controlPlaneVips(config).map(({ vip }) => vip),
+    rise: config.lbProbeRise,
+    fall: config.lbProbeFall,
+    drainMs: config.lbDrainSeconds * 1000,
+    slowStartMs: config.lbSlowStartSeconds * 1000,
+    togetherMs: TOGETHER_MS,
+    probeIntervalMs: probeIntervalMs(config, sources),
+    probeTimeoutMs: config.lbProbeTimeoutMs,
+  };
+}
+
+/** kube-vip's own setting, in seconds, counts where somebody gave it and said nothing about ours. */
+export function probeIntervalMs(config: Config, sources: Sources): number {
+  const given = (name: 'backendHealthCheckInterval' | 'lbProbeIntervalMs'): boolean =>
+    sources[name].kind !== 'default';
+  if (given('lbProbeIntervalMs') || !given('backendHealthCheckInterval')) return config.lbProbeIntervalMs;
+  const seconds = config.backendHealthCheckInterval;
+  return (seconds > 0 ? seconds : ORIGINAL_INTERVAL_S) * 1000;
+}
+
+/** A Node's name, label, addresses and readiness; the rest of it is large and not needed. */
+function projectNode(raw: KubeObject): NodeObject {
+  const { metadata, status } = raw as NodeObject;
+  const { name, labels, resourceVersion, deletionTimestamp } = metadata;
+  const marked = labels?.[CONTROL_PLANE_LABEL] === undefined ? {} : { labels: { [CONTROL_PLANE_LABEL]: '' } };
+  return {
+    metadata: {
+      ...(name === undefined ? {} : { name }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
+      ...marked,
+    },
+    status: {
+      addresses: status?.addresses ?? [],
+      conditions: (status?.conditions ?? []).filter(({ type }) => type === 'Ready'),
+    },
+  };
+}

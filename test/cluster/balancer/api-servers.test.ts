@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import {
+  Cluster,
+  ensurePrivilege,
+  requireComponent,
+  waitFor,
+  type LabProcess,
+  type Machine,
+} from '../../../lab/index.ts';
+
+const refused = ensurePrivilege();
+
+interface LoadReport {
+  readonly sent: number;
+  readonly failures: readonly { readonly at: number; readonly why: string }[];
+  readonly longestMs: number;
+}
+
+describe('the control-plane balancer before real API servers', { skip: refused?.because ?? false }, () => {
+  let cluster: Cluster;
+  let vip: string;
+
+  before(async () => {
+    cluster = await Cluster.start({ api: 'real', controlPlanes: 3 });
+    vip = cluster.lab.plan.vip(0);
+    await cluster.startDaemons({
+      env: {
+        lb_enable: 'true',
+        lb_fwdmethod: 'masquerade',
+        lb_backend: 'nftables',
+        lb_probe_interval_ms: '250',
+        lb_probe_timeout_ms: '500',
+        lb_probe_fall: '2',
+      },
+    });
+    await cluster.holder();
+  });
+  after(async () => {
+    await cluster.stop();
+  });
+
+  const load = async (perSecond: number): Promise<{ stop(): Promise<LoadReport> }> => {
+    const script = fileURLToPath(new URL('load.ts', import.meta.url));
+    const process_: LabProcess = cluster.lab.client.start(
+      `load${Date.now()}`,
+      [process.execPath, script, vip, '6443', String(perSecond)],
+      { pipe: true },
+    );
+    let text = '';
+    process_.child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    await waitFor(() => text.includes('ready'), { what: 'the load to start' });
+    return {
+      stop: async () => {
+        process_.child.stdin?.end();
+        await waitFor(() => text.includes('"sent"'), { what: 'the report of the load' });
+        return JSON.parse(text.slice(text.indexOf('{'))) as LoadReport;
+      },
+    };
+  };
+
+  /** Connections to the VIP per backend, as the holder's connection tracking has them. */
+  const spread = async (holder: Machine): Promise<Readonly<Record<string, number>>> => {
+    const text = await holder.run('conntrack', [
+      '-L',
+      '-p',
+      'tcp',
+      '--orig-dst',
+      vip,
+      '--orig-port-dst',
+      '6443',
+    ]);
+    const counts: Record<string, number> = {};
+    for (const [, backend = ''] of text.matchAll(/src=\S+ dst=\S+ sport=\d+ dport=6443 .*?src=(\S+) dst=/g)) {
+      counts[backend] = (counts[backend] ?? 0) + 1;
+    }
+    return counts;
+  };
+  const kubectl = (...args: string[]): Promise<string> =>
+    cluster.lab.client.run(requireComponent('kubectl'), [
+      `--kubeconfig=${cluster.api.kubeconfig(cluster.lab.client, 'admin', `https://${vip}:6443`)}`,
+      '--request-timeout=10s',
+      ...args,
+    ]);
+
+  it('CP-160 with three ready nodes connections go to all three, one after the other', async () => {
+    const holder = await cluster.holder();
+    await waitFor(async () => (await holder.run('nft', ['list', 'ruleset'])).includes(vip), {
+      what: 'the rules',
+    });
+    await holder.run('conntrack', ['-F']).catch(() => '');
+    const { stop } = await load(60);
+    await sleep(2000);
+    const report = await stop();
+    assert.deepEqual(report.failures, []);
+    const counts = Object.values(await spread(holder));
+    assert.equal(counts.length, 3);
+    assert.ok(Math.max(...counts) - Math.min(...counts) <= 2, JSON.stringify(counts));
+  });
+
+  it('kubectl works through the VIP while each API server is killed in turn, and new connections avoid the dead one', async () => {
+    for (const victim of cluster.lab.controlPlanes) {
+      const { stop } = await load(100);
+      await sleep(500);
+      const killedAt = Date.now();
+      await cluster.real.processesOf(victim).apiserver.kill();
+      // Its probes fail within two intervals; from then on nothing new goes there.
+      await sleep(2000);
+      for (let n = 0; n < 5; n++) await kubectl('get', 'nodes');
+      const report = await stop();
+      const late = report.failures.filter(({ at }) => at > killedAt + 1000);
+      assert.deepEqual(late, [], `${victim.name}: ${report.failures.length} of ${report.sent} failed`);
+      cluster.real.startNode(victim);
+      await cluster.real.waitReady([victim]);
+      const holder = await cluster.holder();
+      await waitFor(
+        () => new RegExp(`backend is healthy.*${victim.ipv4}`).test(cluster.daemon(holder).log()),
+        {
+          what: `${victim.name} back in rotation`,
+        },
+      );
+    }
+  });
+
+  it('a watch on a killed API server is broken with a reset, not left hanging', async () => {
+    const holder = await cluster.holder();
+    const victim = cluster.lab.controlPlanes.find(({ name }) => name !== holder.name);
+    assert.ok(victim !== undefined);
+    const config = cluster.api.kubeconfig(cluster.lab.client, 'admin', `https://${vip}:6443`);
+    const watches = Array.from({ length: 6 }, (_, n) =>
+      cluster.lab.client.start(`watch${n}`, [
+        requireComponent('kubectl'),
+        `--kubeconfig=${config}`,
+        'get',
+        'nodes',
+        '--watch',
+        '-v=0',
+      ]),
+    );
+    await sleep(2000);
+    // The whole machine goes silent: no FIN, no RST comes from it.
+    await victim.cable.cut('both');
+    await sleep(100);
+    await cluster.real.processesOf(victim).apiserver.kill();
+    const ended = await waitFor(() => watches.some((watch) => !watch.alive), {
+      what: 'a watch to end',
+      timeoutMs: 6000,
+    });
+    assert.equal(ended, true);
+    await victim.cable.heal();
+    cluster.real.startNode(victim);
+    await cluster.real.waitReady([victim]);
+    await Promise.all(watches.filter((watch) => watch.alive).map((watch) => watch.kill()));
+  });
+
+  it('losing the VIP takes the balancer out of the kernel; a killed daemon finds its own rules again', async () => {
+    const holder = await cluster.holder();
+    const rules = async (): Promise<boolean> => (await holder.run('nft', ['list', 'ruleset'])).includes(vip);
+    await cluster.daemon(holder).kill();
+    assert.equal(await rules(), true);
+    await waitFor(() => cluster.daemon(holder).process.alive, { what: 'a restart', timeoutMs: 5000 });
+    await cluster.daemon(holder).waitReady();
+    await cluster.holder();
+    assert.equal(await rules(), true);
+    await cluster.daemon(holder).stop();
+    assert.equal(await rules(), false);
+  });
+});
