@@ -1,5 +1,11 @@
 import { controlPlaneVips, type Config, type Sources } from '../config/index.ts';
-import { Balancer, CONTROL_PLANE_LABEL, discover, type BalancerOptions } from '../control-plane/index.ts';
+import {
+  type BackendStatus,
+  Balancer,
+  CONTROL_PLANE_LABEL,
+  discover,
+  type BalancerOptions,
+} from '../control-plane/index.ts';
 import {
   createBackendProber,
   createReflector,
@@ -13,8 +19,10 @@ import {
   findFacts,
   type Forwarding,
   type ForwardingSpec,
+  type ForwardingStatus,
 } from '../node/index.ts';
 import { openForwardingPorts } from '../linux/index.ts';
+import type { BalancerStatus } from '../observe/index.ts';
 import { StartError } from './errors.ts';
 import { familyOf, ip } from '../lib/ip.ts';
 import type { Parts } from './parts.ts';
@@ -110,6 +118,7 @@ export function startBalancer(
     },
   );
   void reflector.run(signal);
+  parts.reports.balancer = () => report(forwarding.status(), balancer.status());
   return {
     activate: () => {
       balancer.activate();
@@ -122,6 +131,18 @@ export function startBalancer(
       await forwarding.close();
     },
   };
+}
+
+function report(
+  { backend, reason, specs }: ForwardingStatus,
+  backends: readonly BackendStatus[],
+): BalancerStatus {
+  const virtualServers = specs.flatMap(({ spec, state, notes }) => {
+    if (spec.kind !== 'virtual-server') return [];
+    const why = state.state === 'ready' ? {} : { reason: state.reason };
+    return [{ vip: spec.vip, port: spec.port, state: state.state, ...why, notes }];
+  });
+  return { backend, reason, virtualServers, backends };
 }
 
 function virtualServers(

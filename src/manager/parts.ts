@@ -4,7 +4,13 @@ import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import { openKernel, type Link, type OpenKernel } from '../linux/index.ts';
 import { createNode, type Node } from '../node/index.ts';
-import { createMetrics, createNodeNews, type Metrics, type NodeNews } from '../observe/index.ts';
+import {
+  createMetrics,
+  createNodeNews,
+  type BalancerStatus,
+  type Metrics,
+  type NodeNews,
+} from '../observe/index.ts';
 import { openApi, type Api } from './api.ts';
 import { controlPlaneElection, type ControlPlaneElection } from './election.ts';
 import { chooseLink } from './link.ts';
@@ -25,6 +31,8 @@ export interface Parts {
   readonly api: Api;
   readonly campaign: ControlPlaneElection;
   readonly node: Node;
+  /** What parts that are built later tell the status document. */
+  readonly reports: { balancer: (() => BalancerStatus) | undefined };
   readonly controlPlaneVips: readonly Vip[];
   /** Set once Services are handled: who else claims a VIP of theirs. */
   readonly claimListeners: Set<(vip: Ip, link: string, mac: string) => void>;
@@ -86,6 +94,7 @@ export async function buildParts(
     campaign,
     node,
     controlPlaneVips: vips,
+    reports: { balancer: undefined },
     claimListeners,
   };
 }

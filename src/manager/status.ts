@@ -31,6 +31,7 @@ export function buildStatus(
       state: state.state,
       ...(state.state === 'ready' ? {} : { reason: state.reason }),
     })),
+    balancer: parts.reports.balancer?.(),
     leases: leasesOf(parts, services),
     watches: watchesOf(parts, services, now),
     timers: clock.timers().map(({ name, at }) => ({ name, inMs: Math.round(at - now) })),

@@ -4,6 +4,7 @@ export {
   findFacts,
   type Forwarding,
   type ForwardingSpec,
+  type ForwardingStatus,
 } from './forwarding/index.ts';
 export { createNode, type Node, type NodeComponents, type NodeOptions } from './store.ts';
 export { OWNER_PROTOCOL, servicesMarks } from './mark.ts';

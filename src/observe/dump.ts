@@ -1,6 +1,6 @@
 import type { Config } from '../config/index.ts';
 import type { LoopDelay } from './process-metrics.ts';
-import type { StatusDocument } from './status.ts';
+import type { BalancerStatus, StatusDocument } from './status.ts';
 
 /** What the state dump shows. Secrets are left out here, not by whoever prints it. */
 export interface DumpSnapshot {
@@ -144,12 +144,27 @@ function election({ config, status }: DumpSnapshot): readonly Line[] {
   ];
 }
 
+function balancer({ backend, reason, virtualServers, backends }: BalancerStatus): readonly Line[] {
+  return [
+    ['Load Balancer Backend', `${backend} (${reason})`],
+    ...virtualServers.map((server) => {
+      const why = server.reason === undefined ? '' : ` (${server.reason})`;
+      return `  virtual server ${server.vip}:${server.port}: ${server.state}${why}`;
+    }),
+    ...backends.map(({ node, address, phase, lastProblem }) => {
+      const why = lastProblem === undefined ? '' : ` (${lastProblem})`;
+      return `  backend ${address} on ${node}: ${phase}${why}`;
+    }),
+  ];
+}
+
 function runtime({ config, status, loop }: DumpSnapshot): readonly Line[] {
   return [
     ['Load Balancer Enabled', config.enableLoadBalancer],
     ['Load Balancer Port', config.loadBalancerPort],
     ['Load Balancer Forwarding Method', config.loadBalancerForwardingMethod],
-    ['Load Balancer Count', 0],
+    ['Load Balancer Count', status.balancer?.virtualServers.length ?? 0],
+    ...(status.balancer === undefined ? [] : balancer(status.balancer)),
     ['Prometheus HTTP Server', config.prometheusHttpServer],
     ['Health Check Port', config.healthCheckPort],
     ['UPnP Enabled', config.enableUpnp],

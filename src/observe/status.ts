@@ -16,6 +16,8 @@ export interface StatusDocument {
   readonly notReady: readonly string[];
   readonly mode: string;
   readonly vips: readonly VipStatus[];
+  /** The control-plane balancer; undefined where it is off. */
+  readonly balancer: BalancerStatus | undefined;
   readonly leases: readonly LeaseStatus[];
   readonly watches: readonly WatchStatus[];
   readonly timers: readonly TimerStatus[];
@@ -34,6 +36,26 @@ export interface VipStatus {
   readonly state: 'ready' | 'waiting' | 'failed';
   /** What it waits for, or why it failed. */
   readonly reason?: string;
+}
+
+export interface BalancerStatus {
+  /** `ipvs` or `nftables`, and why. */
+  readonly backend: string;
+  readonly reason: string;
+  /** What the kernel balances; empty while this node does not hold. */
+  readonly virtualServers: readonly {
+    readonly vip: string;
+    readonly port: number;
+    readonly state: string;
+    readonly reason?: string;
+    readonly notes: readonly string[];
+  }[];
+  readonly backends: readonly {
+    readonly node: string;
+    readonly address: string;
+    readonly phase: string;
+    readonly lastProblem: string | undefined;
+  }[];
 }
 
 export interface LeaseStatus {

@@ -30,7 +30,8 @@ export function statusDocument(): StatusDocument {
         reason: 'link down',
       },
     ],
-    leases: [
+    balancer: undefined,
+  leases: [
       {
         lease: 'kube-system/plndr-cp-lock',
         identity: 'cp-1',
