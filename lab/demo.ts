@@ -129,7 +129,8 @@ async function deleteByHand(prober: Prober, watch: HolderWatch, marks: TimelineM
   await prober.answering();
   const { longestNoHolderMs } = watch.report({ from: at });
   const gap = bold(green(`${formatMs(await gapSince(prober, at))} ms`));
-  say('restored', `gap ${gap}; the address was off the link for ${longestNoHolderMs.toFixed(1)} ms`);
+  const off = longestNoHolderMs < 1 ? 'less than 1 ms' : `${formatMs(longestNoHolderMs)} ms`;
+  say('restored', `gap ${gap}; the address was off the link for ${off}`);
 }
 
 async function gracefulStop(prober: Prober, marks: TimelineMark[]): Promise<void> {

@@ -148,8 +148,13 @@ export const scenarios: readonly Scenario[] = [
     async act(stage) {
       await stage.cluster.api.takeAway();
       await sleep(20_000);
-      await stage.cluster.api.bringBack();
+      const back = stage.cluster.api.bringBack();
+      await waitFor(() => stage.cluster.api.client.ready(), {
+        what: 'the first API server to answer',
+        timeoutMs: 60_000,
+      });
       const returnedAt = Date.now();
+      await back;
       await answered(stage);
       const report = await stage.prober.report();
       const backAt = report.gaps.at(-1)?.to ?? returnedAt;
