@@ -1,8 +1,8 @@
 export interface Signals {
   /** Aborts on the first SIGTERM or SIGINT, or when `stop` is called. */
   readonly signal: AbortSignal;
-  stop(why: string): void;
-  close(): void;
+  readonly stop: (why: string) => void;
+  readonly close: () => void;
 }
 
 /**

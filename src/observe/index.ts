@@ -12,4 +12,12 @@ export { createLeaseNews, createNodeNews } from './news.ts';
 export type { LeaseNews, NodeNews } from './news.ts';
 export { watchProcess } from './process-metrics.ts';
 export type { ProcessWatch } from './process-metrics.ts';
-export type { BalancerStatus, Claimant, LeaseStatus, StatusDocument, TimerStatus, VipStatus, WatchStatus } from './status.ts';
+export type {
+  BalancerStatus,
+  Claimant,
+  LeaseStatus,
+  StatusDocument,
+  TimerStatus,
+  VipStatus,
+  WatchStatus,
+} from './status.ts';

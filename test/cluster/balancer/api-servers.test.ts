@@ -42,7 +42,7 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
     await cluster.stop();
   });
 
-  const load = async (perSecond: number): Promise<{ stop(): Promise<LoadReport> }> => {
+  const load = async (perSecond: number): Promise<{ readonly stop: () => Promise<LoadReport> }> => {
     const script = fileURLToPath(new URL('load.ts', import.meta.url));
     const process_: LabProcess = cluster.lab.client.start(
       `load${Date.now()}`,

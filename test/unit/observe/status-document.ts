@@ -31,7 +31,7 @@ export function statusDocument(): StatusDocument {
       },
     ],
     balancer: undefined,
-  leases: [
+    leases: [
       {
         lease: 'kube-system/plndr-cp-lock',
         identity: 'cp-1',
