@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { Cluster, ensurePrivilege, Prober, waitFor, type Machine } from '../../../lab/index.ts';
+import { Objects } from './objects.ts';
+
+const refused = ensurePrivilege();
+
+describe('Services on real API servers', { skip: refused?.because ?? false }, () => {
+  let cluster: Cluster;
+  let objects: Objects;
+  const vip = (n: number): string => cluster.lab.plan.vip(n);
+
+  before(async () => {
+    cluster = await Cluster.start({ api: 'real', controlPlanes: 3 });
+    objects = new Objects(cluster);
+    await objects.createNamespace();
+    await cluster.startResponders();
+    await cluster.startDaemons({ env: { svc_enable: 'true', svc_election: 'true' } });
+  });
+  after(async () => {
+    await cluster.stop();
+  });
+
+  const leftIt = (node: Machine, address: string): Promise<unknown> =>
+    waitFor(async () => !(await node.holds(address)), {
+      what: `${address} to leave ${node.name}`,
+      everyMs: 10,
+      timeoutMs: 15_000,
+    });
+  const statusIs = (name: string, addresses: readonly string[]): Promise<unknown> =>
+    waitFor(async () => (await objects.ingress(name)).join() === addresses.join(), {
+      what: `the status of ${name}`,
+      everyMs: 20,
+    });
+
+  it('each Service has its holder by its own lease, with status and vipHost in one write', async () => {
+    await objects.create({ name: 'web', vip: `${vip(1)},${cluster.lab.plan.vip6(1)}` }, cluster.lab.nodes);
+    const holder = await cluster.holder(vip(1));
+    assert.equal(await objects.leaseHolder('kubevip-web'), holder.name);
+    assert.deepEqual(await cluster.lab.holders(cluster.lab.plan.vip6(1)), [holder.name]);
+    await statusIs('web', [vip(1), cluster.lab.plan.vip6(1)]);
+    const { metadata } = await objects.get('web');
+    assert.equal(metadata.annotations?.['kube-vip.io/vipHost'], holder.name);
+    assert.equal(
+      metadata.annotations['kube-vip.io/loadbalancerIPs'],
+      `${vip(1)},${cluster.lab.plan.vip6(1)}`,
+    );
+  });
+
+  it('the Service and the control plane keep their holders apart', async () => {
+    const planeHolder = await cluster.holder(vip(0));
+    assert.equal(await cluster.leaseHolder(), planeHolder.name);
+    await objects.create({ name: 'thief', vip: vip(0) }, cluster.lab.nodes);
+    await waitFor(
+      async () => (await objects.events('thief')).some(({ reason }) => reason === 'AddressInUse'),
+      {
+        what: 'an Event that says why',
+      },
+    );
+    assert.deepEqual(await cluster.lab.holders(vip(0)), [planeHolder.name]);
+    await objects.delete('thief');
+  });
+
+  it('a shared VIP stays on its node when the older Service is deleted: no packet is lost', async () => {
+    await objects.create({ name: 'old', vip: vip(2) }, cluster.lab.nodes);
+    await cluster.holder(vip(2));
+    // creationTimestamp has seconds: the names would decide otherwise.
+    await objects.create({ name: 'young', vip: vip(2), port: 81 }, cluster.lab.nodes);
+    await statusIs('young', [vip(2)]);
+    const holder = await cluster.holder(vip(2));
+    const prober = await Prober.start(cluster.lab.client, vip(2));
+    try {
+      await prober.answering();
+      await objects.delete('old');
+      await waitFor(async () => (await objects.leaseHolder('kubevip-young')) === holder.name, {
+        what: 'the hand-over to the lease of the other',
+      });
+      await waitFor(async () => (await objects.leaseHolder('kubevip-old')) === '', { what: 'the release' });
+      await prober.answering();
+      const report = await prober.report();
+      assert.equal(report.longestGapMs, 0, JSON.stringify(report.gaps));
+    } finally {
+      await prober.kill();
+    }
+    await objects.delete('young');
+    await leftIt(holder, vip(2));
+  });
+
+  it('a holder that dies is followed by another, and vipHost with it', async () => {
+    const holder = await cluster.holder(vip(1));
+    await cluster.powerOff(holder);
+    // What is powered off still has its addresses, but no cable.
+    const next = await waitFor(
+      async () => (await cluster.lab.holders(vip(1))).find((name) => name !== holder.name),
+      { what: 'another holder', timeoutMs: 30_000 },
+    );
+    await waitFor(
+      async () => (await objects.get('web')).metadata.annotations?.['kube-vip.io/vipHost'] === next,
+      { what: 'vipHost' },
+    );
+    await cluster.powerOn(holder);
+  });
+
+  it('a Local Service is held where its endpoint is', async () => {
+    const [a, b] = cluster.lab.controlPlanes;
+    assert.ok(a !== undefined && b !== undefined);
+    await objects.create({ name: 'local', vip: vip(3), policy: 'Local' }, [a]);
+    assert.equal((await cluster.holder(vip(3))).name, a.name);
+    await objects.setEndpoints('local', [b]);
+    await leftIt(a, vip(3));
+    assert.equal((await cluster.holder(vip(3))).name, b.name);
+  });
+
+  it('a VIP survives all API servers going away and coming back, without a restart of the manager', async () => {
+    const pids = [...cluster.daemons.values()].map(({ process }) => process.pid);
+    await cluster.api.takeAway();
+    await cluster.api.bringBack();
+    await objects.create({ name: 'after', vip: vip(4) }, cluster.lab.nodes);
+    await cluster.holder(vip(4), 30_000);
+    await cluster.holder(vip(1), 30_000);
+    await objects.delete('after');
+    await waitFor(async () => (await cluster.lab.holders(vip(4))).length === 0, { what: 'the VIP to go' });
+    assert.deepEqual(
+      [...cluster.daemons.values()].map(({ process }) => process.pid),
+      pids,
+    );
+  });
+});

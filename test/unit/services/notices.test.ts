@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { World } from './scene.ts';
+
+async function worldOf(options: ConstructorParameters<typeof World>[0] = {}): Promise<World> {
+  const world = new World(options);
+  for (const name of ['a', 'b']) await world.add(name);
+  await world.run(400);
+  return world;
+}
+
+const notices = (world: World): readonly string[] =>
+  world.nodes.flatMap(({ name, story }) =>
+    story.filter((line) => line.startsWith('!')).map((line) => `${name} ${line}`),
+  );
+
+test('SVC-11 a Service without address waits, delays nobody, and is taken up when one appears', async () => {
+  const world = await worldOf();
+  world.serve({ name: 'bare', vip: '' });
+  world.serve({ name: 'web', vip: '192.0.2.1' });
+  assert.deepEqual(world.holders('192.0.2.1'), ['a']);
+  await world.clock.advance(29_000);
+  assert.deepEqual(notices(world), []);
+  await world.clock.advance(2000);
+  assert.deepEqual(notices(world), ['a ! bare NoAddress']);
+  world.put({ name: 'bare', vip: '192.0.2.2' });
+  assert.deepEqual(world.holders('192.0.2.2'), ['a']);
+  await world.close();
+});
+
+test('what a user must know is told once, by the holder, and hurts no other Service', async () => {
+  const world = await worldOf();
+  world.nodes[0]?.kernel.putAddress('eth0', '192.0.2.9', 24, { preferredLifetime: undefined });
+  await world.run(100);
+  const bad: readonly [string, string, Record<string, string>][] = [
+    ['own', '192.0.2.9', {}],
+    ['link', '192.0.2.2', { 'kube-vip.io/serviceInterface': 'eth7' }],
+    ['vlan', '192.0.2.3', { 'kube-vip.io/serviceVLAN': 'eth0.7' }],
+    ['dhcp', '0.0.0.0', {}],
+    ['host', 'www.example', {}],
+    ['egress', '192.0.2.4', { 'kube-vip.io/egress': 'true' }],
+  ];
+  for (const [name, vip, annotations] of bad) {
+    world.serve({ name, vip, annotations });
+    world.serve({ name, vip, annotations });
+  }
+  world.serve({ name: 'web', vip: '192.0.2.1' });
+  await world.run(200);
+  assert.deepEqual(notices(world), [
+    'a ! own AddressInUse',
+    'a ! link NoLink',
+    'a ! vlan NotImplemented',
+    'a ! dhcp NotImplemented',
+    'a ! host NotImplemented',
+    'a ! egress NotImplemented',
+  ]);
+  assert.deepEqual(world.nodes[0]?.vips(), ['192.0.2.1/32@eth0', '192.0.2.4/32@eth0']);
+  await world.close();
+});
+
+test('SVC-38 an invalid combination of lease and policy is counted as invalid_config', async () => {
+  const world = await worldOf();
+  world.endpoints('web', 'a');
+  const annotations = { 'kube-vip.io/leaseName': 'common' };
+  world.put({ name: 'web', vip: '192.0.2.1', policy: 'Local', annotations });
+  assert.ok(world.nodes[0]?.story.includes('failure shop/web invalid_config'));
+  assert.deepEqual(notices(world), ['a ! web InvalidLeasePolicy']);
+  assert.deepEqual(world.holders('192.0.2.1'), []);
+  await world.close();
+});
+
+test('a link that comes later is used as soon as it is there', async () => {
+  const world = await worldOf();
+  world.serve({ name: 'web', vip: '192.0.2.1', annotations: { 'kube-vip.io/serviceInterface': 'eth7' } });
+  assert.deepEqual(world.holders('192.0.2.1'), []);
+  world.nodes[0]?.kernel.addLink({ name: 'eth7' });
+  await world.run(100);
+  assert.deepEqual(world.nodes[0]?.vips(), ['192.0.2.1/32@eth7']);
+  await world.close();
+});
+
+test('leftovers: swept when the lease names another node, at once; with nobody named after a grace', async () => {
+  const world = await worldOf();
+  world.serve({ name: 'web', vip: '192.0.2.1' });
+  const kernel = world.newKernel();
+  for (const vip of ['192.0.2.1', '192.0.2.77'])
+    kernel.putAddress('eth0', vip, 32, { preferredLifetime: 0, protocol: 249 });
+  kernel.putAddress('eth0', '192.0.2.99', 32, { preferredLifetime: 0, protocol: 248 });
+  const late = await world.addUnsynced('c', kernel);
+  await world.run(400);
+  assert.deepEqual(late.vips(), ['192.0.2.99/32@eth0'], 'that of another program stays');
+  await world.close();
+});
+
+test('a holder sweeps what no Service wants any more', async () => {
+  const world = await worldOf();
+  world.serve({ name: 'web', vip: '192.0.2.1' });
+  const kernel = world.newKernel();
+  kernel.putAddress('eth0', '192.0.2.77', 32, { preferredLifetime: 0, protocol: 249 });
+  const alone = new World();
+  alone.serve({ name: 'web', vip: '192.0.2.1' });
+  const node = await alone.add('a', kernel);
+  await alone.run(400);
+  assert.deepEqual(node.vips(), ['192.0.2.1/32@eth0']);
+  await alone.close();
+  await world.close();
+});

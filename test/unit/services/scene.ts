@@ -1,0 +1,292 @@
+import { createElection } from '../../../src/election/index.ts';
+import { ip, type Ip } from '../../../src/lib/ip.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import { createNode, type Node } from '../../../src/node/index.ts';
+import {
+  LocalLinks,
+  projectService,
+  ServicesOperator,
+  SliceProjector,
+  type EndpointSlice,
+  type Service,
+  type ServicesOptions,
+} from '../../../src/services/index.ts';
+import { FakeClock } from '../../../src/testing/fake-clock.ts';
+import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
+import { MemoryLease, memoryLeaseStore } from '../../../src/testing/memory-lease.ts';
+
+const global = 'kube-system/plndr-svcs-lock';
+
+export const defaults: Omit<ServicesOptions, 'node'> = {
+  legacyClass: true,
+  classOnly: false,
+  className: 'kube-vip.io/kube-vip-class',
+  perServiceElection: false,
+  electionOnDemand: false,
+  globalLease: global,
+  mainLink: 'eth0',
+  servicesLink: '',
+  prefix4: 32,
+  prefix6: 128,
+  globalScopeOnLo: false,
+  noDad: false,
+  mark: 249,
+  reserved: new Map(),
+  announcePeriodMs: 3000,
+  leaseDurationMs: 5000,
+  renewDeadlineMs: 3000,
+  preserve: false,
+  debounceMs: 0,
+  leftoverGraceMs: 3000,
+  writeStatus: true,
+};
+
+export interface Wish {
+  readonly name: string;
+  readonly vip: string;
+  readonly policy?: 'Cluster' | 'Local';
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly created?: string;
+  readonly port?: number;
+  readonly type?: string;
+}
+
+/** One node with the operator under test on a fake kernel. */
+export class TestNode {
+  readonly name: string;
+  readonly kernel: FakeKernel;
+  readonly operator: ServicesOperator;
+  readonly stop = new AbortController();
+  readonly ended: Promise<void>;
+  /** What the operator told, in order. */
+  readonly story: string[] = [];
+  /** What it asked to be written: `key ip:port/proto,...`. */
+  readonly statuses: string[] = [];
+  /** Set: no call to the API gets through. */
+  isCutOff = false;
+  private readonly node: Node;
+
+  private constructor(world: World, name: string, kernel: FakeKernel, node: Node, local: LocalLinks) {
+    this.name = name;
+    this.kernel = kernel;
+    this.node = node;
+    const { clock } = world;
+    this.operator = new ServicesOperator(
+      {
+        node,
+        sweep: (keep) => node.sweep(({ address }) => address.protocol === 249 && !keep(address.address)),
+        elect: (lease) =>
+          createElection(
+            {
+              store: memoryLeaseStore(world.lease(lease), {
+                name: lease,
+                before: () => {
+                  if (this.isCutOff) throw new Error('cut off');
+                },
+              }),
+              clock,
+              random: () => 0.5,
+              log: silentLogger,
+            },
+            { identity: name, leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000 },
+          ),
+        local,
+        status: {
+          want: (key, { ingress }) => {
+            const text = ingress.map(({ ip: vip, ports }) => `${vip}:${ports?.map((p) => p.port).join('+')}`);
+            const line = `${key} ${text.join(',')}`;
+            if (this.statuses.at(-1) !== line) this.statuses.push(line);
+          },
+          drop: (key) => this.statuses.push(`${key} dropped`),
+        },
+        clock,
+        log: silentLogger,
+        observer: {
+          advertising: (key, now) => this.story.push(`${now ? '+' : '-'} ${key}`),
+          notice: ({ metadata }, { reason }) => this.story.push(`! ${metadata.name} ${reason}`),
+          reconciled: (key, _seconds, failure) => {
+            if (failure !== undefined) this.story.push(`failure ${key} ${failure}`);
+          },
+          gone: (key) => this.story.push(`gone ${key}`),
+        },
+      },
+      { ...defaults, ...world.options, node: name },
+    );
+    this.ended = this.operator.run(this.stop.signal);
+  }
+
+  static async start(world: World, name: string, kernel: FakeKernel): Promise<TestNode> {
+    const { clock } = world;
+    const node = createNode({ kernel, clock, log: silentLogger });
+    await node.start();
+    const local = new LocalLinks({ kernel, clock, random: () => 0.5, log: silentLogger });
+    const made = new TestNode(world, name, kernel, node, local);
+    await local.start(() => {
+      made.operator.linksChanged();
+    }, made.stop.signal);
+    return made;
+  }
+
+  /** VIPs on the node, as `address/length@link`. */
+  vips(): readonly string[] {
+    return this.kernel
+      .showAddresses()
+      .split('\n')
+      .filter((line) => line.includes(' deprecated '))
+      .map((line) => /^\d+: (\S+) inet6? (\S+)/.exec(line))
+      .map((match) => `${match?.[2] ?? ''}@${match?.[1] ?? ''}`)
+      .sort();
+  }
+
+  has(vip: string): boolean {
+    return this.vips().some((entry) => entry.startsWith(`${vip}/`));
+  }
+
+  /** The process is gone at once: the kernel keeps what it has. */
+  die(): void {
+    this.isCutOff = true;
+    this.node.close();
+    this.kernel.failNext('remove address', 1, 1_000_000);
+    this.stop.abort();
+  }
+}
+
+/** Several nodes over the same leases and objects; what is put here reaches every node at once. */
+export class World {
+  readonly clock = new FakeClock();
+  readonly nodes: TestNode[] = [];
+  readonly options: Partial<ServicesOptions>;
+  /** Instants at which an address was on two nodes. */
+  readonly doubles: string[] = [];
+  private readonly leases = new Map<string, MemoryLease>();
+  private readonly services = new Map<string, Service>();
+  private readonly slices = new Map<string, EndpointSlice>();
+  private readonly projector = new SliceProjector();
+  private version = 0;
+
+  constructor(options: Partial<ServicesOptions> = {}) {
+    this.options = options;
+  }
+
+  lease(key: string): MemoryLease {
+    const lease = this.leases.get(key) ?? new MemoryLease();
+    this.leases.set(key, lease);
+    return lease;
+  }
+
+  holderOf(lease: string): string | undefined {
+    return this.leases.get(lease)?.current?.record.holderIdentity;
+  }
+
+  leaseNames(): readonly string[] {
+    return [...this.leases.keys()].sort();
+  }
+
+  newKernel(): FakeKernel {
+    const kernel = new FakeKernel({ clock: this.clock });
+    kernel.addLink({ name: 'eth0' });
+    return kernel;
+  }
+
+  /** A node that has listed everything there is. */
+  async add(name: string, kernel: FakeKernel = this.newKernel()): Promise<TestNode> {
+    const node = await this.addUnsynced(name, kernel);
+    this.sync(node);
+    return node;
+  }
+
+  async addUnsynced(name: string, kernel: FakeKernel = this.newKernel()): Promise<TestNode> {
+    const node = await TestNode.start(this, name, kernel);
+    this.nodes.push(node);
+    return node;
+  }
+
+  sync({ operator }: TestNode): void {
+    for (const [key, service] of this.services) operator.servicesListener.changed?.(key, service, undefined);
+    operator.servicesListener.synced?.(this.services);
+    for (const [key, slice] of this.slices) operator.slicesListener.changed?.(key, slice, undefined);
+    operator.slicesListener.synced?.(this.slices);
+  }
+
+  put({ name, vip, policy = 'Cluster', annotations = {}, created, port = 80, type }: Wish): void {
+    const key = `shop/${name}`;
+    const before = this.services.get(key);
+    const addresses = vip === '' ? {} : { 'kube-vip.io/loadbalancerIPs': vip };
+    const raw: Service = {
+      metadata: {
+        name,
+        namespace: 'shop',
+        resourceVersion: String(++this.version),
+        creationTimestamp: created ?? '2026-01-01T00:00:00Z',
+        annotations: { ...addresses, ...annotations },
+      },
+      spec: { type: type ?? 'LoadBalancer', externalTrafficPolicy: policy, ports: [{ port }] },
+    };
+    const now = projectService(raw);
+    this.services.set(key, now);
+    for (const { operator } of this.nodes) operator.servicesListener.changed?.(key, now, before);
+  }
+
+  remove(name: string): void {
+    const key = `shop/${name}`;
+    const before = this.services.get(key);
+    this.services.delete(key);
+    if (before === undefined) return;
+    for (const { operator } of this.nodes) operator.servicesListener.removed?.(key, before);
+  }
+
+  /** Endpoints of a Service: node names, with `~` in front when terminating. */
+  endpoints(service: string, ...places: readonly string[]): void {
+    const key = `shop/${service}-1`;
+    const before = this.slices.get(key);
+    const now = this.projector.slice({
+      metadata: {
+        name: `${service}-1`,
+        namespace: 'shop',
+        labels: { 'kubernetes.io/service-name': service },
+      },
+      endpoints: places.map((place) => ({
+        addresses: ['10.1.0.1'],
+        nodeName: place.replace('~', ''),
+        conditions: { ready: !place.startsWith('~'), serving: true, terminating: place.startsWith('~') },
+      })),
+    } as EndpointSlice);
+    this.slices.set(key, now);
+    for (const { operator } of this.nodes) operator.slicesListener.changed?.(key, now, before);
+  }
+
+  /** A Service with an endpoint on every node. */
+  serve(wish: Wish): void {
+    this.endpoints(wish.name, 'a', 'b', 'c');
+    this.put(wish);
+  }
+
+  /** Nodes that carry the address. */
+  holders(vip: string): readonly string[] {
+    return this.nodes.filter((node) => node.has(vip)).map(({ name }) => name);
+  }
+
+  /** Time passes in small steps; after each, no address may be on two nodes. */
+  async run(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += 20) {
+      await this.clock.advance(20);
+      const seen = new Map<string, string>();
+      for (const { name, kernel } of this.nodes) {
+        for (const [, vip = ''] of kernel.showAddresses().matchAll(/inet6? (\S+)\/\d+ .*deprecated/g)) {
+          const other = seen.get(vip);
+          if (other !== undefined) this.doubles.push(`${this.clock.now()} ${vip} on ${other} and ${name}`);
+          seen.set(vip, name);
+        }
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const node of this.nodes) node.stop.abort();
+    await this.clock.advance(0);
+    await Promise.all(this.nodes.map(({ ended }) => ended));
+  }
+}
+
+export const vip1: Ip = ip('192.0.2.1');
+export const vip2: Ip = ip('192.0.2.2');

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { KubeError } from '../../../src/kube/index.ts';
+import type { KubeErrorKind } from '../../../src/kube/types.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import {
+  ingressOf,
+  isWritten,
+  StatusWriter,
+  type WantedStatus,
+} from '../../../src/services/status-writer.ts';
+import type { Service } from '../../../src/services/types.ts';
+import { FakeClock } from '../../../src/testing/fake-clock.ts';
+
+const wish = (vip: string, port = 80): WantedStatus => ({
+  ingress: [{ ip: vip, ports: [{ port, protocol: 'TCP' }] }],
+  vipHost: 'node-a',
+});
+
+/** A writer over Services that are written when the test says so. */
+function scene() {
+  const clock = new FakeClock();
+  const services = new Map<string, Service>();
+  const open = new Map<
+    string,
+    { done: () => void; fail: (kind: KubeErrorKind) => void; signal: AbortSignal }
+  >();
+  const log: string[] = [];
+  const writer = new StatusWriter({
+    write: (service, wanted, signal) => {
+      const key = service.metadata.name ?? '';
+      log.push(`${key} ${wanted.ingress[0]?.ip ?? '-'}`);
+      return new Promise<void>((resolve, reject) => {
+        open.set(key, {
+          signal,
+          done: () => {
+            put(key, wanted);
+            resolve();
+          },
+          fail: (kind) => {
+            reject(new KubeError({ kind, message: kind, status: 409, path: '' }));
+          },
+        });
+      });
+    },
+    read: (key) => services.get(key),
+    clock,
+    random: () => 1,
+    log: silentLogger,
+  });
+  const put = (name: string, wanted?: WantedStatus): void => {
+    services.set(name, {
+      metadata: {
+        name,
+        ...(wanted === undefined ? {} : { annotations: { 'kube-vip.io/vipHost': wanted.vipHost } }),
+      },
+      spec: { ports: [{ port: 80 }] },
+      ...(wanted === undefined ? {} : { status: { loadBalancer: { ingress: wanted.ingress } } }),
+    });
+  };
+  return { clock, services, open, log, writer, put };
+}
+
+test('one entry for each VIP with the ports, and nothing is written twice', async () => {
+  const { writer, put, log, open, clock } = scene();
+  put('web');
+  writer.want('web', wish('192.0.2.1'));
+  writer.want('web', wish('192.0.2.1'));
+  assert.deepEqual(log, ['web 192.0.2.1']);
+  open.get('web')?.done();
+  await clock.flush();
+  writer.want('web', wish('192.0.2.1'));
+  assert.deepEqual(log, ['web 192.0.2.1']);
+  const service: Service = { metadata: {}, spec: { ports: [{ port: 53, protocol: 'UDP' }] } };
+  assert.deepEqual(ingressOf(service, ['192.0.2.1', '2001:db8::1']), [
+    { ip: '192.0.2.1', ports: [{ port: 53, protocol: 'UDP' }] },
+    { ip: '2001:db8::1', ports: [{ port: 53, protocol: 'UDP' }] },
+  ]);
+  assert.ok(!isWritten(service, { ingress: [], vipHost: 'x' }));
+});
+
+test('a later wish replaces an earlier one, also while that is being written', async () => {
+  const { writer, put, log, open, clock } = scene();
+  put('web');
+  writer.want('web', wish('192.0.2.1'));
+  writer.want('web', wish('192.0.2.2'));
+  writer.want('web', wish('192.0.2.3'));
+  open.get('web')?.done();
+  await clock.advance(100);
+  assert.deepEqual(log, ['web 192.0.2.1', 'web 192.0.2.3']);
+});
+
+test('SVC-20 a conflict is retried on the newer version, and a withdrawn Service is given up', async () => {
+  const { writer, put, log, open, clock } = scene();
+  put('web');
+  writer.want('web', wish('192.0.2.1'));
+  open.get('web')?.fail('conflict');
+  await clock.flush();
+  writer.want('web', wish('192.0.2.1'));
+  assert.equal(log.length, 2, 'at once when the newer version is here');
+  open.get('web')?.fail('conflict');
+  await clock.advance(200);
+  assert.equal(log.length, 3, 'and after a while by itself');
+  writer.drop('web');
+  assert.equal(open.get('web')?.signal.aborted, true);
+  open.get('web')?.fail('conflict');
+  await clock.advance(60_000);
+  assert.equal(log.length, 3);
+});
+
+test('a Service that is refused or hangs does not delay the others', async () => {
+  const { writer, put, log, open, clock } = scene();
+  for (let i = 0; i < 200; i++) put(`s${i}`);
+  writer.want('s0', wish('192.0.2.1'));
+  writer.want('s1', wish('192.0.2.1'));
+  open.get('s1')?.fail('forbidden');
+  for (let i = 2; i < 200; i++) writer.want(`s${i}`, wish('192.0.2.1'));
+  assert.ok(writer.counts().inFlight <= 16);
+  for (let round = 0; round < 200; round++) {
+    for (const [key, { done }] of open) if (key !== 's0' && key !== 's1') done();
+    await clock.flush();
+  }
+  assert.equal(new Set(log).size, 200);
+  assert.equal(writer.counts().waiting, 2);
+});
+
+test('a Service that is gone is no error', async () => {
+  const { writer, put, log, open, clock } = scene();
+  put('web');
+  writer.want('web', wish('192.0.2.1'));
+  open.get('web')?.fail('not-found');
+  await clock.advance(60_000);
+  assert.equal(log.length, 1);
+  assert.equal(writer.counts().waiting, 0);
+});
+
+test('an endpoint that changes all the time does not shorten the back-off of a refused write', async () => {
+  const { writer, put, log, open, clock } = scene();
+  put('web');
+  writer.want('web', wish('192.0.2.1'));
+  for (let i = 0; i < 50; i++) {
+    open.get('web')?.fail('forbidden');
+    await clock.flush();
+    writer.want('web', wish('192.0.2.1'));
+  }
+  assert.equal(log.length, 1);
+});
