@@ -127,6 +127,7 @@ async function deleteByHand(prober: Prober, watch: HolderWatch, marks: TimelineM
   await holder.deleteAddress(cluster.lab.plan.vip(0));
   await sleep(1_000);
   await prober.answering();
+  await watch.flush();
   const { longestNoHolderMs } = watch.report({ from: at });
   const gap = bold(green(`${formatMs(await gapSince(prober, at))} ms`));
   const off = longestNoHolderMs < 1 ? 'less than 1 ms' : `${formatMs(longestNoHolderMs)} ms`;

@@ -99,6 +99,20 @@ export function holderReport(
 }
 
 let watchesStarted = 0;
+let flushes = 0;
+
+/** Changes something harmless until the monitor, which hears everything in order, has written it. */
+async function flush(lab: Lab, monitor: LabProcess): Promise<void> {
+  const count = flushes++;
+  const sentinel = `198.18.${(count >> 8) & 255}.${count & 255}/32`;
+  await waitFor(
+    async () => {
+      await lab.client.ip(`addr replace ${sentinel} dev lo`, `addr del ${sentinel} dev lo`);
+      return monitor.log().includes(sentinel);
+    },
+    { what: 'ip monitor to listen', everyMs: 5, detail: () => monitor.tail() },
+  );
+}
 
 /**
  * Listens to the kernel's own address events of all nodes through one socket, so that their order is the kernel's
@@ -125,21 +139,18 @@ export class HolderWatch {
       env: { TZ: 'UTC' },
       logFile: path.join(lab.dir, `${name}.log`),
     });
-    // Only what it writes shows that it listens: change something harmless until it does.
-    const probe = '198.51.100.1/32';
-    await waitFor(
-      async () => {
-        await lab.client.ip(`addr replace ${probe} dev lo`, `addr del ${probe} dev lo`);
-        return monitor.log().includes(probe);
-      },
-      { what: 'ip monitor to listen', detail: () => monitor.tail() },
-    );
+    await flush(lab, monitor);
     const holders = await lab.holders(address);
     const initial = holders.map((node) => ({ at: 0, node, address, present: true }));
     return new HolderWatch(lab, address, monitor, initial);
   }
 
-  /** What happened so far; the watch goes on. */
+  /** Until everything that happened before this call is in the report. */
+  flush(): Promise<void> {
+    return flush(this.#lab, this.#monitor);
+  }
+
+  /** What was heard so far; the watch goes on. After a change of one's own, `flush` first. */
   report(window?: Partial<Interval>): HolderReport {
     const nodes = new Map(this.#lab.machines.map((machine, index) => [nsidOf(index), machine.name]));
     // Date.now() cuts off the fraction that the monitor's times have: what just happened must be inside.
@@ -161,6 +172,7 @@ export class HolderWatch {
   }
 
   async stop(): Promise<HolderReport> {
+    await this.flush();
     const report = this.report();
     await this.kill();
     return report;

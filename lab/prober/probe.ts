@@ -2,7 +2,6 @@
 // answered. One JSON object per line on standard output: `{"live": ...}` now and then, and a `{"report": ...}` for every
 // line on standard input and at the end, which comes when that is closed.
 import dgram from 'node:dgram';
-import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { analyse } from './gaps.ts';
 import type { Analysis, Interval, Probe } from './gaps.ts';
@@ -41,12 +40,6 @@ const config = JSON.parse(process.argv[2] ?? '') as ProbeConfig;
 const print = (line: ProbeLine): void => {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 };
-
-try {
-  os.setPriority(-10);
-} catch {
-  // Not allowed in a user namespace; stalls are measured and taken into account anyway.
-}
 
 // One reading of both clocks; from here on only the monotonic one is used.
 const wallOffset = Date.now() - performance.now();
@@ -112,7 +105,7 @@ while (running) {
     print({ live: { ...live, sent: probes.length } });
   }
   // The shortest timer is 1 ms and usually late: the loop above sends what has become due meanwhile.
-  await (config.intervalMs < 1 ? new Promise((resolve) => setImmediate(resolve)) : sleep(1));
+  await sleep(1);
 }
 const endedAt = now();
 await printReport(endedAt);

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Machine } from '../machine.ts';
@@ -9,9 +10,19 @@ const script = (name: string): string => fileURLToPath(new URL(name, import.meta
 
 const defaultPort = 7007;
 
+/**
+ * What measures must not wait for what is measured: a starved prober or responder looks like a gap. Real-time
+ * scheduling where it is allowed (root); elsewhere the prober's own stalls are at least taken into account.
+ */
+const promptly: readonly string[] = ((): readonly string[] => {
+  const command = ['chrt', '--fifo', '10'];
+  return spawnSync('chrt', [...command.slice(1), 'true']).status === 0 ? command : [];
+})();
+
 /** Starts the answering end on a node; ready when this resolves. */
 export async function startResponder(node: Machine, port = defaultPort): Promise<LabProcess> {
   const responder = node.start('responder', [
+    ...promptly,
     process.execPath,
     script('responder.ts'),
     node.name,
@@ -33,7 +44,7 @@ export class Prober {
   private constructor(client: Machine, config: ProbeConfig) {
     this.#process = client.start(
       `prober${++probersStarted}`,
-      [process.execPath, script('probe.ts'), JSON.stringify(config)],
+      [...promptly, process.execPath, script('probe.ts'), JSON.stringify(config)],
       { pipe: true },
     );
     const { stdout } = this.#process.child;

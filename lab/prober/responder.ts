@@ -1,16 +1,8 @@
 // Runs on every node: answers each UDP probe with the probe's number and the node's name, whatever address it came to.
 // Bound to the wildcard address on purpose: it must not matter to it whether the VIP is here.
 import dgram from 'node:dgram';
-import os from 'node:os';
 
 const [, , name = '', port = ''] = process.argv;
-
-try {
-  // A starved responder would look like a gap.
-  os.setPriority(-10);
-} catch {
-  // Not allowed in a user namespace.
-}
 
 let open = 0;
 for (const type of ['udp4', 'udp6'] as const) {

@@ -77,6 +77,7 @@ describe('lab measurements', { skip: refused?.because ?? false }, () => {
     const bothUntil = Date.now();
     await a.deleteAddress(vip);
     const endedAt = Date.now();
+    await watch.flush();
     const both = watch.report();
     assert.ok(both.twoHoldersMs >= bothUntil - bothSince - 1, String(both.twoHoldersMs));
     assert.ok(both.twoHoldersMs <= endedAt - beganAt + 1, String(both.twoHoldersMs));
