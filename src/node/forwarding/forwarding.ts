@@ -99,12 +99,15 @@ class NodeForwarding implements Forwarding {
   }
 
   async close(): Promise<void> {
-    this.timer?.cancel();
     if (this.isStarted) {
       this.set([]);
       // What could not be done at once, because the kernel had to be read before.
       await this.balancer.check();
     }
+    this.abandon();
+  }
+
+  abandon(): void {
     this.isStarted = false;
     this.timer?.cancel();
     this.balancer.stop();

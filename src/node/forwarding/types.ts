@@ -86,6 +86,8 @@ export interface Forwarding {
   status(): ForwardingStatus;
   /** Takes back all that was put into the kernel and ends; established connections are left alone. */
   close(): Promise<void>;
+  /** Ends and leaves everything as it is, for a successor to find. */
+  abandon(): void;
 }
 
 /** News that observers act on. Must not throw. */
