@@ -53,7 +53,7 @@ function drawRow(row: TimelineRow, view: Timeline): string {
   let run = '';
   let before: boolean | undefined;
   const all = columns(row, view);
-  const blank = Math.round((((row.since ?? view.from) - view.from) / (view.to - view.from)) * view.width);
+  const blank = Math.ceil((((row.since ?? view.from) - view.from) / (view.to - view.from)) * view.width);
   for (const isOn of all.slice(blank)) {
     if (before !== undefined && isOn !== before) {
       line += paint(run, before);
