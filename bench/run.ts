@@ -4,6 +4,7 @@ import path from 'node:path';
 const benchmarks: Readonly<Record<string, () => Promise<unknown>>> = {
   failover: () => import('./failover.ts'),
   footprint: () => import('./footprint.ts'),
+  services: () => import('./services.ts'),
 };
 
 const name = process.argv[2] ?? '';

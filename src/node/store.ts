@@ -11,19 +11,20 @@ import { ClaimantWatch } from './claimants/watch.ts';
 import { newCounters } from './counters.ts';
 import { findLeftovers, Sweeper } from './leftovers.ts';
 import { Observed } from './observed.ts';
-import { SpecBook } from './spec-book.ts';
+import { keyOf, SpecBook, type SpecKey } from './spec-book.ts';
 import { buildStatus } from './status.ts';
 import type {
   AddressSpec,
   AnnouncementSpec,
+  BulkNodeStore,
   Claim,
   Leftover,
   NodeCounters,
   NodeObserver,
-  NodeStore,
   Owner,
   Spec,
   SpecStatus,
+  Wish,
 } from './types.ts';
 
 export interface NodeComponents {
@@ -42,7 +43,7 @@ export interface NodeOptions {
   readonly refreshMs?: number;
 }
 
-export interface Node extends NodeStore {
+export interface Node extends BulkNodeStore {
   /**
    * Begins to follow the kernel; resolves after the first dump, when specs published before it have
    * been applied. Rejects with KernelError when the kernel cannot be watched or dumped.
@@ -119,7 +120,18 @@ class NodeTruth implements Node {
   }
 
   publish(owner: Owner, specs: readonly Spec[]): void {
-    const changed = this.book.replace(owner, specs);
+    this.apply(this.book.replace(owner, specs));
+  }
+
+  publishAll(wishes: readonly Wish[]): void {
+    const changed = new Map<SpecKey, Spec>();
+    for (const { owner, specs } of wishes) {
+      for (const spec of this.book.replace(owner, specs)) changed.set(keyOf(spec), spec);
+    }
+    this.apply([...changed.values()]);
+  }
+
+  private apply(changed: readonly Spec[]): void {
     if (!this.isKnown) return;
     const announcements = changed.filter((spec) => spec.kind === 'announcement');
     // What is no longer announced is silent before its address goes; what is new is ready to be

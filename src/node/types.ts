@@ -101,6 +101,18 @@ export interface NodeObserver {
   secondClaimant?(vip: Ip, link: string, mac: Mac): void;
 }
 
+/** What one owner wants from now on. */
+export interface Wish {
+  readonly owner: Owner;
+  readonly specs: readonly Spec[];
+}
+
+/** For operators with many owners: the kernel takes many changes at once in far less time than one by one. */
+export interface BulkNodeStore extends NodeStore {
+  /** Like `publish` for each, in this order; an owner may come more than once. */
+  publishAll(wishes: readonly Wish[]): void;
+}
+
 /** The truth on this node. `publish` and `withdraw` change the kernel before they return. */
 export interface NodeStore {
   /** Replaces everything this owner asked for before. */

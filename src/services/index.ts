@@ -1,4 +1,3 @@
-export { Catalogue } from './catalogue.ts';
 export { LocalLinks } from './local-links.ts';
 export { ServicesOperator, type ServicesParts } from './operator.ts';
 export { projectService, serviceNameLabel, SliceProjector } from './project.ts';

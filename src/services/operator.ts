@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
-import type { NodeStore } from '../node/types.ts';
+import type { BulkNodeStore } from '../node/types.ts';
 import { Campaigns, type Campaign } from './campaigns.ts';
 import { Catalogue, type Entry } from './catalogue.ts';
 import { gate, type Claim, type Withhold } from './decide.ts';
@@ -25,7 +25,7 @@ import type {
 import { WorkQueue } from './work-queue.ts';
 
 export interface ServicesParts {
-  readonly node: NodeStore;
+  readonly node: Pick<BulkNodeStore, 'publishAll'>;
   /** Removes marked VIPs that no spec wants, except those the filter keeps. */
   readonly sweep: (keep: (vip: Ip) => boolean) => void;
   readonly elect: (lease: LeaseKey) => Election;
@@ -66,6 +66,8 @@ export class ServicesOperator {
   private readonly publisher: Publisher;
   private readonly notices: Notices;
   private readonly work: WorkQueue<ServiceKey>;
+  /** Statuses to be written after this turn. */
+  private readonly reports = new Map<ServiceKey, WantedStatus>();
   private leftovers: Leftovers | undefined;
   private synced = { services: false, slices: false };
   private startedAt = 0;
@@ -76,8 +78,12 @@ export class ServicesOperator {
     this.parts = parts;
     this.options = options;
     this.catalogue = new Catalogue(options);
-    this.work = new WorkQueue(clock, 'services-work', (key) => {
+    const handle = (key: ServiceKey): void => {
       this.reconcile(key);
+    };
+    this.work = new WorkQueue(clock, 'services-work', handle, (work) => {
+      this.publisher.batch(work);
+      this.report();
     });
     this.notices = new Notices(clock, observer, () => this.isSpokesman());
     this.publisher = new Publisher(
@@ -234,7 +240,6 @@ export class ServicesOperator {
       log.error('a Service could not be handled', { service: key, error: messageOf(error) });
       observer.reconciled?.(key, (clock.now() - start) / 1000, 'new_instance');
     }
-    this.settleFirst();
   }
 
   private judge(key: ServiceKey): Advert | Withhold | undefined {
@@ -294,11 +299,19 @@ export class ServicesOperator {
     if (this.publisher.get(key)?.silent === false && this.options.writeStatus) {
       const vips = places.map(({ vip }) => vip);
       const ingress = ingressOf(entry.service, vips);
-      this.parts.status.want(key, { ingress, vipHost: this.options.node });
+      this.reports.set(key, { ingress, vipHost: this.options.node });
     }
   }
 
+  /** Once the network is served. */
+  private report(): void {
+    for (const [key, wanted] of this.reports) this.parts.status.want(key, wanted);
+    this.reports.clear();
+    this.settleFirst();
+  }
+
   private withdraw(key: ServiceKey, reason?: LossReason): void {
+    this.reports.delete(key);
     this.publisher.withdraw(key, reason);
     this.membership.settle(key);
   }
@@ -316,15 +329,23 @@ export class ServicesOperator {
   }
 
   private lost({ lease, members, trailing }: Campaign, reason: LossReason): void {
-    for (const key of [...members, ...trailing]) {
-      const before = this.publisher.get(key);
-      if (before?.lease !== lease) continue;
-      if (this.options.preserve && reason !== 'released') {
-        this.publisher.silence(key, before);
-        this.parts.status.drop(key);
-      } else this.withdraw(key, reason);
+    const held = [...members, ...trailing].filter((key) => this.publisher.get(key)?.lease === lease);
+    if (this.options.preserve && reason !== 'released') {
+      this.publisher.batch(() => {
+        for (const key of held) this.silence(key);
+      });
+    } else this.publisher.withdrawAll(held, reason);
+    for (const key of held) {
+      this.reports.delete(key);
+      if (this.publisher.get(key) === undefined) this.membership.settle(key);
     }
     this.parts.observer.campaign?.(lease, 'lost', reason);
+  }
+
+  private silence(key: ServiceKey): void {
+    const before = this.publisher.get(key);
+    if (before !== undefined) this.publisher.silence(key, before);
+    this.parts.status.drop(key);
   }
 
   private observed(campaign: Campaign): void {

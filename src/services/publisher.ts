@@ -1,7 +1,7 @@
 import type { Fence } from '../lib/fence.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
-import type { NodeStore, Owner } from '../node/types.ts';
+import type { BulkNodeStore, Owner, Wish } from '../node/types.ts';
 import { holderSpecs, preservedSpecs, type Place } from './placement.ts';
 import type { LeaseKey, PlacementConfig, ServiceKey } from './types.ts';
 
@@ -17,17 +17,25 @@ export interface Published {
 }
 
 export interface PublisherParts {
-  readonly node: NodeStore;
+  readonly node: Pick<BulkNodeStore, 'publishAll'>;
   readonly log: Logger;
   /** The Service has specs from now on, or has none any more. */
   readonly changed: (key: ServiceKey, isPublished: boolean) => void;
 }
 
-/** What of Services is on this node. Every change is in the kernel when the call returns. */
+/** Specs of so many Services go to the node together; more would be a long stretch for the event loop. */
+const batchSize = 64;
+
+/**
+ * What of Services is on this node. Every change is in the kernel when the call returns; those of a
+ * `batch`, when that returns.
+ */
 export class Publisher {
   private readonly parts: PublisherParts;
   private readonly config: PlacementConfig;
   private readonly content = new Map<ServiceKey, Published>();
+  private pending: Wish[] = [];
+  private isBatching = false;
 
   constructor(parts: PublisherParts, config: PlacementConfig) {
     this.parts = parts;
@@ -42,11 +50,26 @@ export class Publisher {
     return [...this.content.keys()];
   }
 
+  /** Many changes take the kernel less time together. Withdrawals never wait. */
+  batch(change: () => void): void {
+    if (this.isBatching) {
+      change();
+      return;
+    }
+    this.isBatching = true;
+    try {
+      change();
+    } finally {
+      this.isBatching = false;
+      this.flush();
+    }
+  }
+
   publish(key: ServiceKey, lease: LeaseKey, places: readonly Place[], fence: Fence): void {
     const before = this.content.get(key);
     const signature = places.map(({ vip, link, prefixLength }) => `${vip}/${prefixLength} ${link}`).join();
     if (before?.fence === fence && before.signature === signature && !before.silent) return;
-    this.parts.node.publish(ownerOf(key), holderSpecs(places, this.config, fence));
+    this.wish({ owner: ownerOf(key), specs: holderSpecs(places, this.config, fence) });
     this.content.set(key, { lease, fence, places, signature, silent: false });
     if (before !== undefined) return;
     this.parts.changed(key, true);
@@ -64,7 +87,7 @@ export class Publisher {
     const specs = before.silent
       ? preservedSpecs(places, this.config)
       : holderSpecs(places, this.config, before.fence);
-    this.parts.node.publish(ownerOf(key), specs);
+    this.wish({ owner: ownerOf(key), specs });
     this.content.set(key, { ...before, places, signature: '' });
   }
 
@@ -75,20 +98,39 @@ export class Publisher {
       this.withdraw(key);
       return;
     }
-    this.parts.node.publish(ownerOf(key), specs);
+    this.wish({ owner: ownerOf(key), specs });
     this.content.set(key, { ...before, silent: true, signature: '' });
   }
 
   /** The VIPs first: nothing may stand between this call and the addresses leaving the link. */
   withdraw(key: ServiceKey, reason?: string): void {
-    const before = this.content.get(key);
-    if (before === undefined) return;
-    this.parts.node.withdraw(ownerOf(key));
-    this.content.delete(key);
-    this.parts.changed(key, false);
-    const fields = { service: key, vip: namesOf(before.places), lease: before.lease };
+    this.withdrawAll([key], reason);
+  }
+
+  withdrawAll(keys: readonly ServiceKey[], reason?: string): void {
+    const present = keys.filter((key) => this.content.has(key));
+    if (present.length === 0) return;
+    this.pending.push(...present.map((key) => ({ owner: ownerOf(key), specs: [] })));
+    this.flush();
     const why = reason === undefined ? {} : { reason };
-    this.parts.log.info('this node ceased to advertise the Service', { ...fields, ...why });
+    for (const key of present) {
+      const { places = [], lease } = this.content.get(key) ?? {};
+      this.content.delete(key);
+      this.parts.changed(key, false);
+      const fields = { service: key, vip: namesOf(places), lease };
+      this.parts.log.info('this node ceased to advertise the Service', { ...fields, ...why });
+    }
+  }
+
+  private wish(wish: Wish): void {
+    this.pending.push(wish);
+    if (!this.isBatching || this.pending.length >= batchSize) this.flush();
+  }
+
+  private flush(): void {
+    const wishes = this.pending;
+    this.pending = [];
+    if (wishes.length > 0) this.parts.node.publishAll(wishes);
   }
 }
 

@@ -12,11 +12,14 @@ export class WorkQueue<K> {
   private readonly clock: Clock;
   private readonly name: string;
   private readonly handle: (key: K) => void;
+  private readonly turn: (work: () => void) => void;
   private timer: Timer | undefined;
   private isWorking = false;
   private isOpen = false;
 
-  constructor(clock: Clock, name: string, handle: (key: K) => void) {
+  /** `turn` runs the work of one turn. */
+  constructor(clock: Clock, name: string, handle: (key: K) => void, turn: (work: () => void) => void) {
+    this.turn = turn;
     this.clock = clock;
     this.name = name;
     this.handle = handle;
@@ -50,11 +53,13 @@ export class WorkQueue<K> {
     this.isWorking = true;
     const end = this.clock.now() + turnMs;
     try {
-      for (const key of this.keys) {
-        this.keys.delete(key);
-        this.handle(key);
-        if (this.clock.now() > end) break;
-      }
+      this.turn(() => {
+        for (const key of this.keys) {
+          this.keys.delete(key);
+          this.handle(key);
+          if (this.clock.now() > end) break;
+        }
+      });
     } finally {
       this.isWorking = false;
     }

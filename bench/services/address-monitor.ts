@@ -1,0 +1,58 @@
+import type { LabProcess, Machine } from '../../lab/index.ts';
+import { waitFor } from '../../lab/index.ts';
+
+/** When each address came to a node, and how many left, as the kernel's own monitor saw it. */
+export class AddressMonitor {
+  /** Wall-clock milliseconds. */
+  readonly addedAt = new Map<string, number>();
+  gone = 0;
+  readonly #process: LabProcess;
+  #rest = '';
+  #at = 0;
+
+  private constructor(process: LabProcess) {
+    this.#process = process;
+    process.child.stdout?.on('data', (chunk: Buffer) => {
+      this.#read(chunk.toString());
+    });
+  }
+
+  static async start(node: Machine): Promise<AddressMonitor> {
+    const process = node.start('address-monitor', ['ip', '-ts', '-o', '-4', 'monitor', 'address'], {
+      pipe: true,
+    });
+    const monitor = new AddressMonitor(process);
+    // It has no sign of being ready but what it prints.
+    await waitFor(
+      async () => {
+        await node.ip('addr add 192.0.2.254/32 dev lo', 'addr del 192.0.2.254/32 dev lo');
+        return monitor.addedAt.has('192.0.2.254');
+      },
+      { what: 'the address monitor', everyMs: 50 },
+    );
+    monitor.reset();
+    return monitor;
+  }
+
+  reset(): void {
+    this.addedAt.clear();
+    this.gone = 0;
+  }
+
+  kill(): void {
+    void this.#process.kill();
+  }
+
+  #read(text: string): void {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const [, stamp] = /^\[([0-9T:.-]+)\]/.exec(line) ?? [];
+      if (stamp !== undefined) this.#at = Date.parse(`${stamp}Z`);
+      const [, address] = / inet (\d+\.\d+\.\d+\.\d+)/.exec(line) ?? [];
+      if (address === undefined) continue;
+      if (line.includes('Deleted')) this.gone++;
+      else if (!this.addedAt.has(address)) this.addedAt.set(address, this.#at);
+    }
+  }
+}
