@@ -250,6 +250,9 @@ try {
     await bench.failover();
     await bench.restart();
   }
+  // A profile is written at an orderly end only.
+  if (values.profile !== undefined)
+    await Promise.all([...cluster.daemons.values()].map((daemon) => daemon.stop()));
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, undefined, 2)}\n`);
 } finally {
   await cluster.stop();
