@@ -28,11 +28,6 @@ export const knownResources: readonly Resource[] = [
   serviceCidrs,
 ];
 
-/** `v1` or `group/version`, as in an object's apiVersion. */
-export function apiVersionOf(resource: Resource): string {
-  return resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
-}
-
 /** Plural with its group, as RBAC messages name it: `leases.coordination.k8s.io`. */
 export function resourceName(resource: Resource): string {
   return resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`;

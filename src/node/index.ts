@@ -7,5 +7,5 @@ export {
   type ForwardingStatus,
 } from './forwarding/index.ts';
 export { createNode, type Node, type NodeComponents, type NodeOptions } from './store.ts';
-export { OWNER_PROTOCOL, servicesMarks } from './mark.ts';
+export { servicesMarks } from './mark.ts';
 export type * from './types.ts';

@@ -1,5 +1,6 @@
 import { familyOf, type Ip } from '../../lib/ip.ts';
-import { address, AttributeTable, nested, u16be, u32be, u8 } from '../netlink/attributes.ts';
+import type { u32be} from '../netlink/attributes.ts';
+import { address, AttributeTable, nested, u16be, u8 } from '../netlink/attributes.ts';
 import { hostIsLittleEndian, NlReader, NlWriter } from '../netlink/wire.ts';
 import { NFPROTO_IPV4, NFPROTO_IPV6, readHeader, writeHeader } from '../nfnetlink/header.ts';
 import type { ConnectionEnd, ConnectionState, TrackedConnection } from './types.ts';

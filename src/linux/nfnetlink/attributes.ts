@@ -13,10 +13,6 @@ export function putU8(writer: NlWriter, type: number, value: number): void {
   writeAttribute(writer, type, (inner) => void inner.u8(value));
 }
 
-export function putBe16(writer: NlWriter, type: number, value: number): void {
-  writeAttribute(writer, type, (inner) => void inner.u16(value, false));
-}
-
 export function putBe32(writer: NlWriter, type: number, value: number): void {
   writeAttribute(writer, type, (inner) => void inner.u32(value >>> 0, false));
 }

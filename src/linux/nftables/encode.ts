@@ -63,15 +63,30 @@ function messagesOf(step: NftStep, nextId: () => number): readonly Message[] {
   const { table } = step;
   switch (step.do) {
     case 'add table':
-      return [add(v.message.newTable, (w) => (putText(w, 1, table), putBe32(w, 2, 0)))];
+      return [
+        add(v.message.newTable, (w) => {
+          putText(w, 1, table);
+          putBe32(w, 2, 0);
+        }),
+      ];
     case 'delete table':
       return [remove(v.message.deleteTable, (w) => putText(w, 1, table))];
     case 'add chain':
       return [add(v.message.newChain, (w) => putChain(w, table, step.chain.name, step.chain.base))];
     case 'delete chain':
-      return [remove(v.message.deleteChain, (w) => (putText(w, 1, table), putText(w, 3, step.chain)))];
+      return [
+        remove(v.message.deleteChain, (w) => {
+          putText(w, 1, table);
+          putText(w, 3, step.chain);
+        }),
+      ];
     case 'flush chain':
-      return [remove(v.message.deleteRule, (w) => (putText(w, 1, table), putText(w, 2, step.chain)))];
+      return [
+        remove(v.message.deleteRule, (w) => {
+          putText(w, 1, table);
+          putText(w, 2, step.chain);
+        }),
+      ];
     case 'add rule':
       return ruleMessages(table, step.chain, step.rule, nextId);
     case 'add set': {
@@ -82,7 +97,12 @@ function messagesOf(step: NftStep, nextId: () => number): readonly Message[] {
       ];
     }
     case 'delete set':
-      return [remove(v.message.deleteSet, (w) => (putText(w, 1, table), putText(w, 2, step.set)))];
+      return [
+        remove(v.message.deleteSet, (w) => {
+          putText(w, 1, table);
+          putText(w, 2, step.set);
+        }),
+      ];
     case 'add elements':
     case 'delete elements':
       return elementMessages(step.do === 'add elements', table, { name: step.set }, step.elements);

@@ -10,7 +10,7 @@ import {
 import type { HardwareType, LinkAddressing } from '../frame/index.ts';
 import type { ArpFrame, ArpPacket, GratuitousForm } from './types.ts';
 
-export const ARP_REQUEST = 1;
+const ARP_REQUEST = 1;
 export const ARP_REPLY = 2;
 
 const PROTOCOL_IPV4 = 0x0800;

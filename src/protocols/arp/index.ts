@@ -1,2 +1,2 @@
 export type { ArpFrame, ArpPacket, GratuitousForm } from './types.ts';
-export { ARP_REPLY, ARP_REQUEST, decodeArpFrame, encodeArpFrame, encodeGratuitousArp } from './codec.ts';
+export { ARP_REPLY, decodeArpFrame, encodeArpFrame, encodeGratuitousArp } from './codec.ts';

@@ -1,6 +1,5 @@
 export type { HardwareType, LinkAddressing, LinkHeader } from './types.ts';
 export {
-  allNodesHardwareAddress,
   ETHERNET,
   ETHERTYPE_ARP,
   ETHERTYPE_IPV6,

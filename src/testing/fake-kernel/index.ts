@@ -1,4 +1,3 @@
 export { FakeKernel, type FakeKernelOptions } from './fake-kernel.ts';
 export type { SentFrame } from './packets.ts';
 export type { FakeLinkOptions } from './world.ts';
-export { runBpf, type BpfInstruction } from './bpf.ts';

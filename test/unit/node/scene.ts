@@ -96,8 +96,6 @@ function describe(frame: Uint8Array): string {
   return `na ${message.target} from ${source}`;
 }
 
-export const openFence: Fence = { holds: () => true };
-
 export function addressOf(vip: string, more: Partial<AddressSpec> = {}): AddressSpec {
   const parsed = ip(vip);
   return {
@@ -129,8 +127,4 @@ export function putUnmarkedVip(kernel: FakeKernel, link: string, vip: string, pr
 
 export function macOf(last: number): Mac {
   return macFromBytes(Uint8Array.of(2, 0xbb, 0, 0, 0, last));
-}
-
-export function addressing(link: Link): { hardwareType: 1; mac: Mac; broadcast: Mac } {
-  return { hardwareType: 1, mac: link.mac, broadcast: link.broadcast };
 }

@@ -1,5 +1,4 @@
 import { createElection } from '../../../src/election/index.ts';
-import { ip, type Ip } from '../../../src/lib/ip.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { createNode, type Node } from '../../../src/node/index.ts';
 import {
@@ -287,6 +286,3 @@ export class World {
     await Promise.all(this.nodes.map(({ ended }) => ended));
   }
 }
-
-export const vip1: Ip = ip('192.0.2.1');
-export const vip2: Ip = ip('192.0.2.2');

@@ -77,7 +77,7 @@ export class IpvsBalancer implements Balancer {
   }
 
   async check(): Promise<void> {
-    if (this.specs === undefined || this.isStopped) return;
+    if (this.specs === undefined || this.hasStopped()) return;
     await this.prepare(this.specs);
     const seen = new Map<string, ServiceState>();
     const keys = [...[...this.desired.values()].map(({ key }) => key), ...this.claimedKeys()];
@@ -85,7 +85,7 @@ export class IpvsBalancer implements Balancer {
       const found = await this.read(key);
       if (found !== undefined) seen.set(serviceKeyText(key), found);
     }
-    if (this.isStopped) return;
+    if (this.hasStopped()) return;
     this.believed = seen;
     this.change(true);
     // Its own events tell when something changed; this is for a missed one.
@@ -109,6 +109,11 @@ export class IpvsBalancer implements Balancer {
     this.isStopped = true;
     this.tables?.stop();
     this.cutter.close();
+  }
+
+  /** Asked after an await: the answer may have changed meanwhile. */
+  private hasStopped(): boolean {
+    return this.isStopped;
   }
 
   private notesOf({ method, scheduler, realServers }: VirtualServerSpec): readonly string[] {
@@ -197,17 +202,23 @@ export class IpvsBalancer implements Balancer {
     try {
       switch (step.do) {
         case 'add service':
-          return ipvs.addService(step.service);
+          ipvs.addService(step.service);
+          return;
         case 'change service':
-          return ipvs.changeService(step.service);
+          ipvs.changeService(step.service);
+          return;
         case 'remove service':
-          return ipvs.removeService(step.key);
+          ipvs.removeService(step.key);
+          return;
         case 'add destination':
-          return ipvs.addDestination(step.key, step.destination);
+          ipvs.addDestination(step.key, step.destination);
+          return;
         case 'change destination':
-          return ipvs.changeDestination(step.key, step.destination);
+          ipvs.changeDestination(step.key, step.destination);
+          return;
         case 'remove destination':
-          return ipvs.removeDestination(step.key, step.destination);
+          ipvs.removeDestination(step.key, step.destination);
+          return;
       }
     } catch (error) {
       if (!isKernelError(error, 'already', 'gone')) throw error;
@@ -248,9 +259,9 @@ function isKeyOf(key: IpvsServiceKey, spec: VirtualServerSpec, marks: ReadonlyMa
 /** Where conntrack knows nothing: everything but masquerade. IPVS itself forgets by `expire_nodest_conn`. */
 function ipvsConnections({ ipvs, conntrack }: IpvsBalancerPorts): Connections {
   return {
-    of: async ({ vip, port, method }) => {
-      if (method === 'masquerade' && conntrack !== undefined) return [];
-      return ipvs
+    of: ({ vip, port, method }) => {
+      if (method === 'masquerade' && conntrack !== undefined) return Promise.resolve([]);
+      const known = ipvs
         .connections()
         .filter(({ service }) => service.address === vip && service.port === port)
         .map(({ client, service, server, state }) => ({
@@ -259,6 +270,7 @@ function ipvsConnections({ ipvs, conntrack }: IpvsBalancerPorts): Connections {
           server,
           isEstablished: state === 'established' || state === 'closing',
         }));
+      return Promise.resolve(known);
     },
     forget: (_, connections) => connections.length,
   };

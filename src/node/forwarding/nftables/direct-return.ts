@@ -157,7 +157,7 @@ const toOwnServer = x.rule('the server on this node', [
 function toNeighbour(direct: DirectPath | undefined, mac: DirectServer['via']): NftRule | undefined {
   if (direct === undefined || mac === undefined || mac === 'this node') return undefined;
   // Our own source address: otherwise the switch learns the client's on this port.
-  return x.rule(`${mac}`, [
+  return x.rule(mac, [
     { op: 'immediate', to: 0, value: macHex(mac) },
     { op: 'payload write', base: 'link', offset: 0, length: 6, from: 0 },
     { op: 'immediate', to: 0, value: macHex(direct.mac) },

@@ -53,6 +53,11 @@ export class Tables {
     this.timer?.cancel();
   }
 
+  /** Asked after an await: the answer may have changed meanwhile. */
+  private hasStopped(): boolean {
+    return this.isStopped;
+  }
+
   /** Should be so from now on; before `start` is through it is noted only. */
   set(desired: readonly NftTable[]): void {
     this.desired = desired;
@@ -70,14 +75,14 @@ export class Tables {
 
   private async readAndRepair(): Promise<void> {
     const { desired } = this;
-    if (desired === undefined || this.isStopped) return;
+    if (desired === undefined || this.hasStopped()) return;
     const epoch = this.epoch;
     try {
       const names = desired.flatMap(({ family, chains }) =>
         chains.map(({ name: chain }) => ({ family, chain })),
       );
       const observed = await this.nftables.read(this.name, names);
-      if (epoch !== this.epoch || this.isStopped) return;
+      if (epoch !== this.epoch || this.hasStopped()) return;
       const isFirst = this.believed === undefined;
       this.believed = observed;
       this.change(observed, !isFirst);
@@ -133,7 +138,7 @@ export class Tables {
   }
 
   private checkSoon(ms: number): void {
-    if (this.isStopped) return;
+    if (this.hasStopped()) return;
     const due = this.shared.clock.now() + ms;
     if (this.timer !== undefined && this.timer.at <= due && this.timer.at >= this.shared.clock.now()) return;
     this.timer?.cancel();
