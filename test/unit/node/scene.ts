@@ -1,7 +1,6 @@
 import type { Fence } from '../../../src/lib/fence.ts';
 import { familyOf, ip, macFromBytes, type Ip, type Mac } from '../../../src/lib/ip.ts';
 import type { LogFields, Logger } from '../../../src/lib/log.ts';
-import type { Link } from '../../../src/linux/types.ts';
 import { createNode, type Node, type NodeOptions, type Spec } from '../../../src/node/index.ts';
 import type { AddressSpec, AnnouncementSpec } from '../../../src/node/types.ts';
 import { decodeArpFrame, decodeNdpFrame } from '../../../src/protocols/index.ts';
