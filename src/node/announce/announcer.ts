@@ -4,7 +4,12 @@ import { familyOf, type Ip } from '../../lib/ip.ts';
 import type { Logger } from '../../lib/log.ts';
 import { isKernelError } from '../../linux/errors.ts';
 import type { Kernel, Link } from '../../linux/types.ts';
-import { startAnnouncing, stepAnnouncement, type GratuitousForm } from '../../protocols/index.ts';
+import {
+  isRefreshing,
+  startAnnouncing,
+  stepAnnouncement,
+  type GratuitousForm,
+} from '../../protocols/index.ts';
 import type { MutableCounters } from '../counters.ts';
 import type { Observed } from '../observed.ts';
 import { keyOf, type SpecBook } from '../spec-book.ts';
@@ -26,10 +31,22 @@ export interface AnnouncerParts {
   readonly onActive: (link: string) => void;
 }
 
+/** A place in the queue: valid while the entry has not been given another one. */
+interface Place {
+  readonly entry: Announcement;
+  readonly turn: number;
+}
+
 /** A turn sends for this long at most; what is due beyond it follows in the next one. */
 const turnMs = 5;
 /** Announcements between two looks at the clock. */
 const chunk = 16;
+/**
+ * A refresh may be this much of its period too early, to leave in the same turn as others: waking up
+ * costs more than sending. Bursts are never early.
+ */
+const slackOfPeriod = 1 / 60;
+const maxSlackMs = 50;
 /** Successive VIPs get phases that fill the interval evenly, however many there are (golden ratio). */
 const phaseStep = 0.6180339887498949;
 
@@ -41,7 +58,7 @@ export class Announcer {
   readonly announcements = new Announcements();
   private readonly parts: AnnouncerParts;
   private readonly sockets: SendSockets;
-  private readonly due = new DueQueue<{ readonly entry: Announcement; readonly turn: number }>();
+  private readonly due = new DueQueue<Place>();
   private timer: Timer | undefined;
   private isClosed = false;
   private entered = 0;
@@ -179,12 +196,12 @@ export class Announcer {
   }
 
   /** Sends what is due for one VIP and plans its next turn; false when it had to be laid to rest. */
-  private fire(entry: Announcement): boolean {
+  private fire(entry: Announcement, now = this.parts.clock.now()): boolean {
     const { schedule } = entry;
     const context = this.look(entry);
     if (context === undefined || schedule === undefined) return false;
     const { periodMs } = entry.wanted;
-    const step = stepAnnouncement(schedule, this.parts.clock.now(), { periodMs, phase: entry.phase });
+    const step = stepAnnouncement(schedule, now, { periodMs, phase: entry.phase });
     entry.schedule = step.state;
     this.enqueue(entry, step.state.nextAt);
     // An advertisement has one form only.
@@ -237,16 +254,20 @@ export class Announcer {
   private pump(): void {
     const { clock } = this.parts;
     const now = clock.now();
+    const early: { readonly at: number; readonly item: Place }[] = [];
     for (let n = 1; ; n++) {
-      const next = this.due.popDue(now);
+      const next = this.due.popDue(now + maxSlackMs);
       if (next === undefined) break;
-      const { entry, turn } = next;
+      const { entry, turn } = next.item;
       // Planned anew, or dropped, since it was put here.
       if (turn !== entry.turn || !this.announcements.has(entry)) continue;
-      if (entry.schedule === undefined) this.consider(entry);
-      else this.fire(entry);
+      if (next.at > now && !mayBeEarly(entry, next.at - now)) early.push(next);
+      else if (entry.schedule === undefined) this.consider(entry);
+      // What leaves early counts as on time, so that its rate stays what it is.
+      else this.fire(entry, Math.max(now, next.at));
       if (n % chunk === 0 && clock.now() > now + turnMs) break;
     }
+    for (const { at, item } of early) this.due.push(at, item);
     this.arm();
   }
 
@@ -264,6 +285,10 @@ export class Announcer {
 
 export function isRunning(link: Link): boolean {
   return link.adminUp && link.carrier;
+}
+
+function mayBeEarly({ schedule, wanted }: Announcement, byMs: number): boolean {
+  return schedule !== undefined && isRefreshing(schedule) && byMs <= wanted.periodMs * slackOfPeriod;
 }
 
 function isSamePlace(before: Link | undefined, after: Link): boolean {

@@ -21,8 +21,8 @@ export class DueQueue<T> {
     }
   }
 
-  /** The earliest item, if it is due. */
-  popDue(now: number): T | undefined {
+  /** The earliest item and its time, if it is due. */
+  popDue(now: number): { readonly at: number; readonly item: T } | undefined {
     const [first] = this.heap;
     if (first === undefined || first.at > now) return undefined;
     const last = this.heap.pop();
@@ -30,7 +30,7 @@ export class DueQueue<T> {
       this.heap[0] = last;
       this.sink();
     }
-    return first.item;
+    return first;
   }
 
   clear(): void {

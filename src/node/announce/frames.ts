@@ -1,4 +1,4 @@
-import { familyOf, isLinkLocal, macToBytes, type Ip } from '../../lib/ip.ts';
+import { familyOf, isLinkLocal, type Ip, type Mac } from '../../lib/ip.ts';
 import type { Link } from '../../linux/types.ts';
 import {
   encodeGratuitousArp,
@@ -39,7 +39,7 @@ export function frameContext(observed: Observed, vip: Ip, linkName: string): Fra
   if (link === undefined) return wait(`no link ${linkName}`);
   if (!link.adminUp) return wait(`link ${linkName} is down`);
   if (!link.carrier) return wait(`link ${linkName} has no carrier`);
-  if (macToBytes(link.mac).length !== hardwareAddressLength(hardwareTypeOf(link))) {
+  if (!isWhole(link, link.mac)) {
     return wait(`link ${linkName} has no hardware address`);
   }
   if (!observed.isUsable(vip)) return wait('the address is not usable yet');
@@ -78,7 +78,11 @@ function build({ vip, link, source }: FrameContext, form: GratuitousForm): Uint8
 }
 
 /** A point-to-point device that is spoken to as Ethernet may have none. */
-function broadcastOf(link: Link): Link['broadcast'] {
-  const isWhole = macToBytes(link.broadcast).length === hardwareAddressLength(hardwareTypeOf(link));
-  return isWhole ? link.broadcast : ('ff:ff:ff:ff:ff:ff' as Link['broadcast']);
+function broadcastOf(link: Link): Mac {
+  return isWhole(link, link.broadcast) ? link.broadcast : ('ff:ff:ff:ff:ff:ff' as Mac);
+}
+
+/** As long as the link's type wants it: two digits a byte, with colons between. */
+function isWhole(link: Link, mac: Mac): boolean {
+  return mac.length === 3 * hardwareAddressLength(hardwareTypeOf(link)) - 1;
 }

@@ -1,4 +1,4 @@
-import { familyOf, ipToBytes, type Ip } from '../../lib/ip.ts';
+import { ipToBytes, type Ip } from '../../lib/ip.ts';
 import {
   hardwareAddressLength,
   linkHeaderLength,
@@ -25,15 +25,14 @@ const drop: Instruction = [RETURN, 0, 0, 0];
 /** Jumps reach 255 instructions; a list longer than that is cut into parts with an exit each. */
 const partLength = 200;
 /** Beyond this a program would be too long (4096 instructions): frames are then sorted out here. */
-const maxListed = 2000;
+export const maxListed = 2000;
 const NEXT_HEADER_ICMPV6 = 58;
 
-/** ARP packets whose sender is one of the VIPs; for very many VIPs, every gratuitous one. */
+/** ARP packets whose sender is one of these IPv4 VIPs; for more than `maxListed`, every gratuitous one. */
 export function arpFilter(hardwareType: HardwareType, vips: readonly Ip[]): readonly Instruction[] {
   const sender = linkHeaderLength(hardwareType) + 8 + hardwareAddressLength(hardwareType);
   const target = sender + 4 + hardwareAddressLength(hardwareType);
-  const words = vips.filter((vip) => familyOf(vip) === 4).map(lastWord);
-  if (words.length > maxListed) {
+  if (vips.length > maxListed) {
     return [
       [LOAD_WORD, 0, 0, sender],
       [COPY_TO_X, 0, 0, 0],
@@ -43,17 +42,17 @@ export function arpFilter(hardwareType: HardwareType, vips: readonly Ip[]): read
       drop,
     ];
   }
-  return [[LOAD_WORD, 0, 0, sender], ...isOneOf(words), drop];
+  return [[LOAD_WORD, 0, 0, sender], ...isOneOf(vips.map(lastWord)), drop];
 }
 
 /**
- * Neighbour advertisements for one of the VIPs, and probes of duplicate address detection for one.
- * Compared by the last 32 bits of the target; the few that match by chance are sorted out later.
+ * Neighbour advertisements for one of these IPv6 VIPs, and probes of duplicate address detection for
+ * one; for more than `maxListed`, all of them. Compared by the last 32 bits of the target: the few
+ * that match by chance are sorted out later.
  */
 export function ndpFilter(hardwareType: HardwareType, vips: readonly Ip[]): readonly Instruction[] {
   const ip = linkHeaderLength(hardwareType);
   const icmp = ip + 40;
-  const words = vips.filter((vip) => familyOf(vip) === 6).map(lastWord);
   const isUnspecified = [8, 12, 16, 20].flatMap((offset): readonly Instruction[] => [
     [LOAD_WORD, 0, 0, ip + offset],
     [JUMP_EQUAL, 1, 0, 0],
@@ -69,7 +68,7 @@ export function ndpFilter(hardwareType: HardwareType, vips: readonly Ip[]): read
     drop,
     ...isUnspecified,
     [LOAD_WORD, 0, 0, icmp + 20],
-    ...(words.length > maxListed ? [accept] : [...isOneOf(words), drop]),
+    ...(vips.length > maxListed ? [accept] : [...isOneOf(vips.map(lastWord)), drop]),
   ];
 }
 

@@ -15,7 +15,7 @@ import { hardwareTypeOf } from '../announce/frames.ts';
 import type { MutableCounters } from '../counters.ts';
 import type { Observed } from '../observed.ts';
 import type { NodeObserver } from '../types.ts';
-import { arpFilter, ndpFilter } from './filter.ts';
+import { arpFilter, maxListed, ndpFilter, type Instruction } from './filter.ts';
 
 export interface ClaimantWatchParts {
   readonly kernel: Pick<Kernel, 'openPacketSocket'>;
@@ -36,6 +36,8 @@ interface Ear {
 }
 
 interface Seen {
+  readonly vip: Ip;
+  readonly on: string;
   mac: Mac;
   reportedAt: number;
   loggedAt: number;
@@ -83,33 +85,32 @@ export class ClaimantWatch {
 
   private listen(name: string): void {
     const link = this.parts.observed.linkNamed(name);
-    const vips = [...this.parts.activeOn(name)].sort();
-    this.forget(name, new Set(vips));
+    const vips = this.parts.activeOn(name);
+    this.forget(name);
     if (link === undefined || vips.length === 0) {
       this.silence(name);
       return;
     }
-    const signature = `${link.index} ${link.hardwareType} ${vips.join(' ')}`;
+    const four = vips.filter((vip) => familyOf(vip) === 4);
+    const six = vips.filter((vip) => familyOf(vip) === 6);
+    const signature = `${link.index} ${link.hardwareType} ${listOf(four)} ${listOf(six)}`;
     if (this.ears.get(name)?.signature === signature) return;
     // The new sockets listen before the old ones close, so that nothing is missed in between.
-    const sockets = this.open(link, vips);
+    const sockets = this.open(link, four, six);
     this.silence(name);
     this.ears.set(name, { signature, sockets });
   }
 
-  private open(link: Link, vips: readonly Ip[]): readonly PacketSocket[] {
+  private open(link: Link, four: readonly Ip[], six: readonly Ip[]): readonly PacketSocket[] {
     const type = hardwareTypeOf(link);
     const sockets: PacketSocket[] = [];
-    const listen = (etherType: number, family: 4 | 6): void => {
-      const own = vips.filter((vip) => familyOf(vip) === family);
-      if (own.length === 0) return;
-      const filter = family === 4 ? arpFilter(type, own) : ndpFilter(type, own);
+    const listen = (etherType: number, family: 4 | 6, filter: readonly Instruction[]): void => {
       const onFrame = (frame: Uint8Array): void => this.heard(link.name, frame, family);
       sockets.push(this.parts.kernel.openPacketSocket({ ifindex: link.index, etherType, filter, onFrame }));
     };
     try {
-      listen(ETHERTYPE_ARP, 4);
-      listen(ETHERTYPE_IPV6, 6);
+      if (four.length > 0) listen(ETHERTYPE_ARP, 4, arpFilter(type, four));
+      if (six.length > 0) listen(ETHERTYPE_IPV6, 6, ndpFilter(type, six));
       this.complaint = undefined;
     } catch (error) {
       if (!isKernelError(error)) throw error;
@@ -123,10 +124,10 @@ export class ClaimantWatch {
     this.ears.delete(name);
   }
 
-  private forget(link: string, active: ReadonlySet<Ip>): void {
-    for (const key of this.seen.keys()) {
-      const [on, vip] = key.split(' ');
-      if (on === link && !active.has(vip as Ip)) this.seen.delete(key);
+  /** A VIP that comes back another day has no history. */
+  private forget(link: string): void {
+    for (const [key, { vip, on }] of this.seen) {
+      if (on === link && !this.parts.isActive(link, vip)) this.seen.delete(key);
     }
   }
 
@@ -150,7 +151,7 @@ export class ClaimantWatch {
     const { clock, counters, observer } = this.parts;
     const now = clock.now();
     const key = `${link} ${vip}`;
-    const seen = this.seen.get(key) ?? { mac, reportedAt: -Infinity, loggedAt: -Infinity, folded: 0 };
+    const seen = this.seen.get(key) ?? newSeen(vip, link, mac);
     this.seen.set(key, seen);
     if (now - seen.reportedAt < reportEveryMs) {
       seen.folded++;
@@ -174,6 +175,15 @@ export class ClaimantWatch {
     this.complaint = error;
     this.parts.log.warn('cannot listen for others who claim a VIP', { link, error });
   }
+}
+
+/** What a filter for these VIPs depends on. */
+function listOf(vips: readonly Ip[]): string {
+  return vips.length > maxListed ? 'many' : [...vips].sort().join(',');
+}
+
+function newSeen(vip: Ip, on: string, mac: Mac): Seen {
+  return { vip, on, mac, reportedAt: -Infinity, loggedAt: -Infinity, folded: 0 };
 }
 
 interface Claim {

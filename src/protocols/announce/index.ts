@@ -1,2 +1,2 @@
 export type { AnnounceOptions, AnnounceState, AnnounceStep } from './machine.ts';
-export { burstOffsetsMs, startAnnouncing, stepAnnouncement } from './machine.ts';
+export { burstOffsetsMs, isRefreshing, startAnnouncing, stepAnnouncement } from './machine.ts';

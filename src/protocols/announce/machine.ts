@@ -48,9 +48,12 @@ export function startAnnouncing(now: number): AnnounceState {
  */
 export function stepAnnouncement(state: AnnounceState, now: number, options: AnnounceOptions): AnnounceStep {
   if (now < state.nextAt) return { state, forms: [] };
-  return state.burstsDone < burstOffsetsMs.length
-    ? stepBurst(state, now, options)
-    : stepRefresh(state, now, options);
+  return isRefreshing(state) ? stepRefresh(state, now, options) : stepBurst(state, now, options);
+}
+
+/** The opening burst is over. */
+export function isRefreshing(state: AnnounceState): boolean {
+  return state.burstsDone >= burstOffsetsMs.length;
 }
 
 function stepBurst(state: AnnounceState, now: number, options: AnnounceOptions): AnnounceStep {
