@@ -139,10 +139,15 @@ export class HolderWatch {
       env: { TZ: 'UTC' },
       logFile: path.join(lab.dir, `${name}.log`),
     });
-    await flush(lab, monitor);
-    const holders = await lab.holders(address);
-    const initial = holders.map((node) => ({ at: 0, node, address, present: true }));
-    return new HolderWatch(lab, address, monitor, initial);
+    try {
+      await flush(lab, monitor);
+      const holders = await lab.holders(address);
+      const initial = holders.map((node) => ({ at: 0, node, address, present: true }));
+      return new HolderWatch(lab, address, monitor, initial);
+    } catch (error) {
+      await monitor.kill();
+      throw error;
+    }
   }
 
   /** Until everything that happened before this call is in the report. */
