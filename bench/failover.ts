@@ -79,7 +79,7 @@ async function measure(cluster: Cluster, subject: Subject, scenario: Scenario): 
   const holder = await cluster.holder(subject.vip, subject.patienceMs);
   const watch = await HolderWatch.start(cluster.lab, subject.vip);
   const prober = await Prober.start(cluster.lab.client, subject.vip);
-  const stage = { cluster, subject, prober, holder };
+  const stage = { cluster, subject, prober, watch, holder };
   try {
     await prober.answering();
     await sleep(300);

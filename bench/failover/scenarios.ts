@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '../../lab/index.ts';
-import type { Cluster, Machine, Prober } from '../../lab/index.ts';
+import type { Cluster, HolderWatch, Machine, Prober } from '../../lab/index.ts';
 import type { Subject } from './subject.ts';
 
 /** What one scenario has in hand. */
@@ -8,6 +8,7 @@ export interface Stage {
   readonly cluster: Cluster;
   readonly subject: Subject;
   readonly prober: Prober;
+  readonly watch: HolderWatch;
   readonly holder: Machine;
 }
 
@@ -119,11 +120,15 @@ export const scenarios: readonly Scenario[] = [
       const process = stage.subject.process(stage.holder);
       process.signal('SIGSTOP', true);
       await sleep(oneLease(stage, 4));
+      const continuedAt = Date.now();
       process.signal('SIGCONT', true);
       await sleep(3_000);
       await answered(stage);
+      // The kernel of a paused node goes on answering; what the program can be blamed for begins here.
+      await stage.watch.flush();
+      const { twoHoldersMs } = stage.watch.report({ from: continuedAt });
       const holders = await stage.cluster.lab.holders(stage.subject.vip);
-      return { holdersAfterwards: holders.length };
+      return { twoAfterContinueMs: twoHoldersMs, holdersAfterwards: holders.length };
     },
   },
   {
