@@ -1,5 +1,5 @@
 import { familyOf, type Ip } from '../../lib/ip.ts';
-import type { u32be} from '../netlink/attributes.ts';
+import type { u32be } from '../netlink/attributes.ts';
 import { address, AttributeTable, nested, u16be, u8 } from '../netlink/attributes.ts';
 import { hostIsLittleEndian, NlReader, NlWriter } from '../netlink/wire.ts';
 import { NFPROTO_IPV4, NFPROTO_IPV6, readHeader, writeHeader } from '../nfnetlink/header.ts';
@@ -59,8 +59,9 @@ const FILTER_PROTOCOL = 1 << 3;
 const FILTER_PORT_DESTINATION = 1 << 5;
 
 /**
- * A dump of the connections to a service. Kernels before 5.8 ignore the filter and give all of the
- * family: the caller looks again.
+ * A dump of the connections to a service. The kernel narrows it only roughly, and the caller looks
+ * again: before 5.8 not at all, and for IPv6 by port alone, because its comparison of IPv6 addresses
+ * is the wrong way round (seen on 6.18: a filter by address gives all connections but the right ones).
  */
 export function encodeQuery(service: ConnectionEnd): Uint8Array {
   const writer = header(service.address);
@@ -70,7 +71,10 @@ export function encodeQuery(service: ConnectionEnd): Uint8Array {
       ip: isIpv4 ? { destination4: service.address } : { destination6: service.address },
       protocol: { number: IPPROTO_TCP, destination: service.port },
     },
-    filter: { original: FILTER_IP_DESTINATION | FILTER_PROTOCOL | FILTER_PORT_DESTINATION, reply: 0 },
+    filter: {
+      original: FILTER_PROTOCOL | FILTER_PORT_DESTINATION | (isIpv4 ? FILTER_IP_DESTINATION : 0),
+      reply: 0,
+    },
   });
   return writer.done();
 }

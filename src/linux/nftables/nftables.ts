@@ -57,9 +57,15 @@ class LinuxNftables implements t.Nftables {
     chains: readonly { family: t.NftFamily; chain: string }[],
   ): Promise<readonly t.ObservedTable[]> {
     for (let attempt = 1; ; attempt++) {
+      const isLast = attempt === readAttempts;
       const before = this.generation();
-      const tables = await this.readOnce(name, chains);
-      if (before === this.generation() || attempt === readAttempts) return tables;
+      try {
+        const tables = await this.readOnce(name, chains);
+        if (isLast || before === this.generation()) return tables;
+      } catch (error) {
+        // A table went away while it was being read.
+        if (isLast || !(error instanceof KernelError) || error.errno !== errnoOf.ENOENT) throw error;
+      }
     }
   }
 

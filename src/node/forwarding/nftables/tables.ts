@@ -27,6 +27,8 @@ export class Tables {
   /** Counts changes of ours, to tell whether a read was overtaken. */
   private epoch = 0;
   private failedInARow = 0;
+  /** It was all as it should be at least once: what differs from now on was done by others. */
+  private hasSettled = false;
   private isStopped = false;
   /** Of the last change that failed and has not been made good since. */
   problem: string | undefined;
@@ -83,9 +85,8 @@ export class Tables {
       );
       const observed = await this.nftables.read(this.name, names);
       if (epoch !== this.epoch || this.hasStopped()) return;
-      const isFirst = this.believed === undefined;
       this.believed = observed;
-      this.change(observed, !isFirst);
+      this.change(observed, this.hasSettled);
     } catch (error) {
       this.failed(error);
     }
@@ -107,6 +108,7 @@ export class Tables {
       if (isRepair) this.repaired(steps.length);
     }
     this.believed = observedOf(desired);
+    this.hasSettled = true;
     this.failedInARow = 0;
     this.problem = undefined;
   }

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { RealServer } from '../../../node/forwarding/index.ts';
+import { publish, refusedWith, shares, spread, withBalancer } from './clients.ts';
+import { virtualServer, type BalancerAbilities, type BalancerSubject, type OpenBalancer } from './subject.ts';
+
+/** Who gets how many connections. */
+export function spreadContract(abilities: BalancerAbilities, open: OpenBalancer): void {
+  const { name } = abilities;
+  const check = (title: string, body: (subject: BalancerSubject) => Promise<void>): void => {
+    test(`${title} (${name})`, () => withBalancer(open, body));
+  };
+
+  for (const family of [4, 6] as const) {
+    check(
+      `round robin is exact: 1000 connections over 3 servers differ by at most 1, IPv${family}`,
+      async (subject) => {
+        const vip = subject.vip(0, family);
+        await publish(subject, [virtualServer(subject, vip)]);
+        const counts = shares(await spread(subject, 'client', vip, 6443, 1000));
+        assert.equal(
+          counts.reduce((a, b) => a + b),
+          1000,
+        );
+        assert.ok(Math.max(...counts) - Math.min(...counts) <= 1, counts.join(' '));
+      },
+    );
+
+    check(`weights 3, 2, 1 give 300, 200, 100 of 600 connections, IPv${family}`, async (subject) => {
+      const vip = subject.vip(0, family);
+      const scheduler = abilities.weightsOfRoundRobin ? 'rr' : 'wrr';
+      const spec = virtualServer(subject, vip, { scheduler });
+      const realServers = spec.realServers.map((server, i): RealServer => ({ ...server, weight: 3 - i }));
+      await publish(subject, [{ ...spec, realServers }]);
+      assert.deepEqual(shares(await spread(subject, 'client', vip, 6443, 600)), [300, 200, 100]);
+    });
+
+    if (abilities.balancesLocalClients) {
+      check(`a client on the holder itself is balanced, IPv${family}`, async (subject) => {
+        const vip = subject.vip(0, family);
+        await publish(subject, [virtualServer(subject, vip)]);
+        assert.deepEqual(shares(await spread(subject, 'holder', vip, 6443, 30)), [10, 10, 10]);
+      });
+    }
+
+    if (abilities.balancesServersClients) {
+      check(
+        `a client on a server's node reaches every server, its own too, IPv${family}`,
+        async (subject) => {
+          const vip = subject.vip(0, family);
+          await publish(subject, [virtualServer(subject, vip)]);
+          assert.deepEqual(shares(await spread(subject, 'server1', vip, 6443, 30)), [10, 10, 10]);
+        },
+      );
+    }
+
+    if (abilities.translatesPorts) {
+      check(`VIP port 443 leads to port 6443 of the servers, IPv${family}`, async (subject) => {
+        const vip = subject.vip(0, family);
+        await publish(subject, [virtualServer(subject, vip, { port: 443 })]);
+        assert.deepEqual(shares(await spread(subject, 'client', vip, 443, 30)), [10, 10, 10]);
+      });
+    }
+  }
+
+  check('CP-169 several VIPs of both families balance beside each other', async (subject) => {
+    const vips = [subject.vip(0, 4), subject.vip(1, 4), subject.vip(0, 6), subject.vip(1, 6)];
+    await publish(
+      subject,
+      vips.map((vip) => virtualServer(subject, vip)),
+    );
+    for (const vip of vips)
+      assert.deepEqual(shares(await spread(subject, 'client', vip, 6443, 30)), [10, 10, 10]);
+  });
+
+  check('two ports of one VIP are two virtual servers', async (subject) => {
+    const vip = subject.vip(0, 4);
+    const second = virtualServer(subject, vip, { port: 443 });
+    const realServers = second.realServers.slice(0, 2).map((server) => ({ ...server, port: 443 }));
+    await publish(subject, [virtualServer(subject, vip), { ...second, realServers }]);
+    assert.deepEqual(shares(await spread(subject, 'client', vip, 6443, 30)), [10, 10, 10]);
+    assert.deepEqual(shares(await spread(subject, 'client', vip, 443, 30)), [15, 15, 0]);
+  });
+
+  for (const scheduler of ['sh', 'mh'] as const) {
+    check(`${scheduler} keeps a client with one server`, async (subject) => {
+      const vip = subject.vip(0, 4);
+      await publish(subject, [virtualServer(subject, vip, { scheduler })]);
+      const counts = shares(await spread(subject, 'client', vip, 6443, 20));
+      assert.deepEqual(
+        [...counts].sort((a, b) => b - a),
+        [20, 0, 0],
+      );
+    });
+  }
+
+  check('a virtual server without servers refuses at once', async (subject) => {
+    const vip = subject.vip(0, 4);
+    await publish(subject, [virtualServer(subject, vip, { realServers: [] })]);
+    assert.equal(await refusedWith(subject, vip, 6443), 'ECONNREFUSED');
+  });
+}
