@@ -36,7 +36,9 @@ const usable = ['reachable', 'stale', 'delay', 'probe', 'permanent', 'noarp'];
 export class Neighbourhood {
   private readonly ports: NeighbourhoodPorts;
   private readonly addresses = new Map<string, Address>();
-  private readonly neighbours = new Map<string, Neighbour>();
+  private readonly macs = new Map<string, Mac>();
+  /** Those the kernel is sure of at the moment. */
+  private readonly reachable = new Set<string>();
   private wanted: readonly { readonly link: string; readonly address: Ip }[] = [];
   private subscription: Subscription | undefined;
   private asking: Timer | undefined;
@@ -89,9 +91,12 @@ export class Neighbourhood {
     return this.near(ifindex, address).find(({ deprecated }) => !deprecated)?.address;
   }
 
+  /**
+   * The last MAC address it was seen with. Kept when the kernel forgets or no longer reaches it:
+   * whether it serves is for its health probe to say, and its connections need the address until then.
+   */
   macOf(ifindex: number, address: Ip): Mac | undefined {
-    const found = this.neighbours.get(`${ifindex} ${address}`);
-    return found !== undefined && usable.includes(found.state) ? found.mac : undefined;
+    return this.macs.get(`${ifindex} ${address}`);
   }
 
   private near(ifindex: number, address: Ip): readonly Address[] {
@@ -108,9 +113,8 @@ export class Neighbourhood {
     try {
       const [addresses, neighbours] = [await kernel.addresses(), await kernel.neighbours()];
       this.addresses.clear();
-      this.neighbours.clear();
       for (const address of addresses) this.addresses.set(addressKey(address), address);
-      for (const neighbour of neighbours) this.neighbours.set(neighbourKey(neighbour), neighbour);
+      for (const neighbour of neighbours) this.learn('set', neighbour);
       this.known = true;
       this.ask();
       onChange();
@@ -141,12 +145,18 @@ export class Neighbourhood {
   }
 
   private heardNeighbour(change: 'set' | 'gone', neighbour: Neighbour): void {
-    if (!this.wanted.some(({ address }) => address === neighbour.address)) return;
-    const key = neighbourKey(neighbour);
-    const before = this.macOf(neighbour.ifindex, neighbour.address);
-    if (change === 'set') this.neighbours.set(key, neighbour);
-    else this.neighbours.delete(key);
-    if (this.macOf(neighbour.ifindex, neighbour.address) !== before) this.ports.onChange();
+    if (this.learn(change, neighbour)) this.ports.onChange();
+  }
+
+  /** True when a neighbour that somebody asked about has another MAC address than before. */
+  private learn(change: 'set' | 'gone', { ifindex, address, mac, state }: Neighbour): boolean {
+    const key = `${ifindex} ${address}`;
+    if (change === 'set' && state === 'reachable') this.reachable.add(key);
+    else this.reachable.delete(key);
+    if (change === 'gone' || mac === undefined || !usable.includes(state)) return false;
+    const before = this.macs.get(key);
+    this.macs.set(key, mac);
+    return before !== mac && this.wanted.some((each) => each.address === address);
   }
 
   /** Makes the kernel look for those whose MAC is not known or not sure. */
@@ -156,7 +166,7 @@ export class Neighbourhood {
     for (const { link, address } of this.wanted) {
       const ifindex = this.link(link)?.ifindex;
       if (ifindex === undefined || this.isOwn(address) || !this.isOnLink(ifindex, address)) continue;
-      if (this.neighbours.get(`${ifindex} ${address}`)?.state === 'reachable') continue;
+      if (this.reachable.has(`${ifindex} ${address}`)) continue;
       try {
         this.ports.resolver.resolve(ifindex, address);
       } catch (error) {
@@ -169,10 +179,6 @@ export class Neighbourhood {
 
 function addressKey({ ifindex, address, prefixLength }: Address): string {
   return `${ifindex} ${address}/${prefixLength}`;
-}
-
-function neighbourKey({ ifindex, address }: Neighbour): string {
-  return `${ifindex} ${address}`;
 }
 
 /** A prefix of full length contains only itself, and so no neighbour. */

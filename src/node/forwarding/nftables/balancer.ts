@@ -58,7 +58,7 @@ export class NftablesBalancer implements Balancer {
     this.passPackets([...new Set(specs.map(({ vip }) => familyOf(vip)))]);
     this.neighbourhood.want(
       specs
-        .filter(({ method }) => method === 'directroute')
+        .filter(isDirect)
         .flatMap(({ link, realServers }) => realServers.map(({ address }) => ({ link, address }))),
     );
     this.update();
@@ -95,6 +95,8 @@ export class NftablesBalancer implements Balancer {
   /** The rules for what is wanted, with what is known now. */
   private update(): void {
     this.found = new Map(this.specs.map((spec) => [specKey(spec), this.find(spec)]));
+    // Until then what is there stays, a predecessor's flow memory above all.
+    if (this.mustLookFirst()) return;
     const services = [...this.found.values()].flatMap(({ service }) => service ?? []);
     this.tables.set(
       [
@@ -103,6 +105,10 @@ export class NftablesBalancer implements Balancer {
         directReturnTable(services),
       ].flatMap((table) => table ?? []),
     );
+  }
+
+  private mustLookFirst(): boolean {
+    return !this.neighbourhood.isKnown && this.specs.some(isDirect);
   }
 
   private find(spec: VirtualServerSpec): Found {
@@ -119,7 +125,7 @@ export class NftablesBalancer implements Balancer {
     };
     switch (spec.method) {
       case 'directroute':
-        return this.findDirect(spec, service);
+        return isDirect(spec) ? this.findDirect(spec, service) : { service, state: ready, notes: [] };
       case 'local':
         return { service: undefined, state: ready, notes: ['connections go to the server on this node'] };
       case 'masquerade':
@@ -161,9 +167,11 @@ export class NftablesBalancer implements Balancer {
         .filter(({ state }) => state !== 'dead')
         .map((server) => this.directServer(link.ifindex, server)),
     };
+    const silent = direct.servers.find(({ server, via }) => server.state === 'active' && via === undefined);
+    const reason = `${silent?.server.address ?? ''} has not answered on link ${name} yet: it is served by translation`;
     return {
       service: { ...service, servers, source: source ?? vip, direct },
-      state: ready,
+      state: silent === undefined ? ready : { state: 'waiting', reason },
       notes: [...refused, ...notesOf(spec)],
     };
   }
@@ -195,6 +203,11 @@ export class NftablesBalancer implements Balancer {
     log.warn('forwarding is not complete', { what, error: messageOf(error) });
     observer.failed?.(what, error);
   }
+}
+
+/** Without servers there is nothing to find on the link. */
+function isDirect({ method, realServers }: VirtualServerSpec): boolean {
+  return method === 'directroute' && realServers.length > 0;
 }
 
 const ready = { state: 'ready' } as const;
