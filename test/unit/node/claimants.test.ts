@@ -149,8 +149,8 @@ for (const count of [1, 200, 201, 999, 2000, 2001]) {
   test(`the filters let exactly the claims of ${count} VIPs through`, () => {
     const vips4 = Array.from({ length: count }, (_, i) => ip(`10.1.${i >> 8}.${i & 255}`));
     const vips6 = Array.from({ length: count }, (_, i) => ip(`2001:db8::1:${(i + 1).toString(16)}`));
-    const arp = arpFilter(1, [...vips4, ...vips6]);
-    const ndp = ndpFilter(1, [...vips4, ...vips6]);
+    const arp = arpFilter(1, vips4);
+    const ndp = ndpFilter(1, vips6);
     assert.ok(Math.max(arp.length, ndp.length) <= 4096, 'BPF_MAXINSNS');
     for (const [code, jt, jf] of [...arp, ...ndp]) assert.ok(code >= 0 && jt < 256 && jf < 256);
     for (const vip of [vips4[0], vips4.at(-1), vips4[count >> 1]]) {
