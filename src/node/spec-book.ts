@@ -25,7 +25,7 @@ export interface WantedAnnouncement {
 /** Names one thing that owners may share: the kind, the link and the VIP. */
 export type SpecKey = string;
 
-export function keyOf(spec: Spec): SpecKey {
+export function keyOf(spec: Pick<Spec, 'kind' | 'link' | 'vip'>): SpecKey {
   return `${spec.kind} ${spec.link} ${spec.vip}`;
 }
 
@@ -48,6 +48,10 @@ export class SpecBook {
     if (after.size === 0) this.byOwner.delete(owner);
     else this.byOwner.set(owner, after);
     return [...new Map([...before, ...after]).values()];
+  }
+
+  has(key: SpecKey): boolean {
+    return this.byKey.has(key);
   }
 
   ownersOf(key: SpecKey): readonly Owner[] {

@@ -22,19 +22,24 @@ export function buildStatus(sources: StatusSources): readonly SpecStatus[] {
     const owners = book.ownersOf(key);
     const record = addresses.records.get(key);
     const announcement = announcer.announcements.get(key);
-    if (!sources.isKnown)
-      entries.push({ spec, owners, state: waiting('the first look at the node'), last: undefined });
-    else if (record !== undefined)
-      entries.push({ spec, owners, state: addressState(record, now), last: record.last });
-    else if (announcement !== undefined) {
-      entries.push({ spec, owners, state: announcementState(announcement), last: announcement.last });
-    }
+    const known = record ?? announcement;
+    entries.push({ spec, owners, state: stateOf(sources, record, announcement), last: known?.last });
   }
   for (const record of addresses.records.all()) {
     if (record.wanted !== undefined) continue;
     entries.push({ spec: record.spec, owners: [], state: addressState(record, now), last: record.last });
   }
   return entries;
+}
+
+function stateOf(
+  { isKnown, now }: StatusSources,
+  record: AddressRecord | undefined,
+  announcement: Announcement | undefined,
+): SpecState {
+  if (!isKnown) return waiting('the first look at the node');
+  if (record !== undefined) return addressState(record, now);
+  return announcement === undefined ? waiting('its turn') : announcementState(announcement);
 }
 
 function addressState({ state, failure }: AddressRecord, now: number): SpecState {

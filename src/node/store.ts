@@ -4,7 +4,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import { isKernelError } from '../linux/errors.ts';
-import type { Kernel, KernelEvent, Link, Subscription } from '../linux/types.ts';
+import type { Address, Kernel, KernelEvent, Link, Subscription } from '../linux/types.ts';
 import { AddressReconciler } from './address/reconciler.ts';
 import { Announcer } from './announce/announcer.ts';
 import { ClaimantWatch } from './claimants/watch.ts';
@@ -14,8 +14,6 @@ import { Observed } from './observed.ts';
 import { keyOf, SpecBook, type SpecKey } from './spec-book.ts';
 import { buildStatus } from './status.ts';
 import type {
-  AddressSpec,
-  AnnouncementSpec,
   BulkNodeStore,
   Claim,
   Leftover,
@@ -68,6 +66,8 @@ export function createNode(components: NodeComponents, options: NodeOptions = {}
 }
 
 const defaultRefreshMs = 30_000;
+/** Specs that reconcilers are told of in one turn. */
+const handOverAtOnce = 256;
 const dumpBackoff = { baseMs: 20, maxMs: 5000 };
 
 class NodeTruth implements Node {
@@ -84,6 +84,9 @@ class NodeTruth implements Node {
   private readonly sweeper: Sweeper;
   private subscription: Subscription | undefined;
   private refresh: Timer | undefined;
+  /** Wanted specs that the reconcilers have not seen yet. */
+  private readonly pending: Spec[] = [];
+  private nextHandOver: Timer | undefined;
   private isKnown = false;
   private isClosed = false;
   private isDumping = false;
@@ -131,8 +134,26 @@ class NodeTruth implements Node {
     this.apply([...changed.values()]);
   }
 
+  /** What nobody wants any more is gone on return; of very much that is wanted, the rest follows in later turns. */
   private apply(changed: readonly Spec[]): void {
     if (!this.isKnown) return;
+    const wanted = changed.filter((spec) => this.book.has(keyOf(spec)));
+    const gone = changed.filter((spec) => !this.book.has(keyOf(spec)));
+    this.handOver([...wanted.slice(0, handOverAtOnce), ...gone]);
+    for (const spec of wanted.slice(handOverAtOnce)) this.pending.push(spec);
+    this.armHandOver();
+  }
+
+  private armHandOver(): void {
+    if (this.pending.length === 0) return;
+    this.nextHandOver ??= this.components.clock.after('node-hand-over', 0, () => {
+      this.nextHandOver = undefined;
+      this.handOver(this.pending.splice(0, handOverAtOnce));
+      this.armHandOver();
+    });
+  }
+
+  private handOver(changed: readonly Spec[]): void {
     const announcements = changed.filter((spec) => spec.kind === 'announcement');
     // What is no longer announced is silent before its address goes; what is new is ready to be
     // announced in the very turn in which its address becomes usable.
@@ -156,7 +177,13 @@ class NodeTruth implements Node {
 
   leftovers(): readonly Leftover[] {
     if (!this.isKnown) return [];
-    return findLeftovers(this.observed, this.options.claims ?? [], (a) => this.addresses.concerns(a));
+    return findLeftovers(this.observed, this.options.claims ?? [], (a) => this.isWanted(a));
+  }
+
+  private isWanted(address: Address): boolean {
+    const link = this.observed.linkAt(address.ifindex)?.name ?? '';
+    const key = keyOf({ kind: 'address', link, vip: address.address });
+    return this.book.has(key) || this.addresses.concerns(address);
   }
 
   sweep(filter: (leftover: Leftover) => boolean = () => true): readonly Leftover[] {
@@ -171,6 +198,7 @@ class NodeTruth implements Node {
     this.isClosed = true;
     this.subscription?.close();
     this.refresh?.cancel();
+    this.nextHandOver?.cancel();
     this.addresses.close();
     this.announcer.close();
     this.claimants.close();
@@ -256,20 +284,11 @@ class NodeTruth implements Node {
     this.count.dumps++;
     const isFirst = !this.isKnown;
     this.isKnown = true;
-    if (isFirst) this.applyAll();
+    if (isFirst) this.apply(this.book.all());
     else {
       this.addresses.recheckAll();
       this.announcer.recheckAll();
     }
-  }
-
-  /** Specs that came before the first dump. */
-  private applyAll(): void {
-    const specs = [...this.book.all()];
-    const announcements = specs.filter((spec): spec is AnnouncementSpec => spec.kind === 'announcement');
-    this.announcer.specsChanged(announcements);
-    this.addresses.specsChanged(specs.filter((spec): spec is AddressSpec => spec.kind === 'address'));
-    this.announcer.kick(announcements);
   }
 }
 

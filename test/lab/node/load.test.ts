@@ -60,6 +60,8 @@ describe('many VIPs on the real kernel', { skip: refused?.because ?? false }, ()
       });
       await new Promise((resolve) => setTimeout(resolve, 7000));
       const longest = turns.stop();
+      // Half of it is the one call that hands over so many specs at once; nobody does with 10 000.
+      assert.ok(longest < (count === 1000 ? 60 : 150), `longest turn ${longest} ms`);
       const from = performance.now();
       node.withdraw('control-plane');
       const withdrawn = performance.now() - from;
@@ -69,7 +71,6 @@ describe('many VIPs on the real kernel', { skip: refused?.because ?? false }, ()
       );
       const left = (await stage.kernel.addresses()).filter(({ protocol }) => protocol === 248);
       assert.deepEqual(left, []);
-      assert.ok(returned < 100);
     });
   }
 });

@@ -19,7 +19,8 @@ test('the due queue gives items in the order of their time, and none too early',
         const queue = new DueQueue<number>();
         for (const time of times) queue.push(time, time);
         const taken: number[] = [];
-        for (let next = queue.popDue(now); next !== undefined; next = queue.popDue(now)) taken.push(next.item);
+        for (let next = queue.popDue(now); next !== undefined; next = queue.popDue(now))
+          taken.push(next.item);
         assert.deepEqual(
           taken,
           times.filter((time) => time <= now).sort((a, b) => a - b),
