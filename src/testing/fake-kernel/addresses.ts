@@ -228,7 +228,10 @@ function sameKey(a: AddressKey, b: AddressKey): boolean {
 
 function sameSubnet(a: AddressKey, b: AddressKey): boolean {
   if (a.ifindex !== b.ifindex || a.prefixLength !== b.prefixLength) return false;
-  return familyOf(a.address) === familyOf(b.address) && network(a) === network(b);
+  if (familyOf(a.address) !== familyOf(b.address)) return false;
+  // Host addresses are their own subnet: thousands of VIPs must not be compared bit by bit.
+  if (a.prefixLength === hostLength(a.address)) return a.address === b.address;
+  return network(a) === network(b);
 }
 
 /** The prefix bits of an address as text, for comparison. */
