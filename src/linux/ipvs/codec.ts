@@ -1,6 +1,6 @@
 import { familyOf, ipFromBytes, ipToBytes, type Ip } from '../../lib/ip.ts';
 import { genericPayload, genericReader } from '../genetlink.ts';
-import { AttributeTable, nested, raw, text, u16, u16be, u32, u32be, u8 } from '../netlink/attributes.ts';
+import { AttributeTable, nested, raw, text, u16, u16be, u32, u8 } from '../netlink/attributes.ts';
 import { hostIsLittleEndian, NlWriter, type NlReader } from '../netlink/wire.ts';
 import { AF_INET, AF_INET6 } from '../sys.ts';
 import type { IpvsDestination, IpvsForwarding, IpvsService, IpvsServiceKey } from './types.ts';
@@ -33,7 +33,7 @@ const serviceAttributes = new AttributeTable('IPVS service', {
   scheduler: [6, text],
   flags: [7, raw],
   timeout: [8, u32],
-  netmask: [9, u32be],
+  netmask: [9, raw],
 });
 
 const destinationAttributes = new AttributeTable('IPVS destination', {
@@ -92,7 +92,11 @@ export function encodeServiceCommand(
           // struct ip_vs_flags: no flags, and a mask that says that none of them shall stay.
           flags: new NlWriter().u32(0).u32(0xffffffff).done(),
           timeout: 0,
-          netmask: key.family === AF_INET ? NETMASK_IPV4 : PREFIX_IPV6,
+          // A mask in network order, or a prefix length in that of the machine.
+          netmask:
+            key.family === AF_INET
+              ? new NlWriter().u32(NETMASK_IPV4, false).done()
+              : new NlWriter().u32(PREFIX_IPV6).done(),
         }
       : {};
   return genericPayload(number, IPVS_VERSION, (writer) => {

@@ -40,7 +40,7 @@ export async function openSubject(
     unplug: (server) => world.plug(server, 'down'),
     plugIn: (server) => world.plug(server, 'up'),
     removeBehindOurBack: () => {
-      runHere('nft flush ruleset');
+      attempt('nft flush ruleset');
       if (choice.backend === 'ipvs') runHere('ipvsadm -C');
     },
     traces: () => traces(choice.backend === 'ipvs'),
@@ -48,13 +48,22 @@ export async function openSubject(
     close: async () => {
       await current.forwarding.close();
       current.abandon();
-      runHere('conntrack -F');
+      attempt('conntrack -F');
     },
   };
 }
 
+/** For programs of which this kernel lacks the other half. */
+function attempt(command: string): string {
+  try {
+    return runHere(command);
+  } catch {
+    return '';
+  }
+}
+
 function traces(withIpvs: boolean): readonly string[] {
-  const rules = runHere('nft list tables').split('\n');
+  const rules = attempt('nft list tables').split('\n');
   const services = withIpvs ? runHere('ipvsadm -Sn').split('\n') : [];
   return [...rules, ...services].filter((line) => line !== '');
 }

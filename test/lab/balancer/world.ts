@@ -52,7 +52,7 @@ function setSysctl(place: Place, name: string, value: string): void {
 export interface WorldOptions {
   /** Servers have the VIPs on `lo` and keep quiet about it. */
   readonly directReturn: boolean;
-  /** Servers send what is not for the link to the holder, and the client is not on their link. */
+  /** Servers send their replies through the holder. */
   readonly behindHolder?: boolean;
   readonly vips: number;
 }
@@ -89,7 +89,27 @@ export class World {
           run(`server${server}`, `ip addr add ${vipOf(n, family)}/${host} dev lo ${quiet}`);
       }
     }
-    for (const server of servers) this.serve(`server${server}`);
+    for (const server of servers) {
+      this.serve(`server${server}`);
+      if (this.options.behindHolder === true) this.routeThroughHolder(`server${server}`);
+    }
+    // The holder's own API server, which must not answer in the place of others.
+    this.serve('holder');
+  }
+
+  /** What IPVS needs where nobody translates the source: replies pass the holder, although they need not. */
+  private routeThroughHolder(place: Place): void {
+    setSysctl('holder', 'net.ipv4.conf.all.send_redirects', '0');
+    setSysctl('holder', `net.ipv4.conf.${LINK}.send_redirects`, '0');
+    setSysctl(place, 'net.ipv6.conf.all.accept_redirects', '0');
+    setSysctl(place, `net.ipv6.conf.${LINK}.accept_redirects`, '0');
+    for (const family of [4, 6] as const) {
+      const length = family === 4 ? 32 : 128;
+      run(
+        place,
+        `ip -${family} route add ${addressOf('client', family)}/${length} via ${addressOf('holder', family)}`,
+      );
+    }
   }
 
   private connect(place: Place): void {
