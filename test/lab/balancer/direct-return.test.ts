@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { publish, shares, spread } from '../../../src/testing/contract/balancer/clients.ts';
+import { virtualServer, withState } from '../../../src/testing/contract/balancer/subject.ts';
+import type { BalancerSubject } from '../../../src/testing/contract/balancer/index.ts';
+import type { ForwardingSpecStatus } from '../../../src/node/forwarding/index.ts';
+import { ip } from '../../../src/lib/ip.ts';
+import { openSubject } from './host-subject.ts';
+import { addressOf, run, runHere, until, World } from './world.ts';
+
+const choice = { backend: 'nftables', reason: 'the test says so' } as const;
+let world: World;
+before(() => {
+  world = new World({ directReturn: true, vips: 2 });
+});
+after(() => world.close());
+
+async function withSubject(body: (subject: BalancerSubject) => Promise<void>): Promise<void> {
+  const subject = await openSubject(world, choice, 'directroute');
+  try {
+    await body(subject);
+  } finally {
+    await subject.close();
+  }
+}
+
+function onlyStatus(subject: BalancerSubject): ForwardingSpecStatus {
+  const [status] = subject.forwarding.status().specs;
+  assert.ok(status);
+  return status;
+}
+
+const flows = (name: 'flows' | 'closing'): number =>
+  runHere(`nft -j list map netdev kube-vip-lb ${name}_vs_6443_10.77.0.100`).match(/"concat"/g)?.length ?? 0;
+
+test('connections are not tracked on the holder, and servers see the client’s own address', () =>
+  withSubject(async (subject) => {
+    const vip = subject.vip(0, 4);
+    await publish(subject, [virtualServer(subject, vip)]);
+    const connection = await subject.connect('client', vip, 6443);
+    const server = connection.server as 'server1';
+    assert.match(
+      run(server, 'ss -Htn state established'),
+      new RegExp(`10.77.0.100]:6443 +.*${addressOf('client', 4)}]:`),
+    );
+    assert.doesNotMatch(runHere('conntrack -L -p tcp --dport 6443'), /10\.77\.0\.100/);
+    connection.close();
+  }));
+
+test('a flow is remembered, and moves to the short memory when it ends', () =>
+  withSubject(async (subject) => {
+    const vip = subject.vip(0, 4);
+    await publish(subject, [virtualServer(subject, vip)]);
+    const connection = await subject.connect('client', vip, 6443);
+    assert.equal(await connection.echo(), true);
+    assert.deepEqual([flows('flows'), flows('closing')], [1, 0]);
+    // Plain traffic keeps it for a quarter of an hour, from now on.
+    assert.match(runHere('nft list map netdev kube-vip-lb flows_vs_6443_10.77.0.100'), /expires 14m59s/);
+    connection.close();
+    await until('the flow has ended', () => flows('flows') === 0);
+    assert.equal(flows('closing'), 1);
+  }));
+
+test('the server on the holder itself takes part', () =>
+  withSubject(async (subject) => {
+    const vip = subject.vip(0, 4);
+    const spec = virtualServer(subject, vip);
+    const own = { address: addressOf('holder', 4), port: 6443, weight: 1, state: 'active' } as const;
+    await publish(subject, [{ ...spec, realServers: [...spec.realServers, own] }]);
+    const counts = await spread(subject, 'client', vip, 6443, 40);
+    assert.deepEqual([...shares(counts), counts.get('holder')], [10, 10, 10, 10]);
+    const local = await spread(subject, 'holder', vip, 6443, 40);
+    assert.deepEqual([...shares(local), local.get('holder')], [10, 10, 10, 10]);
+  }));
+
+test('a server with another MAC address is followed', () =>
+  withSubject(async (subject) => {
+    const vip = subject.vip(0, 4);
+    await publish(subject, [virtualServer(subject, vip)]);
+    run('server2', 'ip link set eth0 address 02:77:00:00:00:99');
+    try {
+      run('server2', `ping -c 1 -W 1 ${addressOf('holder', 4)}`);
+      await until('the rule has the new address', () =>
+        runHere('nft list ruleset').includes('02:77:00:00:00:99'),
+      );
+      assert.deepEqual(shares(await spread(subject, 'client', vip, 6443, 30)), [10, 10, 10]);
+    } finally {
+      run('server2', 'ip link set eth0 address 02:77:00:00:00:04');
+      run('server2', `ping -c 1 -W 1 ${addressOf('holder', 4)}`);
+    }
+  }));
+
+test('a link that comes back gets its rules again', () =>
+  withSubject(async (subject) => {
+    const vip = subject.vip(0, 4);
+    await publish(subject, [virtualServer(subject, vip)]);
+    run('holder', 'ip link set eth0 name eth9 down');
+    run('holder', 'ip link set eth9 name eth0 up');
+    await until('it balances', async () => {
+      const counts = shares(
+        await spread(subject, 'client', vip, 6443, 6).catch(() => new Map<string, number>()),
+      );
+      return counts.join() === '2,2,2';
+    });
+  }));
+
+test('a server that is not on the link is left out with a clear message; when none is, the virtual server fails', () =>
+  withSubject(async (subject) => {
+    const vip = subject.vip(0, 4);
+    const spec = virtualServer(subject, vip);
+    const far = { address: ip('192.0.2.7'), port: 6443, weight: 1, state: 'active' } as const;
+    subject.forwarding.set([{ ...spec, realServers: [...spec.realServers.slice(0, 2), far] }]);
+    await until('it is ready', () => onlyStatus(subject).state.state === 'ready');
+    assert.match(
+      onlyStatus(subject).notes.join(),
+      /192\.0\.2\.7 is not on link eth0: direct return reaches only neighbours/,
+    );
+    assert.deepEqual(shares(await spread(subject, 'client', vip, 6443, 20)), [10, 10, 0]);
+    subject.forwarding.set([{ ...spec, realServers: [far] }]);
+    await until('it has failed', () => onlyStatus(subject).state.state === 'failed');
+    assert.deepEqual(subject.traces(), []);
+  }));
+
+test('ports that differ are refused with a clear message, and nothing is left', () =>
+  withSubject(async (subject) => {
+    subject.forwarding.set([virtualServer(subject, subject.vip(0, 4), { port: 443 })]);
+    const { state } = onlyStatus(subject);
+    assert.ok(state.state === 'failed');
+    assert.match(
+      state.reason,
+      /directroute cannot translate ports: VIP port 443 must be the servers' port 6443/,
+    );
+    assert.deepEqual(subject.traces(), []);
+  }));
+
+test('where direct return finds no way, translation takes over', () =>
+  withSubject(async (subject) => {
+    const vip = subject.vip(0, 4);
+    const spec = virtualServer(subject, vip);
+    await publish(subject, [spec]);
+    // No mark leads anywhere, as when the flow memory is full.
+    runHere('nft flush map netdev kube-vip-lb servers_eth0');
+    const counts = await spread(subject, 'client', vip, 6443, 1);
+    assert.equal([...counts.values()][0], 1);
+    await until('it is repaired', () => subject.forwarding.status().counters.repairs > 0);
+    await publish(subject, [withState(spec, 1, 'draining')]);
+    assert.deepEqual(shares(await spread(subject, 'client', vip, 6443, 20)), [0, 10, 10]);
+  }));
