@@ -24,8 +24,9 @@ export class Observed {
   private readonly byLink = new Map<number, Set<string>>();
   /** The link-local IPv6 addresses of each link: asked for with every advertisement. */
   private readonly linkLocals = new Map<number, Set<string>>();
-  /** Our removals whose events are still on their way. */
-  private readonly expectedGone = new Map<string, number>();
+  /** Our removals whose events are still on their way, and in which dump's time they were made. */
+  private readonly expectedGone = new Map<string, { count: number; since: number }>();
+  private dumps = 0;
   /** Changes since a dump began: the dump may be older than they are. */
   private journal: Change[] | undefined;
 
@@ -79,11 +80,9 @@ export class Observed {
   /** From an event. False when it only echoes what is known already. */
   heardAddress(change: 'set' | 'gone', address: Address): boolean {
     const id = addressId(address);
-    const pending = this.expectedGone.get(id) ?? 0;
-    if (pending > 0) {
-      if (change === 'set') return false;
-      if (pending === 1) this.expectedGone.delete(id);
-      else this.expectedGone.set(id, pending - 1);
+    const pending = this.expectedGone.get(id);
+    if (pending !== undefined) {
+      if (change === 'gone' && --pending.count === 0) this.expectedGone.delete(id);
       return false;
     }
     this.apply({ kind: 'address', change, address });
@@ -105,7 +104,8 @@ export class Observed {
   /** Our own removal succeeded; its event is still to come. */
   removed(key: AddressKey): void {
     const id = addressId(key);
-    this.expectedGone.set(id, (this.expectedGone.get(id) ?? 0) + 1);
+    const count = (this.expectedGone.get(id)?.count ?? 0) + 1;
+    this.expectedGone.set(id, { count, since: this.dumps });
     this.lost(key);
   }
 
@@ -129,6 +129,9 @@ export class Observed {
   dumpDone(links: readonly Link[], addresses: readonly Address[]): void {
     const journal = this.journal ?? [];
     this.journal = undefined;
+    this.dumps++;
+    // An event that has not come in the time of a whole refresh never will.
+    for (const [id, { since }] of this.expectedGone) if (since < this.dumps - 2) this.expectedGone.delete(id);
     const { links: known, linkIndexes, byIp, byLink, linkLocals } = this;
     for (const map of [known, linkIndexes, this.addresses, byIp, byLink, linkLocals]) map.clear();
     for (const link of links) this.apply({ kind: 'link', change: 'set', link });

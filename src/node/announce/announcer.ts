@@ -283,7 +283,7 @@ export class Announcer {
   }
 }
 
-export function isRunning(link: Link): boolean {
+function isRunning(link: Link): boolean {
   return link.adminUp && link.carrier;
 }
 

@@ -123,3 +123,32 @@ test('a leftover is kept by a fenced spec that may not act yet, and withdrawn wi
   next.withdraw('control-plane');
   assert.equal(marked(), '');
 });
+
+test('on a kernel that keeps no marks a VIP is ours for as long as the process lives', async () => {
+  const setUp = (...[kernel]: Parameters<NonNullable<Parameters<typeof scene>[0]>>): void => {
+    const set = kernel.setAddresses.bind(kernel);
+    kernel.setAddresses = (requests) => set(requests.map((request) => ({ ...request, protocol: 0 })));
+  };
+  const { node, kernel, clock, restart } = await scene(setUp, { claims });
+  let writes = 0;
+  const set = kernel.setAddresses.bind(kernel);
+  kernel.setAddresses = (requests) => {
+    writes += requests.length;
+    return set(requests);
+  };
+  node.publish('control-plane', both('192.0.2.1'));
+  await clock.advance(120_000);
+  assert.ok(writes <= 2, `${writes} writes: marking is tried once`);
+  assert.ok(node.isPresent(ip('192.0.2.1')));
+  kernel.takeAddress('eth0', '192.0.2.1', 32);
+  await clock.flush();
+  assert.match(kernel.showAddresses(), /192\.0\.2\.1\/32/);
+  const next = await restart();
+  assert.deepEqual(
+    next.leftovers().map(({ address, marked }) => [address.address, marked]),
+    [['192.0.2.1', false]],
+  );
+  next.publish('control-plane', both('192.0.2.1'));
+  next.withdraw('control-plane');
+  assert.doesNotMatch(kernel.showAddresses(), /192\.0\.2\.1\//);
+});

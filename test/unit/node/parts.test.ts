@@ -103,6 +103,21 @@ test('a removal and a new write: the echo of the removal does not take the new o
   assert.equal(observed.addressesOf(vip.address).length, 0, 'a real removal');
 });
 
+test('an event of ours that never comes does not make us deaf for ever', () => {
+  const observed = new Observed();
+  observed.wrote(vip);
+  observed.removed(vip);
+  for (let i = 0; i < 3; i++) {
+    assert.equal(observed.heardAddress('set', vip), false);
+    observed.dumpStarted(false);
+    observed.dumpDone([], []);
+  }
+  assert.equal(observed.heardAddress('set', vip), true);
+  observed.removed(vip);
+  observed.dumpStarted(true);
+  assert.equal(observed.heardAddress('set', vip), true, 'or when events are known to be lost');
+});
+
 test('what happens while a dump is taken outlives it', () => {
   const observed = new Observed();
   observed.dumpStarted(false);
