@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { after, before, describe, it } from 'node:test';
+import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ensurePrivilege, waitFor } from '../../../lab/index.ts';
 import { ip } from '../../../src/lib/ip.ts';
-import { holding, percentile, setStage, type Stage } from './stage.ts';
+import { holding, owners, percentile, setStage, type Stage } from './stage.ts';
 
 const refused = ensurePrivilege();
 
@@ -18,6 +18,9 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
   });
   after(async () => {
     await stage.stop();
+  });
+  afterEach(() => {
+    for (const owner of owners) stage.node().withdraw(owner);
   });
 
   const find = async (address: string): Promise<Readonly<Record<string, unknown>> | undefined> =>
@@ -207,26 +210,31 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
   it('CP-99 a VIP is never chosen as the source of a connection, IPv6 or IPv4', async () => {
     const { machine, lab } = stage;
     const target = lab.client;
-    stage.node().publish('control-plane', holding([vip, vip6], { noDad: true }));
-    // Without being deprecated this one would win: the longest prefix in common with the target (RFC 6724 rule 8).
+    // An ordinary address with the longest prefix in common with the target is its source (RFC 6724 rule 8).
     const near = ip('fd00:77::3');
-    stage.node().publish('service/default/near', holding([near], { noDad: true }));
     const sourceFor = async (to: string): Promise<string | undefined> => {
       const text = await machine.run('ip', ['-json', 'route', 'get', to]);
       return (JSON.parse(text) as readonly { readonly prefsrc?: string }[])[0]?.prefsrc;
     };
     assert.equal(target.ipv6, 'fd00:77::2');
+    await machine.ip(`addr add ${near}/128 dev eth0 nodad`);
+    assert.equal(await sourceFor(target.ipv6), near);
+    await machine.ip(`addr del ${near}/128 dev eth0`);
+    stage.node().publish('control-plane', holding([vip, near], { noDad: true }));
     assert.equal(await sourceFor(target.ipv6), machine.ipv6);
     assert.equal(await sourceFor(target.ipv4), machine.ipv4);
-    const [own] = (await stage.kernel.addresses()).filter(({ address }) => address === near);
-    assert.ok(own !== undefined);
-    stage.kernel.setAddress({ ...own, preferredLifetime: undefined, protocol: 0 });
-    assert.equal(await sourceFor(target.ipv6), near, 'it would be, as an ordinary address');
-    await waitFor(async () => (await sourceFor(target.ipv6)) === machine.ipv6, {
-      what: 'the attribute to be put right',
-    });
-    stage.node().withdraw('service/default/near');
-    stage.node().withdraw('control-plane');
+  });
+
+  it('puts the attributes right when somebody makes a VIP an ordinary address', async () => {
+    stage.node().publish('control-plane', holding([vip, vip6], { noDad: true }));
+    await stage.machine.ip(`addr change ${vip}/32 dev eth0 preferred_lft forever`);
+    await stage.machine.ip(`addr change ${vip6}/128 dev eth0 preferred_lft forever`);
+    for (const address of [vip, vip6]) {
+      await waitFor(async () => (await find(address))?.['deprecated'] === true, {
+        what: `${address} to be deprecated again`,
+      });
+    }
+    assert.equal((await stage.kernel.addresses()).filter(({ protocol }) => protocol === 248).length, 2);
   });
 
   it('adopts a VIP of a predecessor without taking it off, and sweeps one that nobody wants', async () => {

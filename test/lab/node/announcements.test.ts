@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Capture, ensurePrivilege, waitFor } from '../../../lab/index.ts';
 import type { ArpFrame, Frame, NeighbourFrame } from '../../../lab/index.ts';
@@ -8,7 +8,7 @@ import { silentLogger } from '../../../src/lib/log.ts';
 import { openKernel, systemClock, type Kernel } from '../../../src/linux/index.ts';
 import { createNode } from '../../../src/node/index.ts';
 import { kernelIn } from './kernel-in.ts';
-import { holding, percentile, setStage, wallNow, type Stage } from './stage.ts';
+import { holding, owners, percentile, setStage, wallNow, type Stage } from './stage.ts';
 
 const refused = ensurePrivilege();
 
@@ -22,6 +22,9 @@ describe('announcements on the wire', { skip: refused?.because ?? false }, () =>
   });
   after(async () => {
     await stage.stop();
+  });
+  afterEach(() => {
+    for (const owner of owners) stage.node().withdraw(owner);
   });
 
   const arpOf = (frames: readonly Frame[], vip: Ip): readonly ArpFrame[] =>
@@ -170,19 +173,27 @@ describe('announcements on the wire', { skip: refused?.because ?? false }, () =>
     }
   });
 
-  it('a host that claims a VIP of ours is seen: by ARP, and by detection before it takes an IPv6 one', async () => {
+  it('a host that claims a VIP of ours is seen: by ARP, by advertisement, by detection before it takes one', async () => {
     const other = stage.lab.node(1);
-    stage.node().publish('control-plane', holding([vips[0], vip6], { noDad: true }));
-    await sleep(200);
+    const second6 = ip('fd00:77::101');
+    stage
+      .node()
+      .publish('control-plane', holding([vips[0], vip6, second6], { noDad: true, periodMs: 60_000 }));
+    // Our own burst would end the other host's detection before it has asked anybody.
+    await sleep(2200);
     stage.news.length = 0;
     await other.run('arping', ['-i', 'eth0', '-U', '-c', '1', '-S', vips[0], vips[0]]).catch(() => undefined);
     await waitFor(() => stage.news.includes(`claimant ${vips[0]} ${other.mac}`), {
       what: 'the ARP claimant',
     });
+    const settings = '/proc/sys/net/ipv6/conf/eth0';
+    await other.run('sh', ['-c', `echo 1 > ${settings}/ndisc_notify; echo 0 > ${settings}/accept_dad`]);
     await other.ip(`addr add ${vip6}/128 dev eth0`);
-    await waitFor(() => stage.news.includes(`claimant ${vip6} ${other.mac}`), { what: 'the NDP claimant' });
-    await other.ip(`addr del ${vip6}/128 dev eth0`);
-    stage.node().withdraw('control-plane');
+    await waitFor(() => stage.news.includes(`claimant ${vip6} ${other.mac}`), { what: 'the advertisement' });
+    await other.run('sh', ['-c', `echo 0 > ${settings}/ndisc_notify; echo 1 > ${settings}/accept_dad`]);
+    await other.ip(`addr add ${second6}/128 dev eth0`);
+    await waitFor(() => stage.news.includes(`claimant ${second6} ${other.mac}`), { what: 'the probe' });
+    await other.ip(`addr del ${vip6}/128 dev eth0`, `addr del ${second6}/128 dev eth0`);
   });
 
   it('traffic that claims nothing does not wake us', async () => {

@@ -3,7 +3,14 @@ import { messageOf } from '../../../src/lib/errors.ts';
 import { familyOf, ip, type Ip, type Mac } from '../../../src/lib/ip.ts';
 import type { LogFields, Logger } from '../../../src/lib/log.ts';
 import { enterNamespace, openKernel, systemClock, type OpenKernel } from '../../../src/linux/index.ts';
-import { createNode, type Claim, type Node, type NodeOptions, type Spec } from '../../../src/node/index.ts';
+import {
+  createNode,
+  type Claim,
+  type Node,
+  type NodeOptions,
+  type Owner,
+  type Spec,
+} from '../../../src/node/index.ts';
 
 /** One real node in this very process, inside the first control-plane machine of a lab. */
 export interface Stage {
@@ -90,6 +97,9 @@ function observerOf(news: string[]): NonNullable<Parameters<typeof createNode>[0
     secondClaimant: (vip: Ip, _link: string, mac: Mac) => news.push(`claimant ${vip} ${mac}`),
   };
 }
+
+/** Those whom the tests publish for. */
+export const owners: readonly Owner[] = ['control-plane', 'service/default/a', 'service/default/b'];
 
 /** What a holder publishes for these VIPs. */
 export function holding(
