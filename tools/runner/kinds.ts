@@ -51,6 +51,15 @@ export const kinds: readonly Kind[] = [
     always: true,
   },
   {
+    // Boots another kernel, for what this one lacks. Not part of plain `npm test`: see CONTRIBUTING.md.
+    name: 'kernel',
+    globs: ['test/kernel/**/*.test.ts'],
+    concurrency: 1,
+    fileTimeoutMs: 10 * 60_000,
+    needs: 'lab',
+    always: false,
+  },
+  {
     name: 'fuzz',
     globs: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts'],
     concurrency: 2,

@@ -38,17 +38,16 @@ export function chooseBackend(
       ? { backend: 'nftables', reason: 'lb_backend is nftables' }
       : { refused: nftablesMissing };
   }
-  if (ipvsMissing === undefined && foreignServices === 0) {
-    return { backend: 'ipvs', reason: 'the kernel has IPVS and nobody else uses it' };
-  }
+  // nftables first: it is the one whose whole contract passes. IPVS comes in where nf_tables is missing.
   if (nftablesMissing === undefined) {
-    const why =
+    const instead =
       ipvsMissing ??
-      `IPVS holds ${foreignServices} services of somebody else, who may remove ours (kube-proxy)`;
-    return { backend: 'nftables', reason: why };
+      (foreignServices > 0 ? `IPVS holds ${foreignServices} services of somebody else` : 'it needs no IPVS');
+    return { backend: 'nftables', reason: instead };
   }
   if (ipvsMissing === undefined) {
-    return { backend: 'ipvs', reason: `IPVS is shared with somebody else, but ${nftablesMissing}` };
+    const shared = foreignServices > 0 ? ', shared with somebody else' : '';
+    return { backend: 'ipvs', reason: `the kernel has IPVS${shared}, but ${nftablesMissing}` };
   }
   return { refused: `${ipvsMissing}; ${nftablesMissing}` };
 }

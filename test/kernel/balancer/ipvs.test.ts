@@ -3,8 +3,8 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { findKernel, runInKernel, type TestKernel } from '../../../lab/kernel/index.ts';
 import { balancerContract } from '../../../src/testing/contract/balancer/index.ts';
-import { openSubject } from './host-subject.ts';
-import { World } from './world.ts';
+import { openSubject } from '../../lab/balancer/host-subject.ts';
+import { World } from '../../lab/balancer/world.ts';
 
 /*
  * IPVS in a kernel that has it. On the host this file boots that kernel and runs itself inside, once
@@ -50,8 +50,17 @@ if (inside === undefined) {
 
 function runInside(kernel: TestKernel, way: Way): void {
   describe(way, async () => {
-    const command = [process.execPath, '--test', '--test-reporter=tap', fileURLToPath(import.meta.url)];
-    const result = await runInKernel({ kernel, command, env: { IPVS_CONTRACT: way, NODE_TEST_CONTEXT: '' } });
+    // The runner inside must not take itself for a child of the runner outside.
+    const command = [
+      'env',
+      '-u',
+      'NODE_TEST_CONTEXT',
+      process.execPath,
+      '--test',
+      '--test-reporter=tap',
+      fileURLToPath(import.meta.url),
+    ];
+    const result = await runInKernel({ kernel, command, env: { IPVS_CONTRACT: way } });
     const results = [...result.output.matchAll(/^ {4,}(not ok|ok) \d+ - (.*?)(?: # time.*)?\r?$/gm)];
     test('the contract ran', () => {
       assert.notEqual(results.length, 0, `${result.output}\n${result.console}`);
