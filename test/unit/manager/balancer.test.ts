@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadConfig } from '../../../src/config/index.ts';
+import { probeIntervalMs } from '../../../src/manager/balancer.ts';
+
+function intervalWith(env: Readonly<Record<string, string>>): number {
+  const { config, sources } = loadConfig({
+    argv: [],
+    env: { vip_arp: 'true', cp_enable: 'true', address: '192.0.2.1', lb_enable: 'true', ...env },
+    readFile: () => '',
+    hostname: 'node-a',
+  });
+  return probeIntervalMs(config, sources);
+}
+
+test('CP-172 backend_health_check_interval=0 means 5 s, and so does a negative one', () => {
+  assert.equal(intervalWith({ backend_health_check_interval: '0' }), 5000);
+  assert.equal(intervalWith({ backend_health_check_interval: '-3' }), 5000);
+});
+
+test('the interval of the probes: ours where set, else the original one where set, else 500 ms', () => {
+  assert.equal(intervalWith({}), 500);
+  assert.equal(intervalWith({ backend_health_check_interval: '7' }), 7000);
+  assert.equal(intervalWith({ backend_health_check_interval: '7', lb_probe_interval_ms: '250' }), 250);
+});
