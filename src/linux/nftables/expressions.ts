@@ -140,6 +140,8 @@ function encoding(e: NftExpression, set: SetReference | undefined): readonly [st
     case 'snat':
     case 'dnat':
       return ['nat', (w) => putTranslation(w, e)];
+    case 'masquerade':
+      return ['masq', () => undefined];
     case 'reject with tcp reset':
       return [
         'reject',

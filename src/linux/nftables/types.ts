@@ -85,6 +85,8 @@ export type NftExpression =
       readonly address: Register;
       readonly port?: Register;
     }
+  /** The source becomes the address of the link that the packet leaves by. */
+  | { readonly op: 'masquerade' }
   | { readonly op: 'reject with tcp reset' }
   /** Sends the packet out of the link whose ifindex is in the register (netdev only). */
   | { readonly op: 'fwd'; readonly device: Register };

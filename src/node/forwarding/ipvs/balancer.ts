@@ -4,7 +4,7 @@ import type { Ipvs, IpvsServiceKey } from '../../../linux/index.ts';
 import { isKernelError } from '../../../linux/errors.ts';
 import { specKey, type Balancer } from '../balancer.ts';
 import { Cutter, type Connections } from '../cutter.ts';
-import { markingTable } from '../nftables/marking.ts';
+import { tableBesideIpvs } from '../nftables/beside-ipvs.ts';
 import { Tables } from '../nftables/tables.ts';
 import { TABLE } from '../nftables/translation.ts';
 import type { ForwardingKernel, Shared } from '../ports.ts';
@@ -69,8 +69,9 @@ export class IpvsBalancer implements Balancer {
       }),
     );
     void this.prepare(specs);
+    const untranslated = specs.filter(({ method }) => method === 'directroute' || method === 'tunnel');
     this.tables?.set(
-      [markingTable('ip', marked), markingTable('ip6', marked)].flatMap((table) => table ?? []),
+      (['ip', 'ip6'] as const).flatMap((l3) => tableBesideIpvs(l3, marked, untranslated) ?? []),
     );
     this.change(false);
     this.cutter.apply(specs);
@@ -121,6 +122,11 @@ export class IpvsBalancer implements Balancer {
     if (method === 'masquerade' && this.tables === undefined) {
       notes.push(
         'this kernel has no nf_tables: the source of packets stays the client, so the servers must route replies through this node',
+      );
+    }
+    if ((method === 'directroute' || method === 'tunnel') && this.tables === undefined) {
+      notes.push(
+        'this kernel has no nf_tables: clients on this node itself reach only a server on this node',
       );
     }
     const weights = new Set(

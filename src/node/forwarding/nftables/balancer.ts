@@ -10,7 +10,7 @@ import type { ForwardingState, RealServer, VirtualServerSpec } from '../types.ts
 import { directReturnTable } from './direct-return.ts';
 import { FlowMemory } from './flow-memory.ts';
 import { markOf } from './marks.ts';
-import { l3Of, nameOf, type DirectPath, type DirectServer, type Service } from './service.ts';
+import { translated, type DirectPath, type DirectServer, type Service } from './service.ts';
 import { Tables } from './tables.ts';
 import { TABLE, translationTable } from './translation.ts';
 
@@ -112,17 +112,7 @@ export class NftablesBalancer implements Balancer {
   }
 
   private find(spec: VirtualServerSpec): Found {
-    const { vip, port, scheduler, realServers } = spec;
-    const service: Service = {
-      l3: l3Of(vip),
-      name: nameOf(spec),
-      vip,
-      port,
-      scheduler,
-      servers: realServers,
-      source: vip,
-      direct: undefined,
-    };
+    const service = translated(spec);
     switch (spec.method) {
       case 'directroute':
         return isDirect(spec) ? this.findDirect(spec, service) : { service, state: ready, notes: [] };

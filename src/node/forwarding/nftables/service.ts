@@ -38,6 +38,21 @@ export function l3Of(address: Ip): L3 {
   return familyOf(address) === 4 ? 'ip' : 'ip6';
 }
 
+/** As it is translated, with the VIP itself as the source. */
+export function translated(spec: VirtualServerSpec): Service {
+  const { vip, port, scheduler, realServers } = spec;
+  return {
+    l3: l3Of(vip),
+    name: nameOf(spec),
+    vip,
+    port,
+    scheduler,
+    servers: realServers,
+    source: vip,
+    direct: undefined,
+  };
+}
+
 /** Colons are no part of a name in nft(8). */
 export function nameOf({ vip, port }: Pick<VirtualServerSpec, 'vip' | 'port'>): string {
   return `vs_${port}_${vip.replaceAll(':', '_')}`;

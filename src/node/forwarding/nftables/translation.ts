@@ -2,6 +2,7 @@ import type {
   NftChain,
   NftElement,
   NftExpression,
+  NftRule,
   NftSet,
   NftTable,
   NftType,
@@ -36,7 +37,7 @@ export const OWN_SERVER_PRIORITY = 0x6b76_0001;
  * (or, by a chain that comes before `input`, handed to the node that does know them). The source
  * becomes the VIP and not the node's address, so that replies follow the VIP when it moves.
  */
-const DNAT_PRIORITY = -110;
+export const DNAT_PRIORITY = -110;
 export const SNAT_PRIORITY = 90;
 const RESET_PRIORITY = -150;
 
@@ -48,9 +49,7 @@ export function translationTable(l3: L3, all: readonly Service[]): NftTable | un
   const passOwn = services.some(({ direct }) => direct !== undefined)
     ? [x.rule('already given to the server on this node', isForOwnServer, x.verdict('accept'))]
     : [];
-  const balance = x.rule('new connections to a VIP', x.isTcp, x.isSyn, x.destination(l3), [
-    { op: 'lookup', set: 'services', key: 0, to: 'verdict' },
-  ]);
+  const balance = balanceRule(l3);
   return {
     family: l3,
     name: TABLE,
@@ -92,6 +91,12 @@ export function translationTable(l3: L3, all: readonly Service[]): NftTable | un
   };
 }
 
+export function balanceRule(l3: L3): NftRule {
+  return x.rule('new connections to a VIP', x.isTcp, x.isSyn, x.destination(l3), [
+    { op: 'lookup', set: 'services', key: 0, to: 'verdict' },
+  ]);
+}
+
 const isForOwnServer: readonly NftExpression[] = [
   { op: 'meta', key: 'priority', to: 0 },
   { op: 'cmp', register: 0, is: '==', value: hostU32(OWN_SERVER_PRIORITY) },
@@ -114,7 +119,7 @@ export function gotoService({ vip, port, name }: Service): NftElement {
   return { key: endpointHex(vip, port), data: { verdict: { goto: name } } };
 }
 
-function translatedSlots({
+export function translatedSlots({
   scheduler,
   servers,
 }: Service): readonly { readonly server: Service['servers'][number] }[] {
@@ -124,7 +129,8 @@ function translatedSlots({
   );
 }
 
-function serviceChain(service: Service): NftChain {
+/** The chain that translates to the server whose turn it is. */
+export function serviceChain(service: Service): NftChain {
   const { l3, name, vip, port } = service;
   const slots = translatedSlots(service).map(({ server }) => endpointHex(server.address, server.port));
   const choose = chooseSlot(service, slots, [x.typeOf(l3), 'inet_service'], 0);
