@@ -104,7 +104,7 @@ function markChains(l3: x.L3): readonly NftChain[] {
 
 /** IPVS does not say that it translates (`ct status`): its connections are known by their first destination. */
 function returnToVip(l3: x.L3): NftRule {
-  return x.rule('replies must come back here', x.leavesTheHost, x.originalDestination(l3), [
+  return x.rule('replies must come back here', x.leavesTheHost, x.isTcp, x.originalDestination(l3), [
     { op: 'lookup', set: 'sources', key: 0, to: 0 },
     { op: 'snat', family: l3, address: 0 },
   ]);
@@ -136,7 +136,7 @@ function localChains(l3: x.L3, services: readonly Service[]): readonly NftChain[
 }
 
 function returnToNode(l3: x.L3): NftRule {
-  return x.rule('clients on this node', x.leavesTheHost, x.isTranslated, x.originalDestination(l3), [
+  return x.rule('clients on this node', x.leavesTheHost, x.isTranslated, x.isTcp, x.originalDestination(l3), [
     { op: 'lookup', set: 'vips', key: 0 },
     { op: 'masquerade' },
   ]);

@@ -191,8 +191,11 @@ function serviceChain(service: DirectService): NftChain {
   ];
   const setMark = { op: 'meta set', key: 'mark', from: mark } as const;
   const forget = { op: 'delete', set: flows, key: 0, data: mark } as const;
+  // Known already; said again, nft(8) can load what it has printed.
+  const isOurs = [...x.isProtocol(l3), ...x.isTcp];
   const open = x.rule(
     'a new connection',
+    isOurs,
     x.isSyn,
     chooseSlot(service, slots, 'mark', mark),
     [setMark],
@@ -204,10 +207,18 @@ function serviceChain(service: DirectService): NftChain {
   return {
     name,
     rules: [
-      x.rule('on its way', x.isPlain, remembered(flows), remember(flows, FLOW_MS), send),
+      x.rule('on its way', isOurs, x.isPlain, remembered(flows), remember(flows, FLOW_MS), send),
       ...(slots.length === 0 ? [] : [open]),
-      x.rule('the end of one', x.isClosing, remembered(flows), remember(closing, CLOSING_MS), [forget], send),
-      x.rule('its last packets', remembered(closing), send),
+      x.rule(
+        'the end of one',
+        isOurs,
+        x.isClosing,
+        remembered(flows),
+        remember(closing, CLOSING_MS),
+        [forget],
+        send,
+      ),
+      x.rule('its last packets', isOurs, remembered(closing), send),
       x.rule('not ours after all', [
         { op: 'immediate', to: 0, value: hostU32(0) },
         { op: 'meta set', key: 'mark', from: 0 },

@@ -73,10 +73,17 @@ export function translationTable(l3: L3, all: readonly Service[]): NftTable | un
       base('prerouting', 'nat', DNAT_PRIORITY, [...passOwn, balance]),
       base('output', 'nat', DNAT_PRIORITY, [balance]),
       base('postrouting', 'nat', SNAT_PRIORITY, [
-        x.rule('replies must come back here', x.leavesTheHost, x.isTranslated, x.originalDestination(l3), [
-          { op: 'lookup', set: 'sources', key: 0, to: 0 },
-          { op: 'snat', family: l3, address: 0 },
-        ]),
+        x.rule(
+          'replies must come back here',
+          x.leavesTheHost,
+          x.isTranslated,
+          x.isTcp,
+          x.originalDestination(l3),
+          [
+            { op: 'lookup', set: 'sources', key: 0, to: 0 },
+            { op: 'snat', family: l3, address: 0 },
+          ],
+        ),
       ]),
       base('input', 'filter', RESET_PRIORITY, [
         ...passOwn,
@@ -129,13 +136,16 @@ export function translatedSlots({
   );
 }
 
-/** The chain that translates to the server whose turn it is. */
+/**
+ * The chain that translates to the server whose turn it is. That it is TCP is known already; said
+ * again, nft(8) can load what it has printed.
+ */
 export function serviceChain(service: Service): NftChain {
   const { l3, name, vip, port } = service;
   const slots = translatedSlots(service).map(({ server }) => endpointHex(server.address, server.port));
   const choose = chooseSlot(service, slots, [x.typeOf(l3), 'inet_service'], 0);
   const translate = { op: 'dnat', family: l3, address: 0, port: x.wordsOf(l3) } as const;
-  return { name, rules: [x.rule(`${vip} port ${port}`, choose, [translate])] };
+  return { name, rules: [x.rule(`${vip} port ${port}`, x.isTcp, choose, [translate])] };
 }
 
 /** Loads the data of the slot whose turn it is (or that the client's hash says) into the registers from `to` on. */
