@@ -25,7 +25,8 @@ class SystemClock implements Clock {
   }
 
   after(name: string, ms: number, callback: () => void): Timer {
-    const at = this.now() + Math.max(0, ms);
+    if (ms <= 0) return this.nextTurn(name, callback);
+    const at = this.now() + ms;
     let handle: NodeJS.Timeout;
     const arm = (delay: number): void => {
       handle = setTimeout(fire, Math.min(delay, maxDelayMs));
@@ -49,7 +50,25 @@ class SystemClock implements Clock {
       },
     };
     this.armed.add(timer);
-    arm(Math.ceil(Math.max(0, ms)));
+    arm(Math.ceil(ms));
+    return timer;
+  }
+
+  /** Behind what is ready to be read, but without the whole millisecond that setTimeout waits. */
+  private nextTurn(name: string, callback: () => void): Timer {
+    const handle = setImmediate(() => {
+      this.armed.delete(timer);
+      callback();
+    });
+    const timer: Timer = {
+      name,
+      at: this.now(),
+      cancel: () => {
+        this.armed.delete(timer);
+        clearImmediate(handle);
+      },
+    };
+    this.armed.add(timer);
     return timer;
   }
 

@@ -39,8 +39,9 @@ interface Job {
  * all IPv4 addresses of a link for each one more, a quarter of a millisecond with 10 000.
  */
 const chunk = 16;
-/** A turn ends after this long; what is left follows in the next one. */
+/** A turn ends after this long, or after so many records; what is left follows in the next one. */
 const turnMs = 8;
+const turnRecords = 256;
 const retryBackoff = { baseMs: 50, maxMs: 5000 };
 
 /**
@@ -123,10 +124,11 @@ export class AddressReconciler {
     return this.parts.clock.now() + turnMs;
   }
 
-  /** Handles records until the deadline passes; the rest waits for the next turn, in order. */
+  /** Handles records until the turn is over; the rest waits for the next one, in order. */
   private run(records: readonly AddressRecord[], deadline: number): void {
+    const most = deadline === Infinity ? Infinity : turnRecords;
     for (let at = 0; at < records.length; at += chunk) {
-      if (at > 0 && this.parts.clock.now() > deadline) {
+      if (at >= most || (at > 0 && this.parts.clock.now() > deadline)) {
         for (const record of records.slice(at)) this.backlog.add(record);
         break;
       }
@@ -135,7 +137,7 @@ export class AddressReconciler {
     if (this.backlog.size > 0) {
       this.nextTurn ??= this.parts.clock.after('address-backlog', 0, () => {
         this.nextTurn = undefined;
-        this.run([...this.backlog], this.turnEnd());
+        this.run([...this.backlog.values().take(turnRecords)], this.turnEnd());
       });
     }
     const news = this.news;

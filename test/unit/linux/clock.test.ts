@@ -40,6 +40,27 @@ test('timers fire once, never early, and are listed until then in order of time'
   assert.deepEqual(clock.timers(), []);
 });
 
+test('no delay means the next turn of the event loop: after this one, listed and cancellable until then', async () => {
+  const clock = systemClock();
+  const order: string[] = [];
+  await new Promise<void>((resolve) => {
+    const cancelled = clock.after('cancelled', 0, () => assert.fail('cancelled, and fired'));
+    clock.after('now', 0, () => {
+      order.push('next turn');
+      assert.deepEqual(clock.timers(), []);
+      setImmediate(resolve);
+    });
+    cancelled.cancel();
+    assert.deepEqual(
+      clock.timers().map(({ name }) => name),
+      ['now'],
+    );
+    setImmediate(() => order.push('others of that turn'));
+    order.push('this turn');
+  });
+  assert.deepEqual(order, ['this turn', 'next turn', 'others of that turn']);
+});
+
 test('a sleep ends at once when its signal aborts, and leaves no timer', async () => {
   const clock = systemClock();
   const abort = new AbortController();

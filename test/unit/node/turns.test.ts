@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ip } from '../../../src/lib/ip.ts';
+import type { FakeClock } from '../../../src/testing/fake-clock.ts';
+import type { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
+import { both, scene } from './scene.ts';
+
+const vips = Array.from({ length: 1000 }, (_, i) => `10.9.${i >> 8}.${i & 255}`);
+const specs = vips.flatMap((vip) => both(vip));
+
+/** How many addresses are written in each turn: a new one begins with each timer. */
+function countTurns(kernel: FakeKernel, clock: FakeClock): { turns: number[] } {
+  const count = { turns: [0] };
+  const set = kernel.setAddresses.bind(kernel);
+  kernel.setAddresses = (requests) => {
+    count.turns.push((count.turns.pop() ?? 0) + requests.length);
+    return set(requests);
+  };
+  const after = clock.after.bind(clock);
+  clock.after = (name, ms, callback) =>
+    after(name, ms, () => {
+      count.turns.push(0);
+      callback();
+    });
+  return count;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+// Time stands still in these tests, so that only the numbers bound a turn.
+
+test('many specs reach the kernel in turns: some on return, the others piece by piece', async () => {
+  const { node, kernel, clock } = await scene();
+  const count = countTurns(kernel, clock);
+  node.publish('control-plane', specs);
+  // A piece is 256 specs: an address and an announcement for each VIP.
+  assert.deepEqual(count.turns, [128]);
+  await clock.advance(0);
+  assert.equal(sum(count.turns), vips.length);
+  assert.ok(Math.max(...count.turns) <= 256, count.turns.join());
+  assert.ok(node.isPresent(ip(vips.at(-1) ?? '')));
+  node.close();
+});
+
+test('a link that appears gets its many VIPs in turns', async () => {
+  const { node, kernel, clock } = await scene();
+  node.publish(
+    'control-plane',
+    specs.map((spec) => ({ ...spec, link: 'eth1' })),
+  );
+  await clock.advance(0);
+  const count = countTurns(kernel, clock);
+  kernel.addLink({ name: 'eth1' });
+  await clock.flush();
+  assert.equal(sum(count.turns), 256);
+  await clock.advance(0);
+  assert.equal(sum(count.turns), vips.length);
+  assert.ok(Math.max(...count.turns) <= 256, count.turns.join());
+  node.close();
+});
+
+test('nothing that nobody wants any more waits for its turn', async () => {
+  const { node, kernel, clock } = await scene();
+  node.publish('control-plane', specs);
+  await clock.advance(0);
+  node.withdraw('control-plane');
+  assert.equal(kernel.showAddresses({ protocol: 248 }), '');
+  node.close();
+});
