@@ -137,7 +137,7 @@ export class AddressReconciler {
     if (this.backlog.size > 0) {
       this.nextTurn ??= this.parts.clock.after('address-backlog', 0, () => {
         this.nextTurn = undefined;
-        this.run([...this.backlog.values().take(turnRecords)], this.turnEnd());
+        this.run([...this.backlog].slice(0, turnRecords), this.turnEnd());
       });
     }
     const news = this.news;
