@@ -11,6 +11,8 @@ export interface RunFileOptions {
   readonly timeoutMs: number;
   /** A module to load before the file, relative to the root. */
   readonly preload: string | undefined;
+  /** Only tests whose title has this word. */
+  readonly only?: string;
 }
 
 const OUTPUT_LIMIT = 1 << 20;
@@ -52,6 +54,7 @@ function runProcess(file: string, reportPath: string, options: RunFileOptions): 
       `--test-reporter=${join(import.meta.dirname, 'reporter.ts')}`,
       `--test-reporter-destination=${reportPath}`,
       ...(options.preload === undefined ? [] : [`--import=${join(options.root, options.preload)}`]),
+      ...(options.only === undefined ? [] : [`--test-name-pattern=\\b${options.only}\\b`]),
       file,
     ],
     {

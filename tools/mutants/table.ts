@@ -1,0 +1,15 @@
+import { configurationMutants } from './configuration.ts';
+import { electionMutants } from './election.ts';
+import { manifestMutants } from './manifests.ts';
+import type { Mutant } from './mutant.ts';
+import { observationMutants } from './observation.ts';
+import { vipMutants } from './vip.ts';
+
+/** Every mutant, in the order of the parity lines. */
+export const mutants: readonly Mutant[] = [
+  ...configurationMutants,
+  ...manifestMutants,
+  ...electionMutants,
+  ...vipMutants,
+  ...observationMutants,
+];
