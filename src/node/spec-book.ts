@@ -1,6 +1,6 @@
 import type { Ip } from '../lib/ip.ts';
 import type { Scope } from '../linux/types.ts';
-import type { AddressSpec, AnnouncementSpec, Owner, Spec } from './types.ts';
+import type { AddressSpec, AnnouncementSpec, GuardSpec, Owner, Spec } from './types.ts';
 
 /** What all owners together want of one VIP on one link. */
 export interface WantedAddress {
@@ -81,6 +81,11 @@ export class SpecBook {
     if (first === undefined) return undefined;
     const periodMs = Math.min(...specs.map((spec) => spec.periodMs));
     return { vip: first.vip, link: first.link, periodMs, maySend: () => anyHolds(specs) };
+  }
+
+  /** Of each owner. */
+  guards(key: SpecKey): readonly GuardSpec[] {
+    return this.specs(key).filter((spec) => spec.kind === 'guard');
   }
 
   private specs(key: SpecKey): readonly Spec[] {

@@ -2,6 +2,7 @@ import type { AddressReconciler } from './address/reconciler.ts';
 import type { AddressRecord } from './address/record.ts';
 import type { Announcement } from './announce/announcements.ts';
 import type { Announcer } from './announce/announcer.ts';
+import type { Guards } from './security/guards.ts';
 import { keyOf, type SpecBook } from './spec-book.ts';
 import type { SpecState, SpecStatus } from './types.ts';
 
@@ -9,6 +10,8 @@ export interface StatusSources {
   readonly book: SpecBook;
   readonly addresses: AddressReconciler;
   readonly announcer: Announcer;
+  /** Undefined where nothing is guarded. */
+  readonly guards: Guards | undefined;
   readonly now: number;
   readonly isKnown: boolean;
 }
@@ -19,6 +22,10 @@ export function buildStatus(sources: StatusSources): readonly SpecStatus[] {
   const entries: SpecStatus[] = [];
   for (const spec of book.all()) {
     const key = keyOf(spec);
+    if (spec.kind === 'guard') {
+      entries.push({ spec, owners: book.ownersOf(key), state: guardState(sources), last: undefined });
+      continue;
+    }
     const owners = book.ownersOf(key);
     const record = addresses.records.get(key);
     const announcement = announcer.announcements.get(key);
@@ -30,6 +37,10 @@ export function buildStatus(sources: StatusSources): readonly SpecStatus[] {
     entries.push({ spec: record.spec, owners: [], state: addressState(record, now), last: record.last });
   }
   return entries;
+}
+
+function guardState({ guards }: StatusSources): SpecState {
+  return guards?.state() ?? { state: 'failed', reason: 'this node has no guards', retryInMs: undefined };
 }
 
 function stateOf(

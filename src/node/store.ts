@@ -4,6 +4,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import { isKernelError } from '../linux/errors.ts';
+import type { Nftables } from '../linux/index.ts';
 import type { Address, Kernel, KernelEvent, Link, Subscription } from '../linux/types.ts';
 import { AddressReconciler } from './address/reconciler.ts';
 import { Announcer } from './announce/announcer.ts';
@@ -11,6 +12,7 @@ import { ClaimantWatch } from './claimants/watch.ts';
 import { newCounters } from './counters.ts';
 import { findLeftovers, Sweeper } from './leftovers.ts';
 import { Observed } from './observed.ts';
+import { Guards } from './security/guards.ts';
 import { keyOf, SpecBook, type SpecKey } from './spec-book.ts';
 import { buildStatus } from './status.ts';
 import type {
@@ -32,6 +34,8 @@ export interface NodeComponents {
   readonly observer?: NodeObserver;
   /** Spreads retries; without it they are not spread. */
   readonly random?: Random;
+  /** For guard specs: the firewall, and the name of our tables in it. Without it there are none. */
+  readonly guards?: { readonly nftables: Nftables; readonly table: string };
 }
 
 export interface NodeOptions {
@@ -82,6 +86,7 @@ class NodeTruth implements Node {
   private readonly announcer: Announcer;
   private readonly claimants: ClaimantWatch;
   private readonly sweeper: Sweeper;
+  private readonly guards: Guards | undefined;
   private subscription: Subscription | undefined;
   private refresh: Timer | undefined;
   /** Wanted specs that the reconcilers have not seen yet. */
@@ -113,11 +118,14 @@ class NodeTruth implements Node {
       random,
       onUsable: (vip) => this.announcer.usable(vip),
     });
+    const { guards } = components;
+    this.guards = guards === undefined ? undefined : new Guards({ ...guards, clock, log, book });
     this.sweeper = new Sweeper({ ...shared, random, current: () => this.leftovers() });
   }
 
   async start(): Promise<void> {
     this.subscription = this.components.kernel.watch(['link', 'address'], (event) => this.heard(event));
+    await this.guards?.start();
     await this.dump(true);
     this.armRefresh();
   }
@@ -158,7 +166,9 @@ class NodeTruth implements Node {
     // What is no longer announced is silent before its address goes; what is new is ready to be
     // announced in the very turn in which its address becomes usable.
     this.announcer.specsChanged(announcements);
+    this.guards?.specsWanted(changed);
     this.addresses.specsChanged(changed.filter((spec) => spec.kind === 'address'));
+    this.guards?.specsUnwanted(changed);
     this.announcer.kick(announcements);
   }
 
@@ -171,8 +181,15 @@ class NodeTruth implements Node {
   }
 
   status(): readonly SpecStatus[] {
-    const { book, addresses, announcer, components } = this;
-    return buildStatus({ book, addresses, announcer, now: components.clock.now(), isKnown: this.isKnown });
+    const { book, addresses, announcer, guards, components } = this;
+    return buildStatus({
+      book,
+      addresses,
+      announcer,
+      guards,
+      now: components.clock.now(),
+      isKnown: this.isKnown,
+    });
   }
 
   leftovers(): readonly Leftover[] {
@@ -187,7 +204,9 @@ class NodeTruth implements Node {
   }
 
   sweep(filter: (leftover: Leftover) => boolean = () => true): readonly Leftover[] {
-    return this.sweeper.sweep(filter);
+    const swept = this.sweeper.sweep(filter);
+    if (this.isKnown) this.guards?.swept(this.leftovers().map(({ address }) => address.address));
+    return swept;
   }
 
   counters(): NodeCounters {
@@ -203,6 +222,7 @@ class NodeTruth implements Node {
     this.announcer.close();
     this.claimants.close();
     this.sweeper.close();
+    this.guards?.close();
   }
 
   private heard(event: KernelEvent): void {

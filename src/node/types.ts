@@ -1,5 +1,5 @@
 import type { Fence } from '../lib/fence.ts';
-import type { Ip, Mac } from '../lib/ip.ts';
+import type { Ip, Mac, Prefix } from '../lib/ip.ts';
 import type { Address, Scope } from '../linux/types.ts';
 
 /** Who asked for something: `control-plane`, or `service/<namespace>/<name>`. */
@@ -32,7 +32,23 @@ export interface AnnouncementSpec {
   readonly fence?: Fence;
 }
 
-export type Spec = AddressSpec | AnnouncementSpec;
+export interface GuardedPort {
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly port: number;
+  /** Clients that are let in; undefined: all. Those of the other family do not count. */
+  readonly sources: readonly Prefix[] | undefined;
+}
+
+/** Packets to a VIP that are for none of these ports are dropped on this node. */
+export interface GuardSpec {
+  readonly kind: 'guard';
+  readonly vip: Ip;
+  /** The link of the address that it belongs to. */
+  readonly link: string;
+  readonly ports: readonly GuardedPort[];
+}
+
+export type Spec = AddressSpec | AnnouncementSpec | GuardSpec;
 
 /** `ready`: true in the kernel. `waiting`: reason says for what (no link, duplicate address detection). */
 export type SpecState =

@@ -189,7 +189,14 @@ function refuse(errno: number, step: NftStep): never {
 }
 
 function observedSet({ definition, elements }: FakeSet): ObservedTable['sets'][number] {
-  const lengths = { ipv4_addr: 4, ipv6_addr: 16, inet_service: 4, mark: 4, integer: 4 } as const;
+  const lengths = {
+    ipv4_addr: 4,
+    ipv6_addr: 16,
+    inet_proto: 4,
+    inet_service: 4,
+    mark: 4,
+    integer: 4,
+  } as const;
   const lengthOf = (type: NftSet['keyType']): number =>
     typeof type === 'string' ? lengths[type] : type.reduce((sum, atom) => sum + lengths[atom], 0);
   const { dataType } = definition;

@@ -23,6 +23,7 @@ const metaKeys: Readonly<Record<MetaKey, number>> = {
 /** NFT_CT_* and, where the key has a direction, IP_CT_DIR_ORIGINAL. */
 const conntrackKeys: Readonly<Record<ConntrackKey, { readonly key: number; readonly original: boolean }>> = {
   state: { key: 0, original: false },
+  direction: { key: 1, original: false },
   status: { key: 2, original: false },
   'original ip daddr': { key: 20, original: true },
   'original ip6 daddr': { key: 22, original: true },

@@ -19,7 +19,7 @@ export type MetaKey = 'protocol' | 'priority' | 'mark' | 'iifname' | 'oifname' |
 
 /** `original ...` is of the first packet of the connection, before any translation. */
 export type ConntrackKey =
-  'state' | 'status' | 'original ip daddr' | 'original ip6 daddr' | 'original proto-dst';
+  'state' | 'direction' | 'status' | 'original ip daddr' | 'original ip6 daddr' | 'original proto-dst';
 
 export type PayloadBase = 'link' | 'network' | 'transport';
 
@@ -115,7 +115,7 @@ export interface NftChain {
 }
 
 /** The types of nft(8) that this program uses; concatenations are lists. */
-export type NftAtom = 'ipv4_addr' | 'ipv6_addr' | 'inet_service' | 'mark' | 'integer';
+export type NftAtom = 'ipv4_addr' | 'ipv6_addr' | 'inet_proto' | 'inet_service' | 'mark' | 'integer';
 export type NftType = NftAtom | readonly NftAtom[];
 
 export interface NftElement {

@@ -65,6 +65,7 @@ const atoms: Readonly<Record<NftAtom, AtomFacts>> = {
   integer: { number: 4, length: 4, hostOrder: true },
   ipv4_addr: { number: 7, length: 4, hostOrder: false },
   ipv6_addr: { number: 8, length: 16, hostOrder: false },
+  inet_proto: { number: 12, length: 1, hostOrder: false },
   inet_service: { number: 13, length: 2, hostOrder: false },
   mark: { number: 19, length: 4, hostOrder: true },
 };

@@ -34,7 +34,7 @@ function scene(
     publish: (_owner, wanted) => {
       specs = wanted;
       happened.push(
-        `publish ${wanted.map((s) => `${s.kind}:${s.vip}${s.fence === undefined ? '' : '(fenced)'}`).join(' ')}`,
+        `publish ${wanted.map((s) => `${s.kind}:${s.vip}${'fence' in s ? '(fenced)' : ''}`).join(' ')}`,
       );
     },
     withdraw: () => {

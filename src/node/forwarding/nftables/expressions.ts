@@ -31,10 +31,17 @@ export function rule(text: string, ...parts: readonly (readonly NftExpression[])
   return { comment: `${text} #${fingerprint}`, expressions };
 }
 
-export const isTcp: readonly NftExpression[] = [
-  { op: 'meta', key: 'l4proto', to: 0 },
-  { op: 'cmp', register: 0, is: '==', value: '06' },
-];
+/** IANA protocol numbers. */
+export const protocolNumber = { icmp: 1, tcp: 6, udp: 17, icmp6: 58, sctp: 132 } as const;
+
+export const isTcp = isTransport('tcp');
+
+export function isTransport(protocol: keyof typeof protocolNumber): readonly NftExpression[] {
+  return [
+    { op: 'meta', key: 'l4proto', to: 0 },
+    { op: 'cmp', register: 0, is: '==', value: protocolNumber[protocol].toString(16).padStart(2, '0') },
+  ];
+}
 
 /** The EtherType, which a netdev chain has to check before it reads a network header. */
 export function isProtocol(l3: L3): readonly NftExpression[] {
@@ -97,13 +104,22 @@ export function originalDestination(l3: L3): readonly NftExpression[] {
   ];
 }
 
-/** Bits of `ct state`: NF_CT_STATE_INVALID_BIT and the bit of IP_CT_NEW. */
+/** Bits of `ct state`: NF_CT_STATE_INVALID_BIT, and those of IP_CT_NEW and IP_CT_RELATED. */
 const CT_INVALID_OR_NEW = 1 | 8;
+const CT_RELATED = 4;
 /** IPS_DST_NAT of `ct status`. */
 const CT_TRANSLATED = 0x20;
 
 export const isUnknown = anyBit('state', CT_INVALID_OR_NEW);
 export const isTranslated = anyBit('status', CT_TRANSLATED);
+/** Belongs to a connection that is known, without being part of it: an ICMP error above all. */
+export const isRelated = anyBit('state', CT_RELATED);
+
+/** An answer to a connection that began at its destination (IP_CT_DIR_REPLY). */
+export const isReply: readonly NftExpression[] = [
+  { op: 'ct', key: 'direction', to: 0 },
+  { op: 'cmp', register: 0, is: '==', value: '01' },
+];
 
 function anyBit(key: 'state' | 'status', bits: number): readonly NftExpression[] {
   return [

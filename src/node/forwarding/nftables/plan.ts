@@ -164,7 +164,14 @@ function elementStep(
   return elements.length === 0 ? [] : [{ do: what, ...where, set, elements }];
 }
 
-const atomLength = { ipv4_addr: 4, ipv6_addr: 16, inet_service: 2, mark: 4, integer: 4 } as const;
+const atomLength = {
+  ipv4_addr: 4,
+  ipv6_addr: 16,
+  inet_proto: 1,
+  inet_service: 2,
+  mark: 4,
+  integer: 4,
+} as const;
 
 /** Bytes of a key as the kernel reports it: parts of a concatenation fill whole registers. */
 function lengthOf(type: NftType): number {

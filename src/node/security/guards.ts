@@ -1,0 +1,163 @@
+import type { Clock, Timer } from '../../lib/clock.ts';
+import type { Ip } from '../../lib/ip.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Hex, Nftables } from '../../linux/index.ts';
+import { newCounters } from '../forwarding/counters.ts';
+import { addressHex } from '../forwarding/nftables/data.ts';
+import { Tables } from '../forwarding/nftables/tables.ts';
+import { keyOf, type SpecBook } from '../spec-book.ts';
+import type { GuardedPort, GuardSpec, Spec, SpecState } from '../types.ts';
+import { inheritedElements } from './inherited.ts';
+import { guardElements, guardTable, type GuardElements } from './tables.ts';
+
+export interface GuardsParts {
+  readonly nftables: Nftables;
+  /** Name of our tables; another one for each instance on this machine. */
+  readonly table: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly book: SpecBook;
+}
+
+/** The event that says that something changed may have been missed. */
+const checkMs = 10_000;
+
+/**
+ * Keeps packets that no Service wants away from VIPs, as guard specs say:
+ *
+ *   wanted    in the kernel before the address is added
+ *   unwanted  removed after it, in the same turn
+ *   crashed   what a predecessor wrote stays as long as its address does, or until a spec takes over
+ *
+ * A VIP with an owner that has no guard spec for it is open: only the source ranges of the others count.
+ */
+export class Guards {
+  private readonly parts: GuardsParts;
+  private readonly tables: Tables;
+  private readonly guarded = new Map<Hex, { readonly signature: string; readonly elements: GuardElements }>();
+  private inherited = new Map<Hex, GuardElements>();
+  /** Links by VIP: a VIP can be on several, and a packet does not tell for which. */
+  private readonly links = new Map<Ip, Set<string>>();
+  private hasApplied = false;
+  private timer: Timer | undefined;
+
+  constructor(parts: GuardsParts) {
+    this.parts = parts;
+    const { nftables, clock, table } = parts;
+    const log = parts.log.child('security');
+    const shared = { clock, log, observer: {}, counters: newCounters() };
+    this.tables = new Tables(nftables, shared, table);
+  }
+
+  /** Rejects with KernelError when nf_tables cannot be watched or read. */
+  async start(): Promise<void> {
+    await this.tables.start();
+    this.inherited = new Map(inheritedElements(await this.parts.nftables.read(this.parts.table, [])));
+    this.arm();
+  }
+
+  close(): void {
+    this.timer?.cancel();
+    this.tables.stop();
+  }
+
+  /** Called before addresses change: what these specs want guarded is guarded on return. */
+  specsWanted(specs: readonly Spec[]): void {
+    let isChanged = false;
+    for (const vip of this.touched(specs)) {
+      const wanted = this.wantedFor(vip);
+      if (wanted === undefined) continue;
+      const key = addressHex(vip);
+      this.inherited.delete(key);
+      const signature = JSON.stringify(wanted);
+      if (this.guarded.get(key)?.signature === signature) continue;
+      this.guarded.set(key, { signature, elements: guardElements({ vip, ...wanted }) });
+      isChanged = true;
+    }
+    if (isChanged) this.apply();
+  }
+
+  /** Called after addresses have changed: what nobody wants guarded any more is free on return. */
+  specsUnwanted(specs: readonly Spec[]): void {
+    let isChanged = false;
+    for (const vip of this.touched(specs)) {
+      if (this.wantedFor(vip) === undefined) isChanged = this.guarded.delete(addressHex(vip)) || isChanged;
+    }
+    if (isChanged) this.apply();
+  }
+
+  /** Leftovers were swept; those that are still there stay guarded. */
+  swept(left: readonly Ip[]): void {
+    const keys = new Set(left.map(addressHex));
+    const before = this.inherited.size;
+    for (const key of this.inherited.keys()) if (!keys.has(key)) this.inherited.delete(key);
+    // At least once: a predecessor's tables may have nothing in them that is still here.
+    if (this.inherited.size < before || !this.hasApplied) this.apply();
+  }
+
+  state(): SpecState {
+    const { problem, isReady } = this.tables;
+    if (problem !== undefined) return { state: 'failed', reason: problem, retryInMs: undefined };
+    return isReady ? { state: 'ready' } : { state: 'waiting', reason: 'reading the kernel' };
+  }
+
+  private apply(): void {
+    this.hasApplied = true;
+    const all = [...this.inherited.values(), ...[...this.guarded.values()].map(({ elements }) => elements)];
+    const families = (['ip', 'ip6'] as const).filter((l3) => all.some((each) => each.l3 === l3));
+    this.tables.set(families.map((l3) => guardTable(l3, this.parts.table, all)));
+  }
+
+  /** What all owners together let in; undefined when none wants it guarded. */
+  private wantedFor(
+    vip: Ip,
+  ): { readonly ports: readonly GuardedPort[]; readonly isOpen: boolean } | undefined {
+    const { book } = this.parts;
+    const guards: GuardSpec[] = [];
+    let isOpen = false;
+    for (const link of this.links.get(vip) ?? []) {
+      const key = keyOf({ kind: 'guard', link, vip });
+      guards.push(...book.guards(key));
+      const guarding = new Set(book.ownersOf(key));
+      isOpen ||= book.ownersOf(keyOf({ kind: 'address', link, vip })).some((owner) => !guarding.has(owner));
+    }
+    return guards.length === 0 ? undefined : { ports: mergePorts(guards), isOpen };
+  }
+
+  /** The VIPs that these specs are about. */
+  private touched(specs: readonly Spec[]): ReadonlySet<Ip> {
+    for (const { vip, link } of specs) {
+      const isWanted = (kind: Spec['kind']): boolean => this.parts.book.has(keyOf({ kind, link, vip }));
+      const links = this.links.get(vip) ?? new Set();
+      if (isWanted('address') || isWanted('guard')) links.add(link);
+      else links.delete(link);
+      if (links.size > 0) this.links.set(vip, links);
+      else this.links.delete(vip);
+    }
+    return new Set(specs.map(({ vip }) => vip));
+  }
+
+  private arm(): void {
+    this.timer = this.parts.clock.after('check guards', checkMs, () => {
+      void this.tables.check();
+      this.arm();
+    });
+  }
+}
+
+/** A port that several owners have lets in whom any of them lets in. */
+function mergePorts(guards: readonly GuardSpec[]): readonly GuardedPort[] {
+  const merged = new Map<string, GuardedPort>();
+  for (const guard of guards) {
+    for (const port of guard.ports) {
+      const name = `${port.protocol} ${port.port}`;
+      const { sources } = merged.get(name) ?? port;
+      const isForAll = sources === undefined || port.sources === undefined;
+      merged.set(name, {
+        ...port,
+        sources: isForAll ? undefined : [...new Set([...sources, ...port.sources])],
+      });
+    }
+  }
+  return [...merged.values()];
+}
