@@ -1,4 +1,5 @@
 export * from './announce/index.ts';
 export * from './arp/index.ts';
+export * from './bgp/index.ts';
 export * from './frame/index.ts';
 export * from './ndp/index.ts';

@@ -1,0 +1,64 @@
+import { DecodeError } from '../../lib/errors.ts';
+import type { Notification } from './types.ts';
+
+/** RFC 4271 4.5 error codes. */
+export const errorCode = { header: 1, open: 2, update: 3, hold: 4, machine: 5, cease: 6 } as const;
+
+/** A message that is not what the protocol allows, and what the sender has to be told about it. */
+export class BgpDecodeError extends DecodeError {
+  readonly notification: Notification;
+
+  constructor(field: string, offset: number, detail: string, notification: Notification) {
+    super('bgp', field, offset, detail);
+    this.notification = notification;
+  }
+}
+
+const codes: Readonly<Record<number, string>> = {
+  1: 'message header error',
+  2: 'OPEN message error',
+  3: 'UPDATE message error',
+  4: 'hold timer expired',
+  5: 'finite state machine error',
+  6: 'cease',
+  7: 'ROUTE-REFRESH message error',
+};
+
+/** RFC 4271 4.5, RFC 4486, RFC 5492, RFC 6608, RFC 8203. */
+const subcodes: Readonly<Record<number, readonly string[]>> = {
+  1: ['', 'connection not synchronized', 'bad message length', 'bad message type'],
+  2: [
+    '',
+    'unsupported version number',
+    'bad peer AS',
+    'bad BGP identifier',
+    'unsupported optional parameter',
+    '',
+    'unacceptable hold time',
+    'unsupported capability',
+  ],
+  3: ['', 'malformed attribute list'],
+  5: [
+    '',
+    'unexpected message in OpenSent',
+    'unexpected message in OpenConfirm',
+    'unexpected message in Established',
+  ],
+  6: [
+    '',
+    'maximum number of prefixes reached',
+    'administrative shutdown',
+    'peer de-configured',
+    'administrative reset',
+    'connection rejected',
+    'other configuration change',
+    'connection collision resolution',
+    'out of resources',
+  ],
+};
+
+/** What a NOTIFICATION says, for people: `OPEN message error, bad peer AS (2/2)`. */
+export function describeNotification({ code, subcode }: Notification): string {
+  const parts = [codes[code] ?? 'unknown error', subcodes[code]?.[subcode] ?? ''];
+  return `${parts.filter((part) => part !== '').join(', ')} (${code}/${subcode})`;
+}
