@@ -56,13 +56,17 @@ function call(
       fail(new Error(`no answer from ${server}`));
     }, request.timeoutMs ?? 5_000);
     session.once('error', fail);
-    const stream = session.request({
-      ':method': request.method,
-      ':path': request.path,
-      accept: 'application/json',
-      ...(config.token === undefined ? {} : { authorization: `Bearer ${config.token}` }),
-      ...(request.body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json' }),
-    });
+    const stream = session.request(
+      {
+        ':method': request.method,
+        ':path': request.path,
+        accept: 'application/json',
+        ...(config.token === undefined ? {} : { authorization: `Bearer ${config.token}` }),
+        ...(request.body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json' }),
+      },
+      // The default depends on the method: a DELETE would have no body.
+      { endStream: request.body === undefined },
+    );
     let status = 0;
     let body = '';
     stream.setEncoding('utf8');
@@ -74,7 +78,7 @@ function call(
       session.off('error', fail);
       resolve({ status, body });
     });
-    stream.end(request.body === undefined ? undefined : JSON.stringify(request.body));
+    if (request.body !== undefined) stream.end(JSON.stringify(request.body));
   });
 }
 

@@ -35,13 +35,15 @@ export class ApiClient {
     this.#agent = machine.start('api-agent', [process.execPath, script, JSON.stringify(config)], {
       pipe: true,
     });
-    const { stdout } = this.#agent.child;
+    const { stdin, stdout } = this.#agent.child;
     if (stdout === null) throw new Error('the agent has no standard output');
     createInterface({ input: stdout }).on('line', (line) => {
       const answer = JSON.parse(line) as AgentAnswer;
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });
+    // The agent ended between two calls; the next one says so.
+    stdin?.on('error', () => undefined);
     void this.#agent.exited.then(() => {
       for (const [id, resolve] of this.#waiting) resolve({ id, error: 'the agent ended' });
     });
@@ -50,6 +52,7 @@ export class ApiClient {
   /** Any call; resolves with any status, rejects when no server answers. */
   async ask(method: string, path: string, options: AskOptions = {}): Promise<ApiAnswer> {
     const id = ++this.#lastId;
+    if (!this.#agent.alive) throw new Error(`${method} ${path}: the agent ended`);
     const answer = await new Promise<AgentAnswer>((resolve) => {
       this.#waiting.set(id, resolve);
       this.#agent.child.stdin?.write(`${JSON.stringify({ ...options, id, method, path })}\n`);

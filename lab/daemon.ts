@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { projectRoot } from './components.ts';
+import { httpGet } from './http-get.ts';
 import type { Machine } from './machine.ts';
 import { Supervised } from './supervised.ts';
 import { waitFor } from './wait.ts';
@@ -38,12 +39,7 @@ export class Daemon extends Supervised {
     urlPath: string,
     port = 2112,
   ): Promise<{ readonly status: number; readonly body: string } | undefined> {
-    const script = `exec 3<>/dev/tcp/127.0.0.1/${port} && printf 'GET %s HTTP/1.0\\r\\nHost: lab\\r\\n\\r\\n' "$1" >&3 && cat <&3`;
-    const options = { timeoutMs: 5_000 };
-    const { code, stdout } = await this.node.tryRun('bash', ['-c', script, 'bash', urlPath], options);
-    const [, status = ''] = /^HTTP\/1\.[01] (\d+)/.exec(stdout) ?? [];
-    if (code !== 0 || status === '') return undefined;
-    return { status: Number(status), body: stdout.slice(stdout.indexOf('\r\n\r\n') + 4) };
+    return httpGet(this.node, '127.0.0.1', port, urlPath);
   }
 
   /** Until /readyz says 200; gives up when it keeps ending. */

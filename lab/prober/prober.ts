@@ -14,7 +14,7 @@ const defaultPort = 7007;
  * What measures must not wait for what is measured: a starved prober or responder looks like a gap. Real-time
  * scheduling where it is allowed (root); elsewhere the prober's own stalls are at least taken into account.
  */
-const promptly: readonly string[] = ((): readonly string[] => {
+export const promptly: readonly string[] = ((): readonly string[] => {
   const command = ['chrt', '--fifo', '10'];
   return spawnSync('chrt', [...command.slice(1), 'true']).status === 0 ? command : [];
 })();
