@@ -2,6 +2,7 @@
 import path from 'node:path';
 
 const benchmarks: Readonly<Record<string, () => Promise<unknown>>> = {
+  balancer: () => import('./balancer.ts'),
   failover: () => import('./failover.ts'),
   footprint: () => import('./footprint.ts'),
   services: () => import('./services.ts'),

@@ -13,8 +13,17 @@ export const aptPackages: Readonly<Record<string, string>> = {
   ping: 'iputils-ping',
   openssl: 'openssl',
   nsenter: 'util-linux',
+  setsid: 'util-linux',
+  ss: 'iproute2',
   unshare: 'util-linux',
+  wrk: 'wrk',
+  iperf3: 'iperf3',
+  haproxy: 'haproxy',
+  nginx: 'nginx-light',
 };
+
+/** Debian starts these at their installation; the lab starts its own, in namespaces. */
+const startedByDebian = ['keepalived', 'haproxy', 'nginx'];
 
 const environment = { DEBIAN_FRONTEND: 'noninteractive' };
 let updated: Promise<string> | undefined;
@@ -42,8 +51,7 @@ export async function installPackages(
   } catch (error) {
     return `apt-get failed: ${error instanceof Error ? error.message : String(error)}`;
   } finally {
-    // Debian starts some daemons at installation; the lab starts its own, in namespaces.
-    if (packages.includes('keepalived'))
-      await tryRun('service', ['keepalived', 'stop']).catch(() => undefined);
+    for (const daemon of startedByDebian)
+      if (programs.includes(daemon)) await tryRun('service', [daemon, 'stop']).catch(() => undefined);
   }
 }
