@@ -1,9 +1,10 @@
 // npm run bench -- footprint [--seconds 20] [--json FILE]
 // What one daemon costs: time to readiness, memory, idle CPU, event-loop delay. The shipped bundle on a holder.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Cluster, ensurePrivilege, waitFor, type Daemon } from '../lab/index.ts';
+import { cpuSeconds, memory } from './process.ts';
 
 const { values } = parseArgs({
   options: {
@@ -18,23 +19,6 @@ interface Figure {
   readonly value: number;
   readonly unit: string;
   readonly budget: number;
-}
-
-/** Time on a CPU so far, all threads, in seconds: schedstat counts nanoseconds where stat counts 10 ms ticks. */
-function cpuSeconds(pid: number): number {
-  const spent = readdirSync(`/proc/${pid}/task`).map((task) => {
-    const [ns = '0'] = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ');
-    return Number(ns);
-  });
-  return spent.reduce((sum, ns) => sum + ns, 0) / 1e9;
-}
-
-/** Private and resident memory in MB (2^20), from the kernel's own sum over the mappings. */
-function memory(pid: number): { readonly privateMb: number; readonly rssMb: number } {
-  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  const kb = (key: string): number =>
-    Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? Number.NaN);
-  return { privateMb: (kb('Private_Clean') + kb('Private_Dirty')) / 1024, rssMb: kb('Rss') / 1024 };
 }
 
 /** Milliseconds from the start of the process to the moment it is ready: the lease has been read. */

@@ -18,8 +18,11 @@ export class AddressMonitor {
   }
 
   static async start(node: Machine): Promise<AddressMonitor> {
-    const process = node.start('address-monitor', ['ip', '-ts', '-o', '-4', 'monitor', 'address'], {
+    // The default receive queue loses events when thousands of addresses come at once.
+    const options = ['-rcvbuf', String(64 << 20), '-ts', '-o', '-4'];
+    const process = node.start('address-monitor', ['ip', ...options, 'monitor', 'address'], {
       pipe: true,
+      env: { TZ: 'UTC' },
     });
     const monitor = new AddressMonitor(process);
     // It has no sign of being ready but what it prints.

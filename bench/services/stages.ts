@@ -1,0 +1,281 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { waitFor, type Cluster, type Machine } from '../../lab/index.ts';
+import { cpuSeconds, memory, quantile } from '../process.ts';
+import { AddressMonitor } from './address-monitor.ts';
+import { AnnouncementMonitor } from './announcement-monitor.ts';
+import type { Driver } from './driver-client.ts';
+import type { Figures } from './figures.ts';
+import { vipOf } from './objects.ts';
+
+const leasePath = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/plndr-svcs-lock';
+
+export interface StageOptions {
+  readonly singles: number;
+  readonly restSeconds: number;
+  /** A controller assigns the addresses. */
+  readonly controller: boolean;
+}
+
+interface LeaseObject {
+  readonly spec?: { readonly holderIdentity?: string; readonly acquireTime?: string };
+}
+
+/** Where a daemon that was started with `turnsOption` puts its longest turn. */
+export function turnsFile(node: Machine): string {
+  return path.join(node.dir, 'longest-turn');
+}
+
+/** The stages of the benchmark, on a cluster whose daemons run. */
+export class Stages {
+  readonly #cluster: Cluster;
+  readonly #driver: Driver;
+  readonly #figures: Figures;
+  readonly #options: StageOptions;
+  /** Services there are, and the round number they stand for in the table. */
+  #count = 0;
+  #size = 0;
+  readonly #watching = new Set<Machine>();
+  #memoryBefore: { readonly count: number; readonly rssMb: number } | undefined;
+
+  constructor(cluster: Cluster, driver: Driver, figures: Figures, options: StageOptions) {
+    this.#cluster = cluster;
+    this.#driver = driver;
+    this.#figures = figures;
+    this.#options = options;
+  }
+
+  async holder(): Promise<Machine> {
+    const { spec } = await this.#cluster.api.client.get<LeaseObject>(leasePath);
+    const node = this.#cluster.lab.controlPlanes.find(({ name }) => name === spec?.holderIdentity);
+    if (node === undefined) throw new Error('nobody holds the lease');
+    return node;
+  }
+
+  async run(total: number): Promise<void> {
+    this.#size = total;
+    await this.burst(total);
+    await this.singles(this.#options.singles);
+    await this.endpoints();
+    await this.rest();
+    await this.failover();
+    await this.restart();
+  }
+
+  /** Grows to `total` Services at once. */
+  private async burst(total: number): Promise<void> {
+    const holder = await this.holder();
+    const monitor = await AddressMonitor.start(holder);
+    const from = this.#count;
+    const size = total - from;
+    await this.#turns(holder);
+    await this.#driver.create(from, total, 16, !this.#options.controller);
+    this.#count = total;
+    await waitFor(() => monitor.addedAt.size >= size, {
+      what: 'all VIPs',
+      timeoutMs: 240_000,
+      everyMs: 20,
+      detail: () => `${monitor.addedAt.size} of ${size}`,
+    });
+    await this.#driver.written(from, total);
+    const longestTurn = await this.#turns(holder);
+    monitor.kill();
+    const times = await this.#driver.times(from, total);
+    const first = Math.min(...times.map(({ sentAt = Number.NaN }) => sentAt));
+    const last = Math.max(...times.map(({ answeredAt = Number.NaN }) => answeredAt));
+    const onLink = Math.max(...monitor.addedAt.values());
+    const written = Math.max(...times.map(({ writtenAt = Number.NaN }) => writtenAt));
+    const isBurst = size <= 1000;
+    this.#add(`burst of ${size}: creating them took`, last - first, 'ms');
+    this.#add(
+      'burst: last create answered → last VIP on the link',
+      onLink - last,
+      'ms',
+      isBurst ? 100 : undefined,
+    );
+    this.#add(
+      'burst: last create answered → last status seen',
+      written - last,
+      'ms',
+      isBurst ? 1000 : undefined,
+    );
+    this.#add('burst: longest turn of the event loop', longestTurn, 'ms', 50);
+  }
+
+  /** One at a time on top of what is there. */
+  private async singles(count: number): Promise<void> {
+    const addresses = await AddressMonitor.start(await this.holder());
+    const frames = await AnnouncementMonitor.start(this.#cluster.lab.client);
+    const from = this.#count;
+    for (let i = from; i < from + count; i++) {
+      this.#count++;
+      await this.#driver.create(i, i + 1, 1, !this.#options.controller);
+      await this.#driver.written(i, i + 1);
+      await waitFor(() => addresses.addedAt.has(vipOf(i)) && frames.heardAt.has(vipOf(i)), {
+        what: `${vipOf(i)} to be announced`,
+        everyMs: 2,
+      });
+    }
+    addresses.kill();
+    frames.kill();
+    const times = await this.#driver.times(from, this.#count);
+    const spans = (end: (i: number) => number | undefined): readonly number[] =>
+      times.map(({ sentAt = Number.NaN }, n) => (end(from + n) ?? Number.NaN) - sentAt);
+    const answered = spans((i) => times[i - from]?.answeredAt);
+    const onLink = spans((i) => addresses.addedAt.get(vipOf(i)));
+    const announced = spans((i) => frames.heardAt.get(vipOf(i)));
+    const written = spans((i) => times[i - from]?.writtenAt);
+    this.#add('one more: create sent → answered, p50', quantile(answered, 0.5), 'ms');
+    if (this.#options.controller) {
+      const assigned = spans((i) => times[i - from]?.assignedAt);
+      this.#add('one more: create sent → address assigned, p50', quantile(assigned, 0.5), 'ms');
+      this.#add('one more: create sent → address assigned, p99', quantile(assigned, 0.99), 'ms');
+    }
+    this.#add('one more: create sent → VIP on the link, p50', quantile(onLink, 0.5), 'ms', 5);
+    this.#add('one more: create sent → VIP on the link, p99', quantile(onLink, 0.99), 'ms', 30);
+    this.#add('one more: create sent → announced, p50', quantile(announced, 0.5), 'ms', 5);
+    this.#add('one more: create sent → announced, p99', quantile(announced, 0.99), 'ms', 30);
+    this.#add('one more: create sent → status seen, p50', quantile(written, 0.5), 'ms', 15);
+    this.#add('one more: create sent → status seen, p99', quantile(written, 0.99), 'ms');
+  }
+
+  /** What a change of one endpoint costs the holder. */
+  private async endpoints(): Promise<void> {
+    const changes = Math.min(200, this.#count);
+    const { pid } = this.#cluster.daemon(await this.holder()).process;
+    const before = cpuSeconds(pid);
+    await this.#driver.endpoints(0, changes, false);
+    await this.#driver.endpoints(0, changes, true);
+    await sleep(200);
+    this.#add(
+      'one endpoint changed: CPU of the holder',
+      ((cpuSeconds(pid) - before) / (2 * changes)) * 1000,
+      'ms',
+    );
+  }
+
+  private async rest(): Promise<void> {
+    const { restSeconds } = this.#options;
+    const holder = await this.holder();
+    const { pid } = this.#cluster.daemon(holder).process;
+    // The burst of announcements after an acquisition, and the writes of a burst, are over by then.
+    await sleep(5000);
+    const isReal = this.#cluster.api.kind === 'real';
+    const writes = isReal ? await this.#writes() : Number.NaN;
+    const cpu = cpuSeconds(pid);
+    await sleep(restSeconds * 1000);
+    const spent = cpuSeconds(pid) - cpu;
+    this.#add('at rest: CPU of the holder', (spent / restSeconds) * 100, '%', 1);
+    if (isReal) {
+      const rate = ((await this.#writes()) - writes) / restSeconds;
+      this.#add("at rest: writes to the API, all nodes' and its own", rate, '/s', 2);
+    }
+    const { privateMb, rssMb } = memory(pid);
+    this.#add('holder: resident memory', rssMb, 'MB', this.#count <= 1500 ? 110 : undefined);
+    this.#add('holder: private memory', privateMb, 'MB');
+    const before = this.#memoryBefore;
+    if (before !== undefined) {
+      const slope = ((rssMb - before.rssMb) * 1024) / (this.#count - before.count);
+      this.#add('holder: resident memory for each Service more', slope, 'kB', 20);
+    }
+    this.#memoryBefore = { count: this.#count, rssMb };
+  }
+
+  private async failover(): Promise<void> {
+    const holder = await this.holder();
+    const others = this.#cluster.lab.controlPlanes.filter((node) => node !== holder);
+    const frames = await AnnouncementMonitor.start(this.#cluster.lab.client);
+    const monitors = await Promise.all(others.map((node) => AddressMonitor.start(node)));
+    frames.reset();
+    const daemon = this.#cluster.daemon(holder);
+    daemon.halt();
+    for (const node of others) await this.#turns(node);
+    const stopAt = Date.now();
+    daemon.signal('SIGTERM');
+    const onLink = new Map<string, number>();
+    await waitFor(
+      () => {
+        for (const { addedAt } of monitors) for (const [vip, at] of addedAt) onLink.set(vip, at);
+        return onLink.size >= this.#count;
+      },
+      { what: 'all VIPs elsewhere', timeoutMs: 120_000, everyMs: 20, detail: () => `${onLink.size}` },
+    );
+    await sleep(1000);
+    const turns = await Promise.all(others.map((node) => this.#turns(node)));
+    await daemon.process.exited;
+    const takenAt = Date.parse((await this.#lease()).spec?.acquireTime ?? '');
+    const vips = Array.from({ length: this.#count }, (_, i) => vipOf(i));
+    // Frames of the former holder's last refresh do not count.
+    const heard = vips.map((vip) => frames.heardAt.get(vip) ?? Number.NaN);
+    const lag = vips.map((vip, i) => (heard[i] ?? Number.NaN) - (onLink.get(vip) ?? Number.NaN));
+    const budget = this.#count < 5000 ? 150 : 1500;
+    this.#add('failover: SIGTERM → lease taken by another node', takenAt - stopAt, 'ms');
+    this.#add(
+      'failover: lease taken → last VIP on the link',
+      Math.max(...onLink.values()) - takenAt,
+      'ms',
+      budget,
+    );
+    this.#add('failover: lease taken → last VIP announced', Math.max(...heard) - takenAt, 'ms', budget);
+    this.#add('failover: on the link → announced, worst', Math.max(...lag), 'ms');
+    this.#add('failover: longest turn of the event loop', Math.max(...turns), 'ms', 50);
+    for (const monitor of [...monitors, frames]) monitor.kill();
+    daemon.startAgain();
+    await daemon.waitReady(60_000);
+  }
+
+  private async restart(): Promise<void> {
+    const holder = await this.holder();
+    const monitor = await AddressMonitor.start(holder);
+    const daemon = this.#cluster.daemon(holder);
+    await daemon.kill();
+    const startedAt = Date.now();
+    await waitFor(() => daemon.process.alive, { what: 'the next start', timeoutMs: 10_000 });
+    const startAt = Date.now();
+    await daemon.waitReady(60_000);
+    this.#add('restart: start → ready', Date.now() - startAt, 'ms');
+    await sleep(Math.max(0, startedAt + 8000 - Date.now()));
+    this.#add('restart (SIGKILL): VIPs that left the link', monitor.gone, '', 0);
+    monitor.kill();
+  }
+
+  async #lease(): Promise<LeaseObject> {
+    return this.#cluster.api.client.get<LeaseObject>(leasePath);
+  }
+
+  /** Writes that the real API servers have answered so far, their own included. */
+  async #writes(): Promise<number> {
+    let sum = 0;
+    for (const node of this.#cluster.lab.controlPlanes) {
+      const server = this.#cluster.real.serverOf(node);
+      sum += writesIn((await this.#cluster.api.client.ask('GET', '/metrics', { server })).body);
+    }
+    return sum;
+  }
+
+  #add(name: string, value: number, unit: string, budget?: number): void {
+    this.#figures.add(this.#size, name, value, unit, budget);
+  }
+
+  /** Starts the watch for long turns, or ends it and resolves with the longest, in milliseconds. */
+  async #turns(node: Machine): Promise<number> {
+    const file = turnsFile(node);
+    rmSync(file, { force: true });
+    this.#cluster.daemon(node).signal('SIGUSR2');
+    if (!this.#watching.delete(node)) {
+      this.#watching.add(node);
+      return 0;
+    }
+    await waitFor(() => existsSync(file) && readFileSync(file, 'utf8') !== '', { what: 'the longest turn' });
+    return Number(readFileSync(file, 'utf8'));
+  }
+}
+
+/** How many requests that change something a metrics page of the API server counts. */
+function writesIn(page: string): number {
+  const lines = page.matchAll(
+    /^apiserver_request_total\{[^}]*verb="(?:PUT|POST|PATCH|DELETE)"[^}]*\} (\S+)/gm,
+  );
+  return [...lines].reduce((sum, [, value = '0']) => sum + Number(value), 0);
+}
