@@ -13,10 +13,13 @@ import { runFile, stopRunning } from './runner/run-file.ts';
 const root = resolve(import.meta.dirname, '..');
 const FILE_TIMEOUT_MS = 120_000;
 
-/** The tracked files in a folder of their own, so that nobody who works in this one is disturbed. */
+/** The files of the project in a folder of their own, so that nobody who works in this one is disturbed. */
 function copyOfTree(): string {
   const copy = mkdtempSync(join(tmpdir(), 'kube-vip-mutants-'));
-  const tracked = execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' }).split('\0');
+  const tracked = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+    cwd: root,
+    encoding: 'utf8',
+  }).split('\0');
   for (const file of tracked) if (file !== '') cpSync(join(root, file), join(copy, file));
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
   return copy;
@@ -31,9 +34,10 @@ async function judge(mutant: Mutant, copy: string): Promise<Verdict> {
   try {
     const options = { root: copy, timeoutMs: FILE_TIMEOUT_MS, preload: undefined, only: mutant.line };
     const { records } = await runFile(mutant.test, options);
-    // A file that cannot even be loaded proves nothing: the test itself must fail.
-    const noticed = records.some(({ name, outcome }) => outcome === 'failed' && name.includes(mutant.line));
-    return noticed ? 'killed' : 'survived';
+    // A file that cannot even be loaded proves nothing: the test itself must have run.
+    const own = records.filter(({ name, outcome }) => outcome !== 'skipped' && name.includes(mutant.line));
+    if (own.length === 0) return 'not run';
+    return own.some(({ outcome }) => outcome === 'failed') ? 'killed' : 'survived';
   } finally {
     writeFileSync(path, source);
   }

@@ -10,8 +10,8 @@ export interface Mutant {
   readonly test: string;
 }
 
-/** What came of a mutant. `stale`: its text is not in the source once, so nothing was tried. */
-export type Verdict = 'killed' | 'survived' | 'stale';
+/** What came of a mutant. `stale`: its text is not in the source once; `not run`: no test of that name ended. */
+export type Verdict = 'killed' | 'survived' | 'stale' | 'not run';
 
 /** The source with the feature taken out; undefined when the text is not there exactly once. */
 export function mutate(source: string, { from, to }: Pick<Mutant, 'from' | 'to'>): string | undefined {

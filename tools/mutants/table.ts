@@ -1,8 +1,10 @@
+import { addressMutants } from './addresses.ts';
 import { configurationMutants } from './configuration.ts';
 import { electionMutants } from './election.ts';
 import { manifestMutants } from './manifests.ts';
 import type { Mutant } from './mutant.ts';
 import { observationMutants } from './observation.ts';
+import { serviceMutants } from './services.ts';
 import { vipMutants } from './vip.ts';
 
 /** Every mutant, in the order of the parity lines. */
@@ -12,4 +14,6 @@ export const mutants: readonly Mutant[] = [
   ...electionMutants,
   ...vipMutants,
   ...observationMutants,
+  ...serviceMutants,
+  ...addressMutants,
 ];
