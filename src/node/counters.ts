@@ -17,5 +17,10 @@ export function newCounters(): MutableCounters {
     claimantsFolded: 0,
     framesRefused: 0,
     dumps: 0,
+    routesSet: 0,
+    routesRemoved: 0,
+    routesRestored: 0,
+    routesSwept: 0,
+    routesFailed: 0,
   };
 }

@@ -1,6 +1,6 @@
 import type { Ip } from '../lib/ip.ts';
 import type { Scope } from '../linux/types.ts';
-import type { AddressSpec, AnnouncementSpec, GuardSpec, Owner, Spec } from './types.ts';
+import type { AddressSpec, AnnouncementSpec, GuardSpec, Owner, RouteSpec, Spec } from './types.ts';
 
 /** What all owners together want of one VIP on one link. */
 export interface WantedAddress {
@@ -20,6 +20,13 @@ export interface WantedAnnouncement {
   readonly link: string;
   readonly periodMs: number;
   readonly maySend: () => boolean;
+}
+
+export interface WantedRoute {
+  readonly vip: Ip;
+  readonly link: string;
+  readonly turn: number;
+  readonly maySet: () => boolean;
 }
 
 /** Names one thing that owners may share: the kind, the link and the VIP. */
@@ -83,6 +90,14 @@ export class SpecBook {
     return { vip: first.vip, link: first.link, periodMs, maySend: () => anyHolds(specs) };
   }
 
+  route(key: SpecKey): WantedRoute | undefined {
+    const specs = this.specs(key).filter((spec) => spec.kind === 'route');
+    const [first] = specs;
+    if (first === undefined) return undefined;
+    const turn = Math.max(...specs.map((spec) => spec.turn));
+    return { vip: first.vip, link: first.link, turn, maySet: () => anyHolds(specs) };
+  }
+
   /** Of each owner. */
   guards(key: SpecKey): readonly GuardSpec[] {
     return this.specs(key).filter((spec) => spec.kind === 'guard');
@@ -106,6 +121,6 @@ function longest(specs: readonly AddressSpec[]): number | undefined {
   return most === Infinity ? undefined : most;
 }
 
-function anyHolds(specs: readonly (AddressSpec | AnnouncementSpec)[]): boolean {
+function anyHolds(specs: readonly (AddressSpec | AnnouncementSpec | RouteSpec)[]): boolean {
   return specs.some(({ fence }) => fence === undefined || fence.holds());
 }

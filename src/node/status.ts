@@ -2,6 +2,7 @@ import type { AddressReconciler } from './address/reconciler.ts';
 import type { AddressRecord } from './address/record.ts';
 import type { Announcement } from './announce/announcements.ts';
 import type { Announcer } from './announce/announcer.ts';
+import type { Routes } from './route/reconciler.ts';
 import type { Guards } from './security/guards.ts';
 import { keyOf, type SpecBook } from './spec-book.ts';
 import type { SpecState, SpecStatus } from './types.ts';
@@ -12,6 +13,8 @@ export interface StatusSources {
   readonly announcer: Announcer;
   /** Undefined where nothing is guarded. */
   readonly guards: Guards | undefined;
+  /** Undefined where nothing is routed. */
+  readonly routes: Routes | undefined;
   readonly now: number;
   readonly isKnown: boolean;
 }
@@ -27,6 +30,11 @@ export function buildStatus(sources: StatusSources): readonly SpecStatus[] {
       continue;
     }
     const owners = book.ownersOf(key);
+    if (spec.kind === 'route') {
+      const { routes } = sources;
+      entries.push({ spec, owners, state: routes?.stateOf(key) ?? noRoutes, last: routes?.lastOf(key) });
+      continue;
+    }
     const record = addresses.records.get(key);
     const announcement = announcer.announcements.get(key);
     const known = record ?? announcement;
@@ -38,6 +46,8 @@ export function buildStatus(sources: StatusSources): readonly SpecStatus[] {
   }
   return entries;
 }
+
+const noRoutes: SpecState = { state: 'failed', reason: 'this node has no routes', retryInMs: undefined };
 
 function guardState({ guards }: StatusSources): SpecState {
   return guards?.state() ?? { state: 'failed', reason: 'this node has no guards', retryInMs: undefined };

@@ -5,13 +5,15 @@ import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import { isKernelError } from '../linux/errors.ts';
 import type { Nftables } from '../linux/index.ts';
-import type { Address, Kernel, KernelEvent, Link, Subscription } from '../linux/types.ts';
+import type { Address, Kernel, KernelEvent, Link, Route, Subscription } from '../linux/types.ts';
 import { AddressReconciler } from './address/reconciler.ts';
 import { Announcer } from './announce/announcer.ts';
 import { ClaimantWatch } from './claimants/watch.ts';
 import { newCounters } from './counters.ts';
 import { findLeftovers, Sweeper } from './leftovers.ts';
 import { Observed } from './observed.ts';
+import type { RouteForm } from './route/form.ts';
+import { Routes } from './route/reconciler.ts';
 import { Guards } from './security/guards.ts';
 import { keyOf, SpecBook, type SpecKey } from './spec-book.ts';
 import { buildStatus } from './status.ts';
@@ -39,6 +41,8 @@ export interface NodeComponents {
 }
 
 export interface NodeOptions {
+  /** For route specs: where our routes are, and how they look. Without it there are none. */
+  readonly routes?: RouteForm;
   /** VIPs this node is configured for: unmarked, deprecated addresses like them are a predecessor's. */
   readonly claims?: readonly Claim[];
   /** Everything is dumped and checked anew this often, in case an event was missed. Default 30 000. */
@@ -61,6 +65,11 @@ export interface Node extends BulkNodeStore {
    * removes nothing.
    */
   sweep(filter?: (leftover: Leftover) => boolean): readonly Leftover[];
+  /**
+   * Removes routes with our mark that no spec wants and the filter picks; returns what is gone. Our
+   * mark is a number that somebody else may use as well, so it is for the caller to say which are ours.
+   */
+  sweepRoutes(filter: (route: Route) => boolean): readonly Route[];
   counters(): NodeCounters;
 }
 
@@ -87,6 +96,7 @@ class NodeTruth implements Node {
   private readonly claimants: ClaimantWatch;
   private readonly sweeper: Sweeper;
   private readonly guards: Guards | undefined;
+  private readonly routes: Routes | undefined;
   private subscription: Subscription | undefined;
   private refresh: Timer | undefined;
   /** Wanted specs that the reconcilers have not seen yet. */
@@ -120,12 +130,15 @@ class NodeTruth implements Node {
     });
     const { guards } = components;
     this.guards = guards === undefined ? undefined : new Guards({ ...guards, clock, log, book });
+    const { routes } = options;
+    this.routes = routes === undefined ? undefined : new Routes({ ...shared, random }, routes);
     this.sweeper = new Sweeper({ ...shared, random, current: () => this.leftovers() });
   }
 
   async start(): Promise<void> {
     this.subscription = this.components.kernel.watch(['link', 'address'], (event) => this.heard(event));
     await this.guards?.start();
+    await this.routes?.start();
     await this.dump(true);
     this.armRefresh();
   }
@@ -166,9 +179,11 @@ class NodeTruth implements Node {
     // What is no longer announced is silent before its address goes; what is new is ready to be
     // announced in the very turn in which its address becomes usable.
     this.announcer.specsChanged(announcements);
+    this.routes?.specsUnwanted(changed);
     this.guards?.specsWanted(changed);
     this.addresses.specsChanged(changed.filter((spec) => spec.kind === 'address'));
     this.guards?.specsUnwanted(changed);
+    this.routes?.specsWanted(changed);
     this.announcer.kick(announcements);
   }
 
@@ -181,12 +196,13 @@ class NodeTruth implements Node {
   }
 
   status(): readonly SpecStatus[] {
-    const { book, addresses, announcer, guards, components } = this;
+    const { book, addresses, announcer, guards, routes, components } = this;
     return buildStatus({
       book,
       addresses,
       announcer,
       guards,
+      routes,
       now: components.clock.now(),
       isKnown: this.isKnown,
     });
@@ -209,6 +225,10 @@ class NodeTruth implements Node {
     return swept;
   }
 
+  sweepRoutes(filter: (route: Route) => boolean): readonly Route[] {
+    return this.routes?.sweep(filter) ?? [];
+  }
+
   counters(): NodeCounters {
     return { ...this.count };
   }
@@ -223,6 +243,7 @@ class NodeTruth implements Node {
     this.claimants.close();
     this.sweeper.close();
     this.guards?.close();
+    this.routes?.close();
   }
 
   private heard(event: KernelEvent): void {
@@ -234,6 +255,8 @@ class NodeTruth implements Node {
       this.heardLink(event.change, event.link);
     } else if (event.kind === 'address') {
       const { change, address } = event;
+      // Also when it was our own doing: Linux takes the routes along with the last address of a link.
+      if (change === 'gone') this.routes?.addressGone(address);
       if (!this.observed.heardAddress(change, address) || !this.isKnown) return;
       this.addresses.addressChanged(address, change);
       this.announcer.addressChanged(address.address, this.observed.linkAt(address.ifindex)?.name);
@@ -248,7 +271,9 @@ class NodeTruth implements Node {
     // What rests now starts in the very turn in which its address is back.
     this.announcer.linkChanged(before, after);
     for (const name of new Set([before?.name, link.name])) {
-      if (name !== undefined) this.addresses.linkChanged(name);
+      if (name === undefined) continue;
+      this.addresses.linkChanged(name);
+      this.routes?.linkChanged(name);
     }
   }
 
@@ -308,6 +333,7 @@ class NodeTruth implements Node {
     else {
       this.addresses.recheckAll();
       this.announcer.recheckAll();
+      this.routes?.lookAgain();
     }
   }
 }

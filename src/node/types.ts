@@ -48,7 +48,20 @@ export interface GuardSpec {
   readonly ports: readonly GuardedPort[];
 }
 
-export type Spec = AddressSpec | AnnouncementSpec | GuardSpec;
+/** A VIP that routing daemons on this node, or whoever looks into our table, should find a route to. */
+export interface RouteSpec {
+  readonly kind: 'route';
+  readonly vip: Ip;
+  readonly link: string;
+  /**
+   * 0, or a number that grows: with each turn the route is written again in a way that watchers of the
+   * table see, because they may have missed it.
+   */
+  readonly turn: number;
+  readonly fence?: Fence;
+}
+
+export type Spec = AddressSpec | AnnouncementSpec | GuardSpec | RouteSpec;
 
 /** `ready`: true in the kernel. `waiting`: reason says for what (no link, duplicate address detection). */
 export type SpecState =
@@ -103,6 +116,12 @@ export interface NodeCounters {
   /** Received frames that do not parse. */
   readonly framesRefused: number;
   readonly dumps: number;
+  readonly routesSet: number;
+  readonly routesRemoved: number;
+  /** Routes that had vanished without our doing, and are back. */
+  readonly routesRestored: number;
+  readonly routesSwept: number;
+  readonly routesFailed: number;
 }
 
 /** News from the node that operators and observers act on. All callbacks are optional and must not throw. */

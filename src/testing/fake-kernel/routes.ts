@@ -14,6 +14,8 @@ import { linkFor, refuse, type FakeWorld } from './world.ts';
 
 const mainTable = 254;
 const kernelProtocol = 2;
+/** RTN_LOCAL. */
+const localType = 2;
 
 export interface RouteFilter {
   readonly table?: number;
@@ -45,6 +47,9 @@ export class FakeRoutes {
     const nextHops = wanted.nextHops.map((hop) => this.resolve(wanted, hop, object));
     const priority = wanted.priority ?? (wanted.family === 6 ? 1024 : undefined);
     const route: Route = { ...wanted, nextHops, priority };
+    if (wanted.family === 4 && wanted.type === localType && wanted.scope !== 'host') {
+      refuse('set route', errnoOf.EINVAL, object, 'Invalid scope');
+    }
     if (wanted.source !== undefined && !this.addresses.list().some((a) => a.address === wanted.source)) {
       refuse('set route', errnoOf.EINVAL, object, 'Invalid prefsrc address');
     }

@@ -106,6 +106,30 @@ export function routeContract(name: string, open: OpenSubject): void {
     assert.equal((await subject.kernel.routes({ table })).length, 1);
   });
 
+  on('an IPv4 route of type local has scope host; Linux takes no wider one', async (subject) => {
+    const near = linkOf(subject);
+    const nextHops = [{ gateway: undefined, ifindex: near.index, weight: 1 }];
+    const wanted = route('198.51.100.1/32', { type: 2, scope: 'host', nextHops });
+    refused('bug', () => subject.kernel.setRoute({ ...wanted, scope: 'link' }));
+    subject.kernel.setRoute(wanted);
+    assert.deepEqual(await subject.kernel.routes({ table, family: 4 }), [wanted]);
+  });
+
+  on('writing a route again with another realm is reported, for IPv6 without any change', async (subject) => {
+    const near = linkOf(subject);
+    const seen: string[] = [];
+    const watching = subject.kernel.watch(['route'], (event) => {
+      if (event.kind !== 'route' || event.route.table !== table) return;
+      seen.push(`${event.change} ${event.route.destination?.address} ${event.route.realm ?? ''}`.trim());
+    });
+    const nextHops = [{ gateway: undefined, ifindex: near.index, weight: 1 }];
+    for (const realm of [1, 2]) subject.kernel.setRoute(route('198.51.100.1/32', { nextHops, realm }));
+    for (const realm of [1, 2]) subject.kernel.setRoute(route('2001:db8:9::1/128', { nextHops, realm }));
+    await subject.until('four route events', () => seen.length === 4);
+    assert.deepEqual(seen.slice(0, 2), ['set 198.51.100.1 1', 'set 198.51.100.1 2']);
+    watching.close();
+  });
+
   on('a next hop that is not reachable, and a link that is down or absent, are `retry`', async (subject) => {
     const near = linkOf(subject);
     const unreachable = route('10.1.0.0/16', { nextHops: [via('198.51.100.1')] });
