@@ -20,10 +20,12 @@ export const aptPackages: Readonly<Record<string, string>> = {
   iperf3: 'iperf3',
   haproxy: 'haproxy',
   nginx: 'nginx-light',
+  bird: 'bird2',
+  birdc: 'bird2',
 };
 
 /** Debian starts these at their installation; the lab starts its own, in namespaces. */
-const startedByDebian = ['keepalived', 'haproxy', 'nginx'];
+const startedByDebian = ['keepalived', 'haproxy', 'nginx', 'bird'];
 
 const environment = { DEBIAN_FRONTEND: 'noninteractive' };
 let updated: Promise<string> | undefined;

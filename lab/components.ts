@@ -29,6 +29,8 @@ export const networkTools = [
 ] as const;
 /** What a real control plane consists of. */
 export const clusterPrograms = ['etcd', 'kube-apiserver', 'kubectl'] as const;
+/** Routers that BGP is spoken with. */
+export const routers = ['bird', 'birdc'] as const;
 /** For the comparison in the benchmark. */
 export const peerTools = ['keepalived'] as const;
 

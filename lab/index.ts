@@ -26,6 +26,7 @@ export {
   networkTools,
   peerTools,
   requireComponent,
+  routers,
   whyMissing,
 } from './components.ts';
 export type { Component } from './components.ts';
@@ -44,3 +45,5 @@ export type { PodWish } from './datapath/data-path.ts';
 export { PodRunner } from './datapath/pod-runner.ts';
 export { Requests } from './datapath/requests.ts';
 export type { LoadReport } from './datapath/request-load.ts';
+export { Bird, kernelNextHops } from './routers/bird.ts';
+export type { Neighbor, RouterOptions } from './routers/types.ts';

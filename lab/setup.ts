@@ -1,6 +1,6 @@
 // npm run setup [-- --check] [NAME ...]: installs or builds what the lab needs, and says what it does.
 import { parseArgs } from 'node:util';
-import { clusterPrograms, ensureComponents, networkTools, peerTools } from './components.ts';
+import { clusterPrograms, ensureComponents, networkTools, peerTools, routers } from './components.ts';
 import { privilege } from './privilege.ts';
 
 const { values, positionals } = parseArgs({
@@ -9,7 +9,9 @@ const { values, positionals } = parseArgs({
 });
 
 const names =
-  positionals.length > 0 ? positionals : [...networkTools, 'openssl', ...clusterPrograms, ...peerTools];
+  positionals.length > 0
+    ? positionals
+    : [...networkTools, 'openssl', ...clusterPrograms, ...peerTools, ...routers];
 const components = await ensureComponents(names, {
   install: !values.check,
   say: (line) => {

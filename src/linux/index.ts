@@ -15,3 +15,4 @@ export type * from './ipvs/types.ts';
 export { openRawIp } from './raw-ip.ts';
 export { openNeighbourResolver } from './rtnetlink/neighbour-use.ts';
 export { openForwardingPorts, type ForwardingPorts } from './forwarding.ts';
+export { connectTcp, MAX_MD5_PASSWORD_BYTES } from './tcp.ts';

@@ -198,3 +198,39 @@ export interface RawIp {
   send(destination: Ip, packet: Uint8Array): void;
   close(): void;
 }
+
+/** Where to connect, and what the kernel has to know before the first packet. */
+export interface TcpTarget {
+  readonly remote: Ip;
+  readonly port: number;
+  /** Index of the link that a link-local address is on. */
+  readonly scopeId?: number;
+  readonly localAddress?: Ip;
+  /** Name of the link that packets must use. */
+  readonly device?: string;
+  /** Hop limit of what is sent; the system's own when absent. */
+  readonly ttl?: number;
+  /** RFC 2385; at most 80 bytes. */
+  readonly md5Password?: string;
+}
+
+export interface TcpHandlers {
+  /** The handshake is over; `local` is our end's address. */
+  connected(local: Ip): void;
+  data(bytes: Uint8Array): void;
+  /** It could not be made, or is no more; called once, and not after `end` or `destroy`. */
+  closed(why: string): void;
+}
+
+export interface TcpConnection {
+  /** Bytes handed to `write` that the kernel has not taken. */
+  readonly unsentBytes: number;
+  write(bytes: Uint8Array): void;
+  /** Sends what was written, then the end of the stream; resolves when the connection is gone. */
+  end(): Promise<void>;
+  /** At once; what was not sent is lost. */
+  destroy(): void;
+}
+
+/** Throws KernelError when the attempt cannot even begin. */
+export type ConnectTcp = (target: TcpTarget, handlers: TcpHandlers) => TcpConnection;

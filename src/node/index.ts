@@ -1,4 +1,11 @@
 export {
+  createSpeaker,
+  type PeerConfig,
+  type PeerStatus,
+  type Speaker,
+  type SpeakerOptions,
+} from './advertisement/index.ts';
+export {
   chooseBackend,
   createForwarding,
   findFacts,

@@ -3,6 +3,7 @@ import {
   ensureComponents,
   networkTools,
   peerTools,
+  routers,
   whyMissing,
 } from '../../lab/components.ts';
 import type { Component } from '../../lab/components.ts';
@@ -21,7 +22,12 @@ export async function prepare(kinds: readonly Kind[]): Promise<ReadonlyMap<Kind,
   const needing = kinds.filter((kind) => kind.needs !== 'nothing');
   if (needing.length === 0) return blocked;
   const cluster = needing.some((kind) => kind.needs === 'cluster');
-  const names = [...networkTools, ...peerTools, ...(cluster ? ['openssl', ...clusterPrograms] : [])];
+  const names = [
+    ...networkTools,
+    ...peerTools,
+    ...routers,
+    ...(cluster ? ['openssl', ...clusterPrograms] : []),
+  ];
   const components = await ensureComponents(names, { say: (line) => console.log(line) });
   for (const each of components) if ('missing' in each) console.log(`missing ${each.name}: ${each.because}`);
   for (const kind of needing) {

@@ -1,0 +1,25 @@
+/** A node as the router knows it. */
+export interface Neighbor {
+  readonly address: string;
+  readonly as: number;
+  readonly password?: string;
+  /** It may be more than one hop away. */
+  readonly multihop?: boolean;
+  /** Default: the family of its address. */
+  readonly families?: readonly (4 | 6)[];
+}
+
+export interface RouterOptions {
+  /** The router's own AS. */
+  readonly as: number;
+  readonly neighbors: readonly Neighbor[];
+  /** Seconds; default 9. */
+  readonly holdTime?: number;
+  /** Default 179. */
+  readonly port?: number;
+}
+
+/** What the router has about one prefix. */
+export interface RouterPath {
+  readonly nextHop: string;
+}

@@ -1,0 +1,2 @@
+export { createSpeaker, type Advertiser, type Speaker } from './speaker.ts';
+export type { PeerConfig, PeerStatus, SpeakerOptions } from './types.ts';
