@@ -1,4 +1,4 @@
-import { AttributeTable, forEachAttribute, nested, raw, text, u32be } from '../netlink/attributes.ts';
+import { AttributeTable, forEachAttribute, nested, raw, text, u32be, u64be } from '../netlink/attributes.ts';
 import { hostIsLittleEndian, NlReader } from '../netlink/wire.ts';
 import { readHeader } from '../nfnetlink/header.ts';
 import type { BaseChain, NftElement, NftFamily, NftVerdict } from './types.ts';
@@ -47,6 +47,7 @@ const dataAttributes = new AttributeTable(`${protocol} data`, {
 const elementAttributes = new AttributeTable(`${protocol} element`, {
   key: [1, nested(dataAttributes)],
   data: [2, nested(dataAttributes)],
+  expiration: [5, u64be],
 });
 
 interface Named {
@@ -169,12 +170,16 @@ export function decodeElements(
 }
 
 function decodeElement(reader: NlReader): NftElement {
-  const { key, data } = elementAttributes.decode(reader);
+  const { key, data, expiration } = elementAttributes.decode(reader);
   const hex = toHex(key?.value ?? new Uint8Array());
   if (data?.verdict !== undefined) {
     return { key: hex, data: { verdict: verdictOf(reader, data.verdict) } };
   }
-  return { key: hex, ...(data?.value === undefined ? {} : { data: toHex(data.value) }) };
+  return {
+    key: hex,
+    ...(data?.value === undefined ? {} : { data: toHex(data.value) }),
+    ...(expiration === undefined ? {} : { expiresInMs: Number(expiration) }),
+  };
 }
 
 function verdictOf(

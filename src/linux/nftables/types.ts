@@ -122,6 +122,8 @@ export interface NftElement {
   readonly key: Hex;
   /** Absent in a set. */
   readonly data?: Hex | { readonly verdict: NftVerdict };
+  /** As read from the kernel, of one that packets made; milliseconds. */
+  readonly expiresInMs?: number;
 }
 
 export interface NftSet {

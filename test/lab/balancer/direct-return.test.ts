@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { publish, shares, spread } from '../../../src/testing/contract/balancer/clients.ts';
+import { howEnded, publish, shares, spread } from '../../../src/testing/contract/balancer/clients.ts';
 import { virtualServer, withState } from '../../../src/testing/contract/balancer/subject.ts';
 import type { BalancerSubject } from '../../../src/testing/contract/balancer/index.ts';
 import type { ForwardingSpecStatus } from '../../../src/node/forwarding/index.ts';
 import { ip } from '../../../src/lib/ip.ts';
 import { openSubject } from './host-subject.ts';
-import { addressOf, run, runHere, until, World } from './world.ts';
+import { addressOf, run, runHere, setSysctl, until, World } from './world.ts';
 
 const choice = { backend: 'nftables', reason: 'the test says so' } as const;
 let world: World;
@@ -59,6 +59,47 @@ test('a flow is remembered, and moves to the short memory when it ends', () =>
     connection.close();
     await until('the flow has ended', () => flows('flows') === 0);
     assert.equal(flows('closing'), 1);
+  }));
+
+test('a port that is used again does not lead back to its old server', () =>
+  withSubject(async (subject) => {
+    const vip = subject.vip(0, 4);
+    const spec = virtualServer(subject, vip);
+    await publish(subject, [spec]);
+    const range = run('client', 'sysctl -n net.ipv4.ip_local_port_range').trim();
+    setSysctl('client', 'net.ipv4.ip_local_port_range', '40000\t40001');
+    try {
+      // Earlier connections from both ports, to the server that gets the next one and then dies.
+      const old = [40000, 40001].map((port) => `${addressOf('client', 4)} . ${port} : 0x0a4d0003`);
+      runHere(`nft add element netdev kube-vip-lb closing_vs_6443_10.77.0.100 { ${old.join(', ')} }`);
+      const connection = await subject.connect('client', vip, 6443);
+      assert.equal(connection.server, 'server1');
+      assert.equal(flows('closing'), 1);
+      subject.unplug(1);
+      subject.forwarding.set([withState(spec, 1, 'dead')]);
+      assert.equal(await howEnded(connection), 'ECONNRESET');
+    } finally {
+      subject.plugIn(1);
+      setSysctl('client', 'net.ipv4.ip_local_port_range', range);
+    }
+  }));
+
+test('a client that knocks at a dead server gets another one, and no reset', () =>
+  withSubject(async (subject) => {
+    const vip = subject.vip(0, 4);
+    const spec = virtualServer(subject, vip);
+    await publish(subject, [spec]);
+    subject.unplug(1);
+    try {
+      const connecting = subject.connect('client', vip, 6443);
+      await until('it has knocked', () => flows('flows') === 1);
+      subject.forwarding.set([withState(spec, 1, 'dead')]);
+      const connection = await connecting;
+      assert.notEqual(connection.server, 'server1');
+      connection.close();
+    } finally {
+      subject.plugIn(1);
+    }
   }));
 
 test('the server on the holder itself takes part', () =>

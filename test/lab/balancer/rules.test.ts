@@ -117,7 +117,8 @@ test('direct return', () => {
       `update ${flows} { ${client} timeout 15m : meta mark } ${send}`,
     'meta protocol ip tcp flags syn / fin,syn,rst,ack ' +
       'meta mark set numgen inc mod 2 map { 0 : 0x0a000001, 1 : 0x0a000002 } ' +
-      `update ${flows} { ${client} timeout 1m : meta mark } meta mark set ${client} map ${flows} ${send}`,
+      `update ${flows} { ${client} timeout 1m : meta mark } delete ${closing} { ${client} : meta mark } ` +
+      `meta mark set ${client} map ${flows} ${send}`,
     `tcp flags fin,rst meta mark set ${client} map ${flows} ` +
       `update ${closing} { ${client} timeout 1m : meta mark } delete ${flows} { ${client} : meta mark } ${send}`,
     `meta mark set ${client} map ${closing} ${send}`,

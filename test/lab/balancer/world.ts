@@ -45,7 +45,7 @@ export function runHere(command: string): string {
   return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-function setSysctl(place: Place, name: string, value: string): void {
+export function setSysctl(place: Place, name: string, value: string): void {
   run(place, `sysctl -qw ${name}=${value}`);
 }
 

@@ -57,7 +57,7 @@ describe('nf_tables, as the kernel sends it', () => {
       { key: 'c000020101bb0000', data: { verdict: { goto: 'c' } } },
     ]);
     assert.deepEqual(nft.decodeElements(bytesOf(vectors.nftTimedElements), le), [
-      { key: 'c0000207', data: '05000000' },
+      { key: 'c0000207', data: '05000000', expiresInMs: 59_984 },
     ]);
   });
 });

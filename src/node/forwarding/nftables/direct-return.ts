@@ -13,12 +13,13 @@ import { chooseSlot, gotoService, MAX_ELEMENTS, OWN_SERVER_PRIORITY, TABLE } fro
  * The memory is a map, client address . port ─► mark of the server. A SYN writes it and then reads it
  * like every other packet: `update` leaves the data of a key that is there, so a SYN that was sent
  * again goes to the same server. Every packet of a connection restarts its time, and its end moves the
- * flow to the second map, where the last packets find it for a minute. What is in neither map, or in
+ * flow to the second map, where the last packets find it for a minute, unless the client uses its port
+ * again. What is in neither map, or in
  * no hurry to be found because the map is full, goes on into the host, where the translating rules
  * take it: slower, and still right.
  */
 export const FLOW_MS = 900_000;
-const OPENING_MS = 60_000;
+export const OPENING_MS = 60_000;
 const CLOSING_MS = 60_000;
 export const MAX_FLOWS = 262_144;
 
@@ -190,7 +191,7 @@ function serviceChain(service: DirectService): NftChain {
     { op: 'lookup', set: linkName('servers', direct.link), key: 0, to: 'verdict' },
   ];
   const setMark = { op: 'meta set', key: 'mark', from: mark } as const;
-  const forget = { op: 'delete', set: flows, key: 0, data: mark } as const;
+  const forget = (set: string): NftExpression => ({ op: 'delete', set, key: 0, data: mark });
   // Known already; said again, nft(8) can load what it has printed.
   const isOurs = [...x.isProtocol(l3), ...x.isTcp];
   const open = x.rule(
@@ -201,6 +202,7 @@ function serviceChain(service: DirectService): NftChain {
     [setMark],
     client,
     remember(flows, OPENING_MS),
+    [forget(closing)],
     remembered(flows),
     send,
   );
@@ -215,7 +217,7 @@ function serviceChain(service: DirectService): NftChain {
         x.isClosing,
         remembered(flows),
         remember(closing, CLOSING_MS),
-        [forget],
+        [forget(flows)],
         send,
       ),
       x.rule('its last packets', isOurs, remembered(closing), send),

@@ -4,7 +4,7 @@ import type { NftElement, Nftables } from '../../../linux/index.ts';
 import type { Connections, HeldConnection } from '../cutter.ts';
 import type { VirtualServerSpec } from '../types.ts';
 import { hostU32 } from './data.ts';
-import { flowsName } from './direct-return.ts';
+import { flowsName, OPENING_MS } from './direct-return.ts';
 import { markOf } from './marks.ts';
 import { nameOf } from './service.ts';
 import { TABLE } from './translation.ts';
@@ -26,7 +26,9 @@ export class FlowMemory implements Connections {
       if (client === undefined || typeof element.data !== 'string') return [];
       const server = servers.get(element.data);
       const service = { address: spec.vip, port: spec.port };
-      return [{ client, service, server, isEstablished: true, key: element.key }];
+      // A client that has sent nothing but its SYN sends it again, and gets another server.
+      const isEstablished = (element.expiresInMs ?? 0) > OPENING_MS;
+      return [{ client, service, server, isEstablished, key: element.key }];
     });
   }
 
