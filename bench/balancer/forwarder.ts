@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ip } from '../../src/lib/ip.ts';
-import { silentLogger } from '../../src/lib/log.ts';
+import { silentLogger, type Logger } from '../../src/lib/log.ts';
 import { openForwardingPorts, openKernel, systemClock, type Nftables } from '../../src/linux/index.ts';
 import { createForwarding, type Forwarding, type ForwardingSpec } from '../../src/node/index.ts';
 import { summarise } from './figures.ts';
@@ -10,6 +10,14 @@ import type { ChangeTimes, ForwarderReply, ForwarderRequest, VirtualServer } fro
 
 /** Milliseconds of each batch since it was last emptied. */
 const commits: number[] = [];
+
+/** What went wrong, for the log file of this process. */
+const logger: Logger = {
+  ...silentLogger,
+  warn: (message, fields) => console.error(message, fields),
+  error: (message, fields) => console.error(message, fields),
+  child: () => logger,
+};
 
 /** The same port, with a clock around what goes to the kernel. */
 function timed(inner: Nftables): Nftables {
@@ -36,7 +44,7 @@ async function open(backend: string): Promise<Forwarding> {
       ...ports,
       nftables: ports.nftables === undefined ? undefined : timed(ports.nftables),
       clock,
-      log: silentLogger,
+      log: logger,
     },
     {
       choice: { backend: backend === 'ipvs' ? 'ipvs' : 'nftables', reason: 'the benchmark says so' },

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Machine } from '../../lab/index.ts';
+import { requireComponent, type Machine } from '../../lab/index.ts';
 import type { Path } from './paths.ts';
 import { first } from './servers.ts';
 
@@ -71,7 +71,7 @@ export async function measure(
     url,
   ];
   const before = busyMicroseconds();
-  const [program = '', ...rest] = first('wrk', ...args);
+  const [program = '', ...rest] = first(requireComponent('wrk'), ...args);
   const output = await client.run(program, rest);
   const busy = busyMicroseconds() - before;
   const line = output.split('\n').find((each) => each.startsWith('{')) ?? '';
@@ -88,7 +88,7 @@ async function measureBulk(
   seconds: number,
 ): Promise<Sample> {
   const args = ['-J', '-c', address, '-p', String(bulkPort), '-t', String(seconds)];
-  const [program = '', ...rest] = first('iperf3', ...args);
+  const [program = '', ...rest] = first(requireComponent('iperf3'), ...args);
   const output = await client.run(program, rest);
   const report = JSON.parse(output) as {
     readonly end: { readonly sum_received: { readonly bits_per_second: number } };

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { LabProcess, Machine } from '../../lab/index.ts';
 import type { ChangeTimes, ForwarderReply, ForwarderRequest } from './protocol.ts';
+import { first } from './servers.ts';
 
 /** The back-end is not to be had on this machine. */
 export class UnsupportedError extends Error {}
@@ -22,7 +23,7 @@ export class RemoteForwarding {
   static async start(machine: Machine, backend: 'nftables' | 'ipvs' = 'nftables'): Promise<RemoteForwarding> {
     const script = path.join(import.meta.dirname, 'forwarder.ts');
     const remote = new RemoteForwarding(
-      machine.start('forwarder', [process.execPath, script, backend], { pipe: true }),
+      machine.start('forwarder', first(process.execPath, script, backend), { pipe: true }),
     );
     const reply = await remote.reply();
     if (!reply.done) throw new UnsupportedError(reply.because);

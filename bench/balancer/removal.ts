@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LabProcess, Machine } from '../../lab/index.ts';
 import { virtualServers, type Path } from './paths.ts';
 import type { LoadFigures, LoadReport, VirtualServer } from './protocol.ts';
+import { first } from './servers.ts';
 import type { Site } from './site.ts';
 
 export type Farewell = 'drained' | 'dies';
@@ -52,7 +53,7 @@ export async function removeUnderLoad(
 
 function startLoad(client: Machine, { address, port }: Path['target']): LabProcess {
   const script = path.join(import.meta.dirname, 'load.ts');
-  return client.start('load', [process.execPath, script, address, String(port)], { pipe: true });
+  return client.start('load', first(process.execPath, script, address, String(port)), { pipe: true });
 }
 
 async function endOf(load: LabProcess): Promise<LoadReport> {

@@ -8,13 +8,13 @@ export interface BackEnd {
 }
 
 /**
- * A program that goes before other work of this machine, which would be measured otherwise. Priorities
+ * A command that goes before other work of this machine, which would be measured otherwise. Priorities
  * count within a session only, where sessions are scheduled as groups (sched(7), autogroup): so the
- * program gets a session of its own and the group the priority.
+ * command gets a session of its own and the group the priority.
  */
-export function first(program: string, ...args: readonly string[]): readonly string[] {
+export function first(...command: readonly string[]): readonly string[] {
   const raise = 'echo -15 2>/dev/null >/proc/self/autogroup; exec nice -n -15 "$@"';
-  return ['setsid', '--wait', 'sh', '-c', raise, 'sh', requireComponent(program), ...args];
+  return ['setsid', '--wait', 'sh', '-c', raise, 'sh', ...command];
 }
 
 /** One nginx with one worker, which answers every request on every port with two bytes. */
@@ -41,14 +41,17 @@ http {
 }
 `,
   );
-  const nginx = machine.start('nginx', first('nginx', '-p', home, '-c', file));
+  const nginx = machine.start('nginx', first(requireComponent('nginx'), '-p', home, '-c', file));
   await listening(machine, nginx, ports);
 }
 
 /** iperf3 serves one client at a time: one for each path. */
 export async function startIperf(machine: Machine, ports: readonly number[]): Promise<void> {
   for (const port of ports) {
-    const server = machine.start(`iperf3-${port}`, first('iperf3', '-s', '-p', String(port)));
+    const server = machine.start(
+      `iperf3-${port}`,
+      first(requireComponent('iperf3'), '-s', '-p', String(port)),
+    );
     await listening(machine, server, [port]);
   }
 }
@@ -79,7 +82,7 @@ defaults
   timeout server 60s
 ${parts.join('')}`,
   );
-  const haproxy = machine.start('haproxy', first('haproxy', '-db', '-f', file));
+  const haproxy = machine.start('haproxy', first(requireComponent('haproxy'), '-db', '-f', file));
   await listening(
     machine,
     haproxy,
