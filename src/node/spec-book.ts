@@ -1,6 +1,14 @@
 import type { Ip } from '../lib/ip.ts';
 import type { Scope } from '../linux/types.ts';
-import type { AddressSpec, AnnouncementSpec, GuardSpec, Owner, RouteSpec, Spec } from './types.ts';
+import type {
+  AddressSpec,
+  AdvertisementSpec,
+  AnnouncementSpec,
+  GuardSpec,
+  Owner,
+  RouteSpec,
+  Spec,
+} from './types.ts';
 
 /** What all owners together want of one VIP on one link. */
 export interface WantedAddress {
@@ -27,6 +35,12 @@ export interface WantedRoute {
   readonly link: string;
   readonly turn: number;
   readonly maySet: () => boolean;
+}
+
+export interface WantedAdvertisement {
+  readonly vip: Ip;
+  readonly link: string;
+  readonly mayAdvertise: () => boolean;
 }
 
 /** Names one thing that owners may share: the kind, the link and the VIP. */
@@ -98,6 +112,12 @@ export class SpecBook {
     return { vip: first.vip, link: first.link, turn, maySet: () => anyHolds(specs) };
   }
 
+  advertisement(key: SpecKey): WantedAdvertisement | undefined {
+    const specs = this.specs(key).filter((spec) => spec.kind === 'advertisement');
+    const [first] = specs;
+    return first && { vip: first.vip, link: first.link, mayAdvertise: () => anyHolds(specs) };
+  }
+
   /** Of each owner. */
   guards(key: SpecKey): readonly GuardSpec[] {
     return this.specs(key).filter((spec) => spec.kind === 'guard');
@@ -121,6 +141,8 @@ function longest(specs: readonly AddressSpec[]): number | undefined {
   return most === Infinity ? undefined : most;
 }
 
-function anyHolds(specs: readonly (AddressSpec | AnnouncementSpec | RouteSpec)[]): boolean {
+function anyHolds(
+  specs: readonly (AddressSpec | AnnouncementSpec | RouteSpec | AdvertisementSpec)[],
+): boolean {
   return specs.some(({ fence }) => fence === undefined || fence.holds());
 }

@@ -1,5 +1,6 @@
 import type { AddressReconciler } from './address/reconciler.ts';
 import type { AddressRecord } from './address/record.ts';
+import type { Advertisements } from './advertisement/advertisements.ts';
 import type { Announcement } from './announce/announcements.ts';
 import type { Announcer } from './announce/announcer.ts';
 import type { Routes } from './route/reconciler.ts';
@@ -15,6 +16,8 @@ export interface StatusSources {
   readonly guards: Guards | undefined;
   /** Undefined where nothing is routed. */
   readonly routes: Routes | undefined;
+  /** Undefined where nothing is advertised. */
+  readonly advertisements: Advertisements | undefined;
   readonly now: number;
   readonly isKnown: boolean;
 }
@@ -35,6 +38,11 @@ export function buildStatus(sources: StatusSources): readonly SpecStatus[] {
       entries.push({ spec, owners, state: routes?.stateOf(key) ?? noRoutes, last: routes?.lastOf(key) });
       continue;
     }
+    if (spec.kind === 'advertisement') {
+      const state = sources.advertisements?.stateOf(key, spec.vip) ?? noAdvertisements;
+      entries.push({ spec, owners, state, last: undefined });
+      continue;
+    }
     const record = addresses.records.get(key);
     const announcement = announcer.announcements.get(key);
     const known = record ?? announcement;
@@ -48,6 +56,12 @@ export function buildStatus(sources: StatusSources): readonly SpecStatus[] {
 }
 
 const noRoutes: SpecState = { state: 'failed', reason: 'this node has no routes', retryInMs: undefined };
+
+const noAdvertisements: SpecState = {
+  state: 'failed',
+  reason: 'this node speaks no BGP',
+  retryInMs: undefined,
+};
 
 function guardState({ guards }: StatusSources): SpecState {
   return guards?.state() ?? { state: 'failed', reason: 'this node has no guards', retryInMs: undefined };

@@ -7,6 +7,8 @@ import { isKernelError } from '../linux/errors.ts';
 import type { Nftables } from '../linux/index.ts';
 import type { Address, Kernel, KernelEvent, Link, Route, Subscription } from '../linux/types.ts';
 import { AddressReconciler } from './address/reconciler.ts';
+import { Advertisements } from './advertisement/advertisements.ts';
+import type { Advertiser } from './advertisement/index.ts';
 import { Announcer } from './announce/announcer.ts';
 import { ClaimantWatch } from './claimants/watch.ts';
 import { newCounters } from './counters.ts';
@@ -38,6 +40,8 @@ export interface NodeComponents {
   readonly random?: Random;
   /** For guard specs: the firewall, and the name of our tables in it. Without it there are none. */
   readonly guards?: { readonly nftables: Nftables; readonly table: string };
+  /** For advertisement specs: who tells the BGP peers. */
+  readonly advertiser?: Advertiser;
 }
 
 export interface NodeOptions {
@@ -97,6 +101,7 @@ class NodeTruth implements Node {
   private readonly sweeper: Sweeper;
   private readonly guards: Guards | undefined;
   private readonly routes: Routes | undefined;
+  private readonly advertisements: Advertisements | undefined;
   private subscription: Subscription | undefined;
   private refresh: Timer | undefined;
   /** Wanted specs that the reconcilers have not seen yet. */
@@ -126,12 +131,17 @@ class NodeTruth implements Node {
     this.addresses = new AddressReconciler({
       ...shared,
       random,
-      onUsable: (vip) => this.announcer.usable(vip),
+      onUsable: (vip) => {
+        this.announcer.usable(vip);
+        this.advertisements?.addressChanged(vip);
+      },
     });
     const { guards } = components;
     this.guards = guards === undefined ? undefined : new Guards({ ...guards, clock, log, book });
     const { routes } = options;
     this.routes = routes === undefined ? undefined : new Routes({ ...shared, random }, routes);
+    const { advertiser } = components;
+    this.advertisements = advertiser && new Advertisements({ book, addresses: this.addresses, advertiser });
     this.sweeper = new Sweeper({ ...shared, random, current: () => this.leftovers() });
   }
 
@@ -176,6 +186,7 @@ class NodeTruth implements Node {
 
   private handOver(changed: readonly Spec[]): void {
     const announcements = changed.filter((spec) => spec.kind === 'announcement');
+    this.advertisements?.specsUnwanted(changed);
     // What is no longer announced is silent before its address goes; what is new is ready to be
     // announced in the very turn in which its address becomes usable.
     this.announcer.specsChanged(announcements);
@@ -184,6 +195,7 @@ class NodeTruth implements Node {
     this.addresses.specsChanged(changed.filter((spec) => spec.kind === 'address'));
     this.guards?.specsUnwanted(changed);
     this.routes?.specsWanted(changed);
+    this.advertisements?.specsWanted(changed);
     this.announcer.kick(announcements);
   }
 
@@ -196,13 +208,14 @@ class NodeTruth implements Node {
   }
 
   status(): readonly SpecStatus[] {
-    const { book, addresses, announcer, guards, routes, components } = this;
+    const { book, addresses, announcer, guards, routes, advertisements, components } = this;
     return buildStatus({
       book,
       addresses,
       announcer,
       guards,
       routes,
+      advertisements,
       now: components.clock.now(),
       isKnown: this.isKnown,
     });
@@ -260,6 +273,7 @@ class NodeTruth implements Node {
       if (!this.observed.heardAddress(change, address) || !this.isKnown) return;
       this.addresses.addressChanged(address, change);
       this.announcer.addressChanged(address.address, this.observed.linkAt(address.ifindex)?.name);
+      this.advertisements?.addressChanged(address.address);
     }
   }
 
@@ -275,6 +289,7 @@ class NodeTruth implements Node {
       this.addresses.linkChanged(name);
       this.routes?.linkChanged(name);
     }
+    this.advertisements?.lookAgain();
   }
 
   private armRefresh(): void {
@@ -334,6 +349,7 @@ class NodeTruth implements Node {
       this.addresses.recheckAll();
       this.announcer.recheckAll();
       this.routes?.lookAgain();
+      this.advertisements?.lookAgain();
     }
   }
 }

@@ -61,7 +61,16 @@ export interface RouteSpec {
   readonly fence?: Fence;
 }
 
-export type Spec = AddressSpec | AnnouncementSpec | GuardSpec | RouteSpec;
+/** A VIP that BGP peers should have a host route to, by this node. */
+export interface AdvertisementSpec {
+  readonly kind: 'advertisement';
+  readonly vip: Ip;
+  /** Where an address spec of the same owner wants it too, it is advertised only while usable there. */
+  readonly link: string;
+  readonly fence?: Fence;
+}
+
+export type Spec = AddressSpec | AnnouncementSpec | GuardSpec | RouteSpec | AdvertisementSpec;
 
 /** `ready`: true in the kernel. `waiting`: reason says for what (no link, duplicate address detection). */
 export type SpecState =
