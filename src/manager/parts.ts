@@ -13,6 +13,7 @@ import {
 } from '../observe/index.ts';
 import { openApi, type Api } from './api.ts';
 import { controlPlaneElection, type ControlPlaneElection } from './election.ts';
+import { openGuards, type OpenGuards } from './guards.ts';
 import { chooseLink } from './link.ts';
 
 /** Everything that is built once at start and closed once at the end. */
@@ -31,6 +32,7 @@ export interface Parts {
   readonly api: Api;
   readonly campaign: ControlPlaneElection;
   readonly node: Node;
+  readonly guards: OpenGuards | undefined;
   /** What parts that are built later tell the status document. */
   readonly reports: { balancer: (() => BalancerStatus) | undefined };
   readonly controlPlaneVips: readonly Vip[];
@@ -77,7 +79,9 @@ export async function buildParts(
       if (vips.some((own) => own.vip === vip)) campaign.election.recheck(`${mac} claims ${vip}`);
     },
   };
-  const node = createNode({ kernel, clock, log, observer }, { claims: vips });
+  const guards = await openGuards(config, kernel, log);
+  const guarding = guards === undefined ? {} : { guards };
+  const node = createNode({ kernel, clock, log, observer, ...guarding }, { claims: vips });
   await node.start();
   return {
     config,
@@ -93,6 +97,7 @@ export async function buildParts(
     api,
     campaign,
     node,
+    guards,
     controlPlaneVips: vips,
     reports: { balancer: undefined },
     claimListeners,
@@ -100,8 +105,9 @@ export async function buildParts(
 }
 
 /** The reverse of `buildParts`. */
-export function closeParts({ node, api, kernel }: Parts): void {
+export function closeParts({ node, guards, api, kernel }: Parts): void {
   node.close();
+  guards?.nftables.close();
   api.client.close();
   kernel.close();
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { servicePrefixes, type Config } from '../config/index.ts';
 import { watchLinkGate } from '../control-plane/index.ts';
 import {
@@ -24,7 +23,7 @@ import {
   type ServicesOptions,
 } from '../services/index.ts';
 import type { Ip } from '../lib/ip.ts';
-import { servicesMarks } from '../node/index.ts';
+import { servicesMark } from './instance.ts';
 import { electionAt, placeOfLease } from './election.ts';
 import { LeaseWatches } from './lease-watches.ts';
 import { servicesNews } from './services-news.ts';
@@ -160,6 +159,7 @@ function optionsFrom(parts: Parts): ServicesOptions {
     mark: servicesMark(config),
     reserved: reservedVips(parts, globalLease),
     announcePeriodMs: config.arpBroadcastRate,
+    guarded: config.enableServiceSecurity,
     leaseDurationMs: config.leaseDuration * 1000,
     renewDeadlineMs: config.renewDeadline * 1000,
     preserve: config.preserveVipOnLeadershipLoss,
@@ -167,14 +167,6 @@ function optionsFrom(parts: Parts): ServicesOptions {
     leftoverGraceMs: LEFTOVER_GRACE_MS,
     writeStatus: !config.disableServiceUpdates,
   };
-}
-
-/** Instances with a namespace or a name of their own leave one another's VIPs alone. */
-function servicesMark({ instanceName, serviceNamespace }: Config): number {
-  const { usual, first, last } = servicesMarks;
-  if (instanceName === '' && serviceNamespace === '') return usual;
-  const digest = createHash('sha256').update(`${instanceName}/${serviceNamespace}`).digest();
-  return first + (digest.readUInt32BE(0) % (last - first + 1));
 }
 
 /** The control-plane VIPs are where their own lease is held, unless it is the Services' lease as well. */

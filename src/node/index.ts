@@ -15,4 +15,5 @@ export {
 } from './forwarding/index.ts';
 export { createNode, type Node, type NodeComponents, type NodeOptions } from './store.ts';
 export { servicesMarks } from './mark.ts';
+export { removeGuards } from './security/guards.ts';
 export type * from './types.ts';

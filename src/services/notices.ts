@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../lib/clock.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Entry } from './catalogue.ts';
 import type { Withhold } from './decide.ts';
+import { sourceRanges } from './guard.ts';
 import { missingParts } from './missing.ts';
 import type { Service, ServiceKey, ServiceNotice, ServicesObserver, WithholdReason } from './types.ts';
 
@@ -45,12 +46,17 @@ export class Notices {
   }
 
   /** Nothing stands in its way; it may still ask for things that do not exist. */
-  advertisable(entry: Entry): void {
+  advertisable(entry: Entry, guarded: boolean): void {
     this.waiting.delete(entry.key);
     const { claim, service } = entry;
     if (claim.kind !== 'claim') return;
     for (const { message } of missingParts(service, claim)) {
       this.tell(entry, { type: 'Warning', reason: 'NotImplemented', message });
+    }
+    if (!guarded) return;
+    for (const text of sourceRanges(service).invalid) {
+      const message = `spec.loadBalancerSourceRanges: ${text} is no CIDR: nobody is let in by it`;
+      this.tell(entry, { type: 'Warning', reason: 'InvalidSourceRange', message });
     }
   }
 

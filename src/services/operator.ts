@@ -8,6 +8,7 @@ import type { BulkNodeStore } from '../node/types.ts';
 import { Campaigns, type Campaign } from './campaigns.ts';
 import { Catalogue, type Entry } from './catalogue.ts';
 import { gate, type Claim, type Withhold } from './decide.ts';
+import { guardedPorts } from './guard.ts';
 import { Leftovers } from './leftovers.ts';
 import { Membership } from './membership.ts';
 import { Notices } from './notices.ts';
@@ -270,7 +271,7 @@ export class ServicesOperator {
 
   private settle(key: ServiceKey, verdict: Advert | Withhold | undefined): void {
     if (verdict?.kind === 'advert') {
-      this.notices.advertisable(verdict.entry);
+      this.notices.advertisable(verdict.entry, this.options.guarded);
       this.membership.enlist(key, verdict.lease);
       this.apply(key, verdict);
       return;
@@ -288,7 +289,9 @@ export class ServicesOperator {
     const campaign = this.campaigns.get(lease);
     const before = this.publisher.get(key);
     if (campaign?.fence !== undefined) {
-      this.publisher.publish(key, lease, places, campaign.fence);
+      const { fence } = campaign;
+      const ports = this.options.guarded ? guardedPorts(entry.service) : undefined;
+      this.publisher.publish(key, { lease, places, ports, fence });
       this.membership.settle(key);
     } else if (before !== undefined) {
       const mayStay = before.silent || this.membership.isTrailing(key);

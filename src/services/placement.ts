@@ -1,6 +1,6 @@
 import type { Fence } from '../lib/fence.ts';
 import { familyOf, hostLength, ipToBytes, type Ip } from '../lib/ip.ts';
-import type { Spec } from '../node/types.ts';
+import type { GuardedPort, Spec } from '../node/types.ts';
 import type { Withhold } from './decide.ts';
 import type { PlacementConfig } from './types.ts';
 
@@ -85,9 +85,18 @@ function isInSubnet(vip: Ip, { address, prefixLength }: OwnAddress): boolean {
   });
 }
 
-/** What the holder wants of these places: the address, announced, as long as the fence holds. */
-export function holderSpecs(places: readonly Place[], config: PlacementConfig, fence: Fence): Spec[] {
+/** What may reach the VIPs; undefined: everything. */
+export type Ports = readonly GuardedPort[] | undefined;
+
+/** What the holder wants of these places: the address, guarded and announced, as long as the fence holds. */
+export function holderSpecs(
+  places: readonly Place[],
+  config: PlacementConfig,
+  fence: Fence,
+  ports?: Ports,
+): Spec[] {
   return places.flatMap((place): Spec[] => [
+    ...guardSpec(place, ports),
     { ...addressSpec(place, config), fence },
     {
       kind: 'announcement',
@@ -100,8 +109,14 @@ export function holderSpecs(places: readonly Place[], config: PlacementConfig, f
 }
 
 /** What a former holder keeps under `vip_preserve_on_leadership_loss`: the IPv4 addresses, silent. */
-export function preservedSpecs(places: readonly Place[], config: PlacementConfig): Spec[] {
-  return places.filter(({ vip }) => familyOf(vip) === 4).map((place) => addressSpec(place, config));
+export function preservedSpecs(places: readonly Place[], config: PlacementConfig, ports?: Ports): Spec[] {
+  return places
+    .filter(({ vip }) => familyOf(vip) === 4)
+    .flatMap((place) => [...guardSpec(place, ports), addressSpec(place, config)]);
+}
+
+function guardSpec({ vip, link }: Place, ports: Ports): Spec[] {
+  return ports === undefined ? [] : [{ kind: 'guard', vip, link, ports }];
 }
 
 function addressSpec(

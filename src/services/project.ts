@@ -24,6 +24,7 @@ export function projectService(raw: KubeObject): Service {
       loadBalancerClass: spec?.loadBalancerClass,
       loadBalancerIP: spec?.loadBalancerIP,
       externalTrafficPolicy: spec?.externalTrafficPolicy,
+      loadBalancerSourceRanges: spec?.loadBalancerSourceRanges,
       ports: spec?.ports?.map(({ port, protocol = 'TCP' }) => ({ port, protocol })),
     }),
     ...(ingress === undefined ? {} : { status: { loadBalancer: { ingress } } }),

@@ -2,7 +2,7 @@ import type { Fence } from '../lib/fence.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BulkNodeStore, Owner, Wish } from '../node/types.ts';
-import { holderSpecs, preservedSpecs, type Place } from './placement.ts';
+import { holderSpecs, preservedSpecs, type Place, type Ports } from './placement.ts';
 import type { LeaseKey, PlacementConfig, ServiceKey } from './types.ts';
 
 /** The VIPs of a Service as this node has them. */
@@ -10,6 +10,7 @@ export interface Published {
   readonly lease: LeaseKey;
   readonly fence: Fence;
   readonly places: readonly Place[];
+  readonly ports: Ports;
   /** Everything that makes a difference, to tell whether anything changed; '' always does. */
   readonly signature: string;
   /** Preserved after the loss of the lease: not announced. */
@@ -65,12 +66,14 @@ export class Publisher {
     }
   }
 
-  publish(key: ServiceKey, lease: LeaseKey, places: readonly Place[], fence: Fence): void {
+  publish(key: ServiceKey, wanted: Pick<Published, 'lease' | 'places' | 'ports' | 'fence'>): void {
+    const { lease, places, ports, fence } = wanted;
     const before = this.content.get(key);
-    const signature = places.map(({ vip, link, prefixLength }) => `${vip}/${prefixLength} ${link}`).join();
+    const texts = places.map(({ vip, link, prefixLength }) => `${vip}/${prefixLength} ${link}`);
+    const signature = `${texts.join()} ${ports === undefined ? '' : JSON.stringify(ports)}`;
     if (before?.fence === fence && before.signature === signature && !before.silent) return;
-    this.wish({ owner: ownerOf(key), specs: holderSpecs(places, this.config, fence) });
-    this.content.set(key, { lease, fence, places, signature, silent: false });
+    this.wish({ owner: ownerOf(key), specs: holderSpecs(places, this.config, fence, ports) });
+    this.content.set(key, { ...wanted, signature, silent: false });
     if (before !== undefined) return;
     this.parts.changed(key, true);
     this.parts.log.info('this node advertises the Service', { service: key, vip: namesOf(places), lease });
@@ -84,16 +87,17 @@ export class Publisher {
       this.withdraw(key);
       return;
     }
-    const specs = before.silent
-      ? preservedSpecs(places, this.config)
-      : holderSpecs(places, this.config, before.fence);
+    const { silent, fence, ports } = before;
+    const specs = silent
+      ? preservedSpecs(places, this.config, ports)
+      : holderSpecs(places, this.config, fence, ports);
     this.wish({ owner: ownerOf(key), specs });
     this.content.set(key, { ...before, places, signature: '' });
   }
 
   /** `vip_preserve_on_leadership_loss`: the IPv4 addresses stay, without a word. IPv6 ones go at once. */
   silence(key: ServiceKey, before: Published): void {
-    const specs = preservedSpecs(before.places, this.config);
+    const specs = preservedSpecs(before.places, this.config, before.ports);
     if (specs.length === 0) {
       this.withdraw(key);
       return;

@@ -19,6 +19,7 @@ export interface Service extends KubeObject {
     readonly loadBalancerClass?: string;
     readonly loadBalancerIP?: string;
     readonly externalTrafficPolicy?: string;
+    readonly loadBalancerSourceRanges?: readonly string[];
     readonly ports?: readonly ServicePort[];
   };
   readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly Ingress[] } };
@@ -54,6 +55,7 @@ export const annotation = {
   leaseName: 'kube-vip.io/leaseName',
   forceElection: 'kube-vip.io/forcePerServiceElection',
   withoutEndpoints: 'kube-vip.io/allow-reconcile-without-endpoints',
+  ignoreSecurity: 'kube-vip.io/ignore-service-security',
   vipHost: 'kube-vip.io/vipHost',
 } as const;
 
@@ -106,6 +108,8 @@ export interface PlacementConfig {
   readonly reserved: ReadonlyMap<Ip, string>;
   /** `vip_arpRate`, milliseconds. */
   readonly announcePeriodMs: number;
+  /** `enable_service_security` */
+  readonly guarded: boolean;
 }
 
 export interface ServicesOptions extends ServicesConfig, PlacementConfig {

@@ -48,8 +48,7 @@ export const servicesSettings = {
     env: 'enable_service_security',
     key: 'enableServiceSecurity',
     feature: 'services',
-    doc: 'Drop traffic to a VIP on ports that its Service does not have.',
-    unbuilt: 'service security',
+    doc: 'Let nothing but the ports of its Service reach a VIP, and only from its loadBalancerSourceRanges.',
   }),
   perServiceElectionOnDemand: bool(false, {
     flag: 'perServiceElectionOnDemand',

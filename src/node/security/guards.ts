@@ -161,3 +161,9 @@ function mergePorts(guards: readonly GuardSpec[]): readonly GuardedPort[] {
   }
   return [...merged.values()];
 }
+
+/** Where nothing is to be guarded: what an earlier process with other settings left is removed. */
+export async function removeGuards(nftables: Nftables, table: string): Promise<void> {
+  const found = await nftables.read(table, []);
+  nftables.commit(found.map(({ family }) => ({ do: 'delete table', family, table })));
+}

@@ -1,4 +1,5 @@
 import { createElection } from '../../../src/election/index.ts';
+import { formatPrefix } from '../../../src/lib/ip.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { createNode, type Node } from '../../../src/node/index.ts';
 import {
@@ -12,6 +13,7 @@ import {
 } from '../../../src/services/index.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
+import { FakeNftables } from '../../../src/testing/fake-nftables.ts';
 import { MemoryLease, memoryLeaseStore } from '../../../src/testing/memory-lease.ts';
 
 const global = 'kube-system/plndr-svcs-lock';
@@ -32,6 +34,7 @@ export const defaults: Omit<ServicesOptions, 'node'> = {
   mark: 249,
   reserved: new Map(),
   announcePeriodMs: 3000,
+  guarded: false,
   leaseDurationMs: 5000,
   renewDeadlineMs: 3000,
   preserve: false,
@@ -48,6 +51,8 @@ export interface Wish {
   readonly created?: string;
   readonly port?: number;
   readonly type?: string;
+  /** `spec.loadBalancerSourceRanges` */
+  readonly from?: readonly string[];
 }
 
 /** One node with the operator under test on a fake kernel. */
@@ -59,6 +64,8 @@ export class TestNode {
   readonly ended: Promise<void>;
   /** What the operator told, in order. */
   readonly story: string[] = [];
+  /** Events, as `service reason message`. */
+  readonly told: string[] = [];
   /** What it asked to be written: `key ip:port/proto,...`. */
   readonly statuses: string[] = [];
   /** Set: no call to the API gets through. */
@@ -102,7 +109,10 @@ export class TestNode {
         log: silentLogger,
         observer: {
           advertising: (key, now) => this.story.push(`${now ? '+' : '-'} ${key}`),
-          notice: ({ metadata }, { reason }) => this.story.push(`! ${metadata.name} ${reason}`),
+          notice: ({ metadata }, { reason, message }) => {
+            this.story.push(`! ${metadata.name} ${reason}`);
+            this.told.push(`${metadata.name} ${reason} ${message}`);
+          },
           reconciled: (key, _seconds, failure) => {
             if (failure !== undefined) this.story.push(`failure ${key} ${failure}`);
           },
@@ -116,7 +126,9 @@ export class TestNode {
 
   static async start(world: World, name: string, kernel: FakeKernel): Promise<TestNode> {
     const { clock } = world;
-    const node = createNode({ kernel, clock, log: silentLogger });
+    const guards = { nftables: new FakeNftables(), table: 'guard' };
+    const guarding = world.options.guarded === true ? { guards } : {};
+    const node = createNode({ kernel, clock, log: silentLogger, ...guarding });
     await node.start();
     const local = new LocalLinks({ kernel, clock, random: () => 0.5, log: silentLogger });
     const made = new TestNode(world, name, kernel, node, local);
@@ -139,6 +151,17 @@ export class TestNode {
 
   has(vip: string): boolean {
     return this.vips().some((entry) => entry.startsWith(`${vip}/`));
+  }
+
+  /** What is let in, as `vip protocol/port from ranges`. */
+  guards(): readonly string[] {
+    return this.node.status().flatMap(({ spec }) => {
+      if (spec.kind !== 'guard') return [];
+      return spec.ports.map(({ protocol, port, sources }) => {
+        const from = sources === undefined ? '' : ` from ${sources.map(formatPrefix).join()}`;
+        return `${spec.vip} ${protocol}/${port}${from}`;
+      });
+    });
   }
 
   /** The process is gone at once: the kernel keeps what it has. */
@@ -207,7 +230,7 @@ export class World {
     operator.slicesListener.synced?.(this.slices);
   }
 
-  put({ name, vip, policy = 'Cluster', annotations = {}, created, port = 80, type }: Wish): void {
+  put({ name, vip, policy = 'Cluster', annotations = {}, created, port = 80, type, from }: Wish): void {
     const key = `shop/${name}`;
     const before = this.services.get(key);
     const addresses = vip === '' ? {} : { 'kube-vip.io/loadbalancerIPs': vip };
@@ -219,7 +242,12 @@ export class World {
         creationTimestamp: created ?? '2026-01-01T00:00:00Z',
         annotations: { ...addresses, ...annotations },
       },
-      spec: { type: type ?? 'LoadBalancer', externalTrafficPolicy: policy, ports: [{ port }] },
+      spec: {
+        type: type ?? 'LoadBalancer',
+        externalTrafficPolicy: policy,
+        ports: [{ port }],
+        ...(from === undefined ? {} : { loadBalancerSourceRanges: from }),
+      },
     };
     const now = projectService(raw);
     this.services.set(key, now);

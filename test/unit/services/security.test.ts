@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { guardedPorts, sourceRanges } from '../../../src/services/guard.ts';
+import type { Service } from '../../../src/services/types.ts';
+import { World, type TestNode } from './scene.ts';
+
+async function oneNode(
+  options: ConstructorParameters<typeof World>[0] = { guarded: true },
+): Promise<[World, TestNode]> {
+  const world = new World(options);
+  const node = await world.add('a');
+  await world.run(400);
+  return [world, node];
+}
+
+test('SVC-32 the ports of a Service are let in, and follow it', async () => {
+  const [world, node] = await oneNode();
+  world.serve({ name: 'web', vip: '192.0.2.1,2001:db8::1' });
+  assert.deepEqual(node.guards(), ['192.0.2.1 tcp/80', '2001:db8::1 tcp/80']);
+  world.put({ name: 'web', vip: '192.0.2.1', port: 443, from: ['10.0.0.0/8', ' 172.16.0.0/12'] });
+  assert.deepEqual(node.guards(), ['192.0.2.1 tcp/443 from 10.0.0.0/8,172.16.0.0/12']);
+  world.remove('web');
+  assert.deepEqual(node.guards(), []);
+  await world.close();
+});
+
+test('SVC-32 a Service can opt out, with exactly "true"', async () => {
+  const [world, node] = await oneNode();
+  const opt = (value: string) => ({ 'kube-vip.io/ignore-service-security': value });
+  world.serve({ name: 'web', vip: '192.0.2.1', annotations: opt('yes') });
+  assert.deepEqual(node.guards(), ['192.0.2.1 tcp/80']);
+  world.put({ name: 'web', vip: '192.0.2.1', annotations: opt('true') });
+  assert.deepEqual(node.guards(), []);
+  assert.ok(node.has('192.0.2.1'));
+  await world.close();
+});
+
+test('without service security nothing is guarded', async () => {
+  const [world, node] = await oneNode({});
+  world.serve({ name: 'web', vip: '192.0.2.1', from: ['10.0.0.0/8'] });
+  assert.deepEqual(node.guards(), []);
+  await world.close();
+});
+
+test('a preserved VIP stays guarded', async () => {
+  const world = new World({ guarded: true, preserve: true });
+  const node = await world.add('a');
+  await world.run(400);
+  world.serve({ name: 'web', vip: '192.0.2.1' });
+  node.isCutOff = true;
+  await world.run(6000);
+  assert.ok(node.has('192.0.2.1'));
+  assert.deepEqual(node.guards(), ['192.0.2.1 tcp/80']);
+  await world.close();
+});
+
+test('a source range that is no CIDR lets nobody in, and its user is told', async () => {
+  const [world, node] = await oneNode();
+  world.serve({ name: 'web', vip: '192.0.2.1', from: ['10.0.0.0/33'] });
+  world.serve({ name: 'api', vip: '192.0.2.2' });
+  assert.deepEqual(node.guards(), ['192.0.2.1 tcp/80 from ', '192.0.2.2 tcp/80']);
+  assert.deepEqual(node.told, [
+    'web InvalidSourceRange spec.loadBalancerSourceRanges: 10.0.0.0/33 is no CIDR: nobody is let in by it',
+  ]);
+  await world.close();
+});
+
+test('ports of all three protocols; others are no ports', () => {
+  const service = (...protocols: string[]): Service => ({
+    metadata: {},
+    spec: { ports: protocols.map((protocol, i) => ({ port: i + 1, protocol })) },
+  });
+  const kinds = guardedPorts(service('TCP', 'UDP', 'SCTP', 'DCCP'))?.map(
+    ({ protocol, port }) => `${protocol} ${port}`,
+  );
+  assert.deepEqual(kinds, ['tcp 1', 'udp 2', 'sctp 3']);
+  assert.equal(guardedPorts(service()), undefined);
+  assert.deepEqual(sourceRanges(service('TCP')), { ranges: undefined, invalid: [] });
+});
