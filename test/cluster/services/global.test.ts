@@ -86,6 +86,7 @@ describe('Services under one lease', { skip: refused?.because ?? false }, () => 
     await objects.create({ name: 'late', vip: vip(3) }, cluster.lab.nodes);
     const holder = await cluster.holder(vip(3));
     for (const daemon of cluster.daemons.values()) daemon.halt();
+    await Promise.all([...cluster.daemons.values()].map((daemon) => daemon.kill()));
     assert.ok(await holder.holds(vip(3)), 'a killed manager leaves its VIPs');
     await objects.delete('late');
     for (const node of cluster.lab.controlPlanes) cluster.daemon(node).startAgain();
