@@ -2,7 +2,7 @@ import { errnoOf, KernelError } from './errors.ts';
 import { NlWriter } from './netlink/wire.ts';
 import type { Poller } from './poll.ts';
 import * as sys from './sys.ts';
-import type { PacketSocket, PacketSocketOptions } from './types.ts';
+import type { PacketFilter, PacketSocket, PacketSocketOptions } from './types.ts';
 
 const SOL_PACKET = 263;
 /** Since Linux 4.20. */
@@ -51,8 +51,7 @@ class OpenPacketSocket implements PacketSocket {
 
   send(frame: Uint8Array): void {
     const doing = { op: 'send packet', object: this.object };
-    if (!this.isOpen)
-      throw new KernelError({ ...doing, errno: errnoOf.EBADF, kernelText: 'the socket is closed' });
+    if (!this.isOpen) throw this.closed(doing.op);
     try {
       sys.send(doing, this.fd, frame);
     } catch (error) {
@@ -62,11 +61,25 @@ class OpenPacketSocket implements PacketSocket {
     }
   }
 
+  setFilter(filter: PacketFilter): void {
+    if (!this.isOpen) throw this.closed('open packet socket');
+    sys.attachFilter({ op: 'open packet socket', object: this.object }, this.fd, encodeFilter(filter));
+  }
+
   close(): void {
     if (!this.isOpen) return;
     this.isOpen = false;
     this.reading.close();
-    sys.close(this.fd);
+    sys.closeLater(this.fd);
+  }
+
+  private closed(op: string): KernelError {
+    return new KernelError({
+      op,
+      object: this.object,
+      errno: errnoOf.EBADF,
+      kernelText: 'the socket is closed',
+    });
   }
 }
 
@@ -100,7 +113,7 @@ function linkLayerAddress(etherType: number, ifindex: number): Uint8Array {
 }
 
 /** An array of struct sock_filter, in host byte order. */
-function encodeFilter(filter: NonNullable<PacketSocketOptions['filter']>): Uint8Array {
+function encodeFilter(filter: PacketFilter): Uint8Array {
   const writer = new NlWriter();
   for (const [code, jt, jf, k] of filter) writer.u16(code).u8(jt).u8(jf).u32(k);
   return writer.done();

@@ -1,3 +1,4 @@
+import { close as closeOnThread } from 'node:fs';
 import koffi from 'koffi';
 import { errnoOf, KernelError } from './errors.ts';
 
@@ -204,6 +205,17 @@ export function enlargeReceiveBuffer(fd: number, bytes: number): void {
 /** Closes a descriptor; a second close is a bug that would hit somebody else's descriptor, so it throws. */
 export function close(fd: number): void {
   checked({ op: 'close', object: `descriptor ${fd}` }, (c) => c.close(fd));
+}
+
+/**
+ * Closes a descriptor on another thread. The end of a packet socket waits until no processor can still be
+ * handing it a frame (synchronize_net): 10 to 50 ms in which nothing else would happen on this one.
+ */
+export function closeLater(fd: number): void {
+  closeOnThread(fd, (error) => {
+    // As with `close`: the descriptor may be somebody else's by now.
+    if (error !== null) throw error;
+  });
 }
 
 /** Makes `target` a duplicate of `fd`, closing what `target` was. */

@@ -143,6 +143,8 @@ export interface Subscription {
 export interface PacketSocket {
   /** Sends one frame, link-layer header included; throws KernelError (a downed link is `retry`). */
   send(frame: Uint8Array): void;
+  /** Puts another filter in place of the one it has, with nothing unheard in between; throws KernelError. */
+  setFilter(filter: PacketFilter): void;
   close(): void;
 }
 
@@ -152,9 +154,12 @@ export interface PacketSocketOptions {
   readonly etherType: number;
   /** Received frames, header included; absent: send only, nothing is queued for this socket. */
   readonly onFrame?: (frame: Uint8Array) => void;
-  /** Only frames this classic BPF program accepts reach `onFrame`: [code, jt, jf, k] per instruction. */
-  readonly filter?: readonly (readonly [number, number, number, number])[];
+  /** Only frames that this program accepts reach `onFrame`. */
+  readonly filter?: PacketFilter;
 }
+
+/** A classic BPF program, at most 4096 instructions (linux/filter.h): [code, jt, jf, k] of each. */
+export type PacketFilter = readonly (readonly [number, number, number, number])[];
 
 export interface Kernel {
   links(): Promise<readonly Link[]>;

@@ -1,4 +1,3 @@
-import { ipToBytes, type Ip } from '../../lib/ip.ts';
 import {
   hardwareAddressLength,
   linkHeaderLength,
@@ -6,51 +5,68 @@ import {
   NEIGHBOUR_SOLICITATION,
   type HardwareType,
 } from '../../protocols/index.ts';
-
-/** Classic BPF: code, jump if true, jump if false, constant. */
-export type Instruction = readonly [number, number, number, number];
+import type { PacketFilter } from '../../linux/types.ts';
 
 // linux/filter.h and linux/bpf_common.h
 const LOAD_BYTE = 0x30;
 const LOAD_WORD = 0x20;
-const JUMP = 0x05;
 const JUMP_EQUAL = 0x15;
-const JUMP_EQUAL_X = 0x1d;
-const COPY_TO_X = 0x07;
+const JUMP_GREATER = 0x25;
+const JUMP_GREATER_OR_EQUAL = 0x35;
 const RETURN = 0x06;
+
+type Instruction = PacketFilter[number];
 
 const accept: Instruction = [RETURN, 0, 0, 0xffff];
 const drop: Instruction = [RETURN, 0, 0, 0];
 
-/** Jumps reach 255 instructions; a list longer than that is cut into parts with an exit each. */
-const partLength = 200;
-/** Beyond this a program would be too long (4096 instructions): frames are then sorted out here. */
-export const maxListed = 2000;
+/** Of two instructions each: a jump passes 255 instructions at most. */
+const maxRanges = 120;
 const NEXT_HEADER_ICMPV6 = 58;
 
-/** ARP packets whose sender is one of these IPv4 VIPs; for more than `maxListed`, every gratuitous one. */
-export function arpFilter(hardwareType: HardwareType, vips: readonly Ip[]): readonly Instruction[] {
-  const sender = linkHeaderLength(hardwareType) + 8 + hardwareAddressLength(hardwareType);
-  const target = sender + 4 + hardwareAddressLength(hardwareType);
-  if (vips.length > maxListed) {
-    return [
-      [LOAD_WORD, 0, 0, sender],
-      [COPY_TO_X, 0, 0, 0],
-      [LOAD_WORD, 0, 0, target],
-      [JUMP_EQUAL_X, 0, 1, 0],
-      accept,
-      drop,
-    ];
+/** The last 32 bits of addresses, both bounds included. */
+export type Range = readonly [first: number, last: number];
+
+/**
+ * Ranges in rising order that cover these words, given in any order and more than once. When they would be too
+ * many for a filter the smallest gaps are covered too: what else is in them has to be sorted out later.
+ */
+export function rangesOf(words: Uint32Array): readonly Range[] {
+  const sorted = words.toSorted();
+  const gaps: number[] = [];
+  for (let i = 1; i < sorted.length; i++) {
+    const gap = (sorted[i] ?? 0) - (sorted[i - 1] ?? 0);
+    if (gap > 1) gaps.push(gap);
   }
-  return [[LOAD_WORD, 0, 0, sender], ...isOneOf(vips.map(lastWord)), drop];
+  const widest = gaps.sort((a, b) => b - a).slice(0, maxRanges - 1);
+  const ranges: Range[] = [];
+  let first = sorted[0];
+  if (first === undefined) return [];
+  // Of gaps that are equally wide some may have to be covered.
+  let equal = widest.filter((gap) => gap === widest.at(-1)).length;
+  for (let i = 1; i < sorted.length; i++) {
+    const [before = 0, word = 0] = [sorted[i - 1], sorted[i]];
+    const gap = word - before;
+    const least = widest.at(-1) ?? Infinity;
+    if (gap < least || (gap === least && equal-- <= 0)) continue;
+    ranges.push([first, before]);
+    first = word;
+  }
+  ranges.push([first, sorted.at(-1) ?? first]);
+  return ranges;
+}
+
+/** ARP packets whose sender's IPv4 address is in one of the ranges. */
+export function arpFilter(hardwareType: HardwareType, ranges: readonly Range[]): PacketFilter {
+  const sender = linkHeaderLength(hardwareType) + 8 + hardwareAddressLength(hardwareType);
+  return [[LOAD_WORD, 0, 0, sender], ...isInOneOf(ranges)];
 }
 
 /**
- * Neighbour advertisements for one of these IPv6 VIPs, and probes of duplicate address detection for
- * one; for more than `maxListed`, all of them. Compared by the last 32 bits of the target: the few
- * that match by chance are sorted out later.
+ * Neighbour advertisements for an IPv6 address whose last 32 bits are in one of the ranges, and probes of
+ * duplicate address detection for one.
  */
-export function ndpFilter(hardwareType: HardwareType, vips: readonly Ip[]): readonly Instruction[] {
+export function ndpFilter(hardwareType: HardwareType, ranges: readonly Range[]): PacketFilter {
   const ip = linkHeaderLength(hardwareType);
   const icmp = ip + 40;
   const isUnspecified = [8, 12, 16, 20].flatMap((offset): readonly Instruction[] => [
@@ -68,22 +84,17 @@ export function ndpFilter(hardwareType: HardwareType, vips: readonly Ip[]): read
     drop,
     ...isUnspecified,
     [LOAD_WORD, 0, 0, icmp + 20],
-    ...(vips.length > maxListed ? [accept] : [...isOneOf(vips.map(lastWord)), drop]),
+    ...isInOneOf(ranges),
   ];
 }
 
-/** Accepts when the accumulator is one of the words; else goes on behind the list. */
-function isOneOf(words: readonly number[]): readonly Instruction[] {
+/** The end of a program: accepts when the accumulator is in one of the ranges, else drops. */
+function isInOneOf(ranges: readonly Range[]): readonly Instruction[] {
   const program: Instruction[] = [];
-  for (let start = 0; start < words.length; start += partLength) {
-    const part = words.slice(start, start + partLength);
-    for (const [i, word] of part.entries()) program.push([JUMP_EQUAL, part.length - i, 0, word]);
-    program.push([JUMP, 0, 0, 1], accept);
+  for (const [i, [first, last]] of ranges.entries()) {
+    // What is below a range is below all that follow.
+    const toEnd = 2 * (ranges.length - i) - 1;
+    program.push([JUMP_GREATER_OR_EQUAL, 0, toEnd, first], [JUMP_GREATER, 0, toEnd, last]);
   }
-  return program;
-}
-
-function lastWord(vip: Ip): number {
-  const bytes = ipToBytes(vip);
-  return new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4).getUint32(0);
+  return [...program, drop, accept];
 }

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { DecodeError, messageOf } from '../../lib/errors.ts';
-import { familyOf, type Ip, type Mac } from '../../lib/ip.ts';
+import { familyOf, ipToBytes, type Ip, type Mac } from '../../lib/ip.ts';
 import type { Logger } from '../../lib/log.ts';
 import { isKernelError } from '../../linux/errors.ts';
 import type { Kernel, Link, PacketSocket } from '../../linux/types.ts';
@@ -15,7 +15,7 @@ import { hardwareTypeOf } from '../announce/frames.ts';
 import type { MutableCounters } from '../counters.ts';
 import type { Observed } from '../observed.ts';
 import type { NodeObserver } from '../types.ts';
-import { arpFilter, maxListed, ndpFilter, type Instruction } from './filter.ts';
+import { arpFilter, ndpFilter, rangesOf } from './filter.ts';
 
 export interface ClaimantWatchParts {
   readonly kernel: Pick<Kernel, 'openPacketSocket'>;
@@ -29,10 +29,13 @@ export interface ClaimantWatchParts {
   readonly isActive: (link: string, vip: Ip) => boolean;
 }
 
+/** One socket on a link, for as long as VIPs of its family are announced there. */
 interface Ear {
-  /** What the sockets were opened for; another one needs other sockets. */
-  readonly signature: string;
-  readonly sockets: readonly PacketSocket[];
+  readonly socket: PacketSocket;
+  /** What it was opened for; another place needs another socket. */
+  readonly place: string;
+  /** What its filter was made of. */
+  ranges: string;
 }
 
 interface Seen {
@@ -44,8 +47,10 @@ interface Seen {
   folded: number;
 }
 
-/** Many VIPs come and go together: sockets are opened once for all of them. */
+/** Many VIPs come and go together: one filter is made for all of them. */
 const settleMs = 50;
+/** With very many VIPs making filters takes a tenth of the time at most. */
+const settlePerCost = 10;
 /** A VIP's claimants are reported at most this often, whatever arrives. */
 const reportEveryMs = 1000;
 const logEveryMs = 60_000;
@@ -53,14 +58,19 @@ const logEveryMs = 60_000;
 /**
  * Listens on each link that VIPs are announced on for others who claim one of them: ARP from a VIP
  * as sender, neighbour advertisements and duplicate address probes for one, from a MAC that is not
- * of this node. The kernel filters; what waits to be read is bounded by the socket's buffer.
+ * of this node. The kernel filters, roughly where VIPs are many and far apart; what waits to be read is
+ * bounded by the socket's buffer.
  */
 export class ClaimantWatch {
   private readonly parts: ClaimantWatchParts;
+  /** By link and family. */
   private readonly ears = new Map<string, Ear>();
   private readonly seen = new Map<string, Seen>();
   private readonly dirty = new Set<string>();
+  /** The last 32 bits of each VIP, which a filter compares. */
+  private readonly words = new Map<Ip, number>();
   private timer: Timer | undefined;
+  private lastCostMs = 0;
   private complaint: string | undefined;
 
   constructor(parts: ClaimantWatchParts) {
@@ -70,58 +80,83 @@ export class ClaimantWatch {
   /** VIPs on this link, or the link itself, have changed. */
   changed(link: string): void {
     this.dirty.add(link);
-    this.timer ??= this.parts.clock.after('claimant-watch', settleMs, () => {
+    const { clock } = this.parts;
+    const wait = Math.max(settleMs, settlePerCost * this.lastCostMs);
+    this.timer ??= clock.after('claimant-watch', wait, () => {
       this.timer = undefined;
       const links = [...this.dirty];
       this.dirty.clear();
+      const start = clock.now();
       for (const name of links) this.listen(name);
+      this.lastCostMs = clock.now() - start;
     });
   }
 
   close(): void {
     this.timer?.cancel();
-    for (const name of [...this.ears.keys()]) this.silence(name);
+    for (const key of [...this.ears.keys()]) this.silence(key);
   }
 
   private listen(name: string): void {
-    const link = this.parts.observed.linkNamed(name);
     const vips = this.parts.activeOn(name);
     this.forget(name);
-    if (link === undefined || vips.length === 0) {
-      this.silence(name);
-      return;
-    }
-    const four = vips.filter((vip) => familyOf(vip) === 4);
-    const six = vips.filter((vip) => familyOf(vip) === 6);
-    const signature = `${link.index} ${link.hardwareType} ${listOf(four)} ${listOf(six)}`;
-    if (this.ears.get(name)?.signature === signature) return;
-    // The new sockets listen before the old ones close, so that nothing is missed in between.
-    const sockets = this.open(link, four, six);
-    this.silence(name);
-    this.ears.set(name, { signature, sockets });
-  }
-
-  private open(link: Link, four: readonly Ip[], six: readonly Ip[]): readonly PacketSocket[] {
-    const type = hardwareTypeOf(link);
-    const sockets: PacketSocket[] = [];
-    const listen = (etherType: number, family: 4 | 6, filter: readonly Instruction[]): void => {
-      const onFrame = (frame: Uint8Array): void => this.heard(link.name, frame, family);
-      sockets.push(this.parts.kernel.openPacketSocket({ ifindex: link.index, etherType, filter, onFrame }));
-    };
+    if (this.words.size > 2 * vips.length + 1000) this.words.clear();
+    const link = this.parts.observed.linkNamed(name);
     try {
-      if (four.length > 0) listen(ETHERTYPE_ARP, 4, arpFilter(type, four));
-      if (six.length > 0) listen(ETHERTYPE_IPV6, 6, ndpFilter(type, six));
+      for (const family of [4, 6] as const) {
+        this.listenFor(
+          name,
+          link,
+          family,
+          vips.filter((vip) => familyOf(vip) === family),
+        );
+      }
       this.complaint = undefined;
     } catch (error) {
       if (!isKernelError(error)) throw error;
-      this.complain(link.name, messageOf(error));
+      this.complain(name, messageOf(error));
     }
-    return sockets;
   }
 
-  private silence(name: string): void {
-    for (const socket of this.ears.get(name)?.sockets ?? []) socket.close();
-    this.ears.delete(name);
+  private listenFor(name: string, link: Link | undefined, family: 4 | 6, vips: readonly Ip[]): void {
+    const key = `${name} ${family}`;
+    if (link === undefined || vips.length === 0) {
+      this.silence(key);
+      return;
+    }
+    const type = hardwareTypeOf(link);
+    const ranges = rangesOf(Uint32Array.from(vips, (vip) => this.wordOf(vip)));
+    const text = ranges.join(' ');
+    const place = `${link.index} ${link.hardwareType}`;
+    const ear = this.ears.get(key);
+    if (ear?.place === place && ear.ranges === text) return;
+    const filter = family === 4 ? arpFilter(type, ranges) : ndpFilter(type, ranges);
+    if (ear?.place === place) {
+      ear.socket.setFilter(filter);
+      ear.ranges = text;
+      return;
+    }
+    const socket = this.parts.kernel.openPacketSocket({
+      ifindex: link.index,
+      etherType: family === 4 ? ETHERTYPE_ARP : ETHERTYPE_IPV6,
+      filter,
+      onFrame: (frame) => this.heard(name, frame, family),
+    });
+    this.silence(key);
+    this.ears.set(key, { socket, place, ranges: text });
+  }
+
+  private silence(key: string): void {
+    this.ears.get(key)?.socket.close();
+    this.ears.delete(key);
+  }
+
+  private wordOf(vip: Ip): number {
+    const known = this.words.get(vip);
+    if (known !== undefined) return known;
+    const word = lastWord(vip);
+    this.words.set(vip, word);
+    return word;
   }
 
   /** A VIP that comes back another day has no history. */
@@ -177,9 +212,9 @@ export class ClaimantWatch {
   }
 }
 
-/** What a filter for these VIPs depends on. */
-function listOf(vips: readonly Ip[]): string {
-  return vips.length > maxListed ? 'many' : [...vips].sort().join(',');
+function lastWord(vip: Ip): number {
+  const bytes = ipToBytes(vip);
+  return new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4).getUint32(0);
 }
 
 function newSeen(vip: Ip, on: string, mac: Mac): Seen {

@@ -1,5 +1,5 @@
 import { errnoOf } from '../../linux/errors.ts';
-import type { PacketSocket, PacketSocketOptions } from '../../linux/types.ts';
+import type { PacketFilter, PacketSocket, PacketSocketOptions } from '../../linux/types.ts';
 import { runBpf } from './bpf.ts';
 import { isRunning, linkFor, refuse, type FakeWorld } from './world.ts';
 
@@ -11,12 +11,14 @@ export interface SentFrame {
   readonly frame: Uint8Array;
 }
 
+type Open = Omit<PacketSocketOptions, 'filter'> & { filter?: PacketFilter };
+
 /** Packet sockets: what was sent is recorded, what a test delivers reaches the matching sockets. */
 export class FakePackets {
   readonly sent: SentFrame[] = [];
   /** Called for each frame sent, for instance to deliver it to another fake kernel. */
   onSend: (frame: SentFrame) => void = () => undefined;
-  private readonly sockets = new Set<PacketSocketOptions>();
+  private readonly sockets = new Set<Open>();
   private readonly world: FakeWorld;
 
   constructor(world: FakeWorld) {
@@ -29,12 +31,17 @@ export class FakePackets {
 
   open(options: PacketSocketOptions, beforeSend: () => void): PacketSocket {
     linkFor(this.world, 'open packet socket', options.ifindex, `on link ${options.ifindex}`);
-    const socket = { ...options };
+    const socket: Open = { ...options };
     this.sockets.add(socket);
     return {
       send: (frame) => {
         beforeSend();
         this.send(socket, frame);
+      },
+      setFilter: (filter) => {
+        if (!this.sockets.has(socket))
+          refuse('open packet socket', errnoOf.EBADF, `on link ${options.ifindex}`);
+        socket.filter = filter;
       },
       close: () => void this.sockets.delete(socket),
     };
@@ -54,7 +61,7 @@ export class FakePackets {
     });
   }
 
-  private send(socket: PacketSocketOptions, frame: Uint8Array): void {
+  private send(socket: Open, frame: Uint8Array): void {
     const object = `on link ${socket.ifindex}`;
     if (!this.sockets.has(socket)) refuse('send packet', errnoOf.EBADF, object);
     const link = this.world.links.get(socket.ifindex) ?? refuse('send packet', errnoOf.ENXIO, object);

@@ -65,6 +65,24 @@ export function packetContract(name: string, open: OpenSubject): void {
     socket.close();
   });
 
+  on('another filter takes the place of the one before, on the same socket', async (subject) => {
+    const { index } = linkOf(subject);
+    const got: (readonly [number, number])[] = [];
+    const socket = subject.kernel.openPacketSocket({
+      ifindex: index,
+      etherType,
+      filter: sevens,
+      onFrame: (bytes) => void got.push([bytes[14] ?? 0, bytes[15] ?? 0]),
+    });
+    socket.setFilter(sevens.map(([code, jt, jf, k]) => [code, jt, jf, k === 7 ? 8 : k]));
+    subject.arrive(frame(7, 1));
+    subject.arrive(frame(8, 2));
+    await subject.until('the frame', () => got.length > 0);
+    assert.deepEqual(got, [[8, 2]]);
+    socket.close();
+    refused('bug', () => socket.setFilter(sevens));
+  });
+
   on(
     'a downed link refuses frames as `retry`; the same socket sends and hears again when it is up',
     async (subject) => {
