@@ -1,5 +1,6 @@
 // Runs on a client: opens a new connection with an HTTP request every so often and notes what became of it. One JSON
 // object per line on standard output: `{"live": ...}` now and then, `{"report": ...}` when standard input is closed.
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 
 export interface LoadConfig {
@@ -7,6 +8,8 @@ export interface LoadConfig {
   readonly perSecond: number;
   /** A request that has no answer by then has failed. */
   readonly timeoutMs: number;
+  /** Each connection gets the next local port: see `Requests`. */
+  readonly firstPort: number;
 }
 
 export interface LoadReport {
@@ -27,6 +30,8 @@ export interface LoadReport {
   readonly byPod: Readonly<Record<string, number>>;
   readonly byBackend: Readonly<Record<string, number>>;
   readonly bySource: Readonly<Record<string, number>>;
+  /** SYNs that this machine sent again meanwhile: the first one was lost, or not answered for a second. */
+  readonly synRetransmits: number;
   /** Longest time in which this process itself did not run. */
   readonly ownStallMs: number;
 }
@@ -63,11 +68,20 @@ const counts = {
   bySource: new Map<string, number>(),
 };
 let sent = 0;
+let nextPort = config.firstPort;
 let [longestMs, longestAt] = [0, 0];
 let [longestSilenceMs, silenceAt] = [0, 0];
 let lastAnswerAt = now();
 let lastPod = '';
 let ownStallMs = 0;
+
+/** TcpExt TCPSynRetrans of this network namespace. */
+function synRetransmits(): number {
+  const [names = '', values = ''] = readFileSync('/proc/net/netstat', 'utf8').split('\n');
+  return Number(values.split(' ')[names.split(' ').indexOf('TCPSynRetrans')]);
+}
+
+const synRetransmitsBefore = synRetransmits();
 
 function count(into: Map<string, number>, name: string | undefined): void {
   if (name !== undefined) into.set(name, (into.get(name) ?? 0) + 1);
@@ -93,7 +107,10 @@ function ask(): void {
   const fail = (error: string): void => {
     failed.push({ at, error });
   };
-  const request = http.get(config.url, { agent: false, timeout: config.timeoutMs }, (response) => {
+  const localPort = nextPort;
+  nextPort = nextPort >= 65_000 ? 10_000 : nextPort + 1;
+  const options = { agent: false, timeout: config.timeoutMs, localPort };
+  const request = http.get(config.url, options, (response) => {
     let body = '';
     response.setEncoding('utf8');
     response.on('data', (chunk: string) => (body += chunk));
@@ -124,6 +141,7 @@ function report(): LoadReport {
     byPod: object(counts.byPod),
     byBackend: object(counts.byBackend),
     bySource: object(counts.bySource),
+    synRetransmits: synRetransmits() - synRetransmitsBefore,
     ownStallMs,
   };
 }

@@ -7,8 +7,15 @@ import { waitFor } from '../wait.ts';
 import type { LoadConfig, LoadLine, LoadReport } from './request-load.ts';
 
 let loadsStarted = 0;
+let nextPort = 10_000;
+/** More than any load here uses. */
+const portsEach = 8_000;
 
-/** A client that asks over a new connection each time, steadily, in a process of its own. */
+/**
+ * A client that asks over a new connection each time, steadily, in a process of its own. No local port is used twice
+ * within minutes: a connection that a dead pod never answered stays in the nodes' connection tracking for two
+ * minutes, and whoever comes with the same port meanwhile is sent to the dead pod again.
+ */
 export class Requests {
   readonly #process: LabProcess;
   #live = { sent: 0, answered: 0, failed: 0, pod: '' };
@@ -36,7 +43,9 @@ export class Requests {
     url: string,
     options: Partial<Omit<LoadConfig, 'url'>> = {},
   ): Promise<Requests> {
-    const requests = new Requests(client, { perSecond: 200, timeoutMs: 5_000, ...options, url });
+    const firstPort = nextPort;
+    nextPort = nextPort + portsEach >= 60_000 ? 10_000 : nextPort + portsEach;
+    const requests = new Requests(client, { perSecond: 200, timeoutMs: 5_000, firstPort, ...options, url });
     try {
       await requests.answering();
     } catch (error) {
