@@ -161,24 +161,28 @@ export class FakeNftables implements Nftables {
         }
         return;
       case 'delete chain':
-        return deleteChain(table, step.chain, step);
+        deleteChain(table, step.chain, step);
+        return;
       case 'flush chain':
         (table.chains.get(step.chain) ?? refuse(errnoOf.ENOENT, step)).rules = [];
         return;
       case 'add rule':
-        return addRule(table, step);
+        addRule(table, step);
+        return;
       case 'add set':
         if (!table.sets.has(step.set.name)) {
           table.sets.set(step.set.name, { definition: step.set, elements: new Map() });
         }
-        return changeElements(table, step.set.name, step.set.elements, true, step);
+        changeElements(table, step.set.name, step.set.elements, true, step);
+        return;
       case 'delete set':
         if (isUsed(table, step.set)) refuse(errnoOf.EBUSY, step);
         if (!table.sets.delete(step.set)) refuse(errnoOf.ENOENT, step);
         return;
       case 'add elements':
       case 'delete elements':
-        return changeElements(table, step.set, step.elements, step.do === 'add elements', step);
+        changeElements(table, step.set, step.elements, step.do === 'add elements', step);
+        return;
     }
   }
 }
