@@ -1,9 +1,19 @@
 import type { FlagTable } from '../config/index.ts';
 import type { ManifestKind } from './manifest/generate.ts';
+import { controllerSettings } from './controller-flags.ts';
 import { generatorSettings, type GeneratorSetting } from './manifest/flags.ts';
 
 export type Action =
-  ManifestKind | 'help' | 'helpOf' | 'manager' | 'service' | 'config' | 'version' | 'sample' | 'completion';
+  | ManifestKind
+  | 'help'
+  | 'helpOf'
+  | 'manager'
+  | 'service'
+  | 'cloudController'
+  | 'config'
+  | 'version'
+  | 'sample'
+  | 'completion';
 
 /** One command as a person sees it; what it does is looked up by its action. */
 export interface Command {
@@ -35,6 +45,12 @@ const manifest = command('manifest', 'Write Kubernetes manifests', 'help', {
       'rbac',
       own('inCluster', 'image', 'role', 'rolebinding'),
     ),
+    command(
+      'cloud-controller',
+      'Write the Deployment of the address controller with its ServiceAccount, role and binding',
+      'cloud-controller',
+      own('image'),
+    ),
   ],
 });
 
@@ -60,6 +76,12 @@ export const root: Command = command(
     children: [
       command('manager', 'Run the daemon', 'manager'),
       command('service', 'Run the daemon without the metrics listener (older entry point)', 'service'),
+      command(
+        'cloud-controller',
+        'Give Services of type LoadBalancer their addresses (kube-vip-cloud-provider)',
+        'cloudController',
+        { flags: Object.entries(controllerSettings) },
+      ),
       manifest,
       kubeadm,
       command(

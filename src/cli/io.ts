@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { LoadedConfig, Surroundings } from '../config/index.ts';
+import type { CloudControllerOptions } from '../manager/index.ts';
 
 /** What commands may touch outside themselves. */
 export interface Io extends Surroundings {
@@ -9,6 +10,8 @@ export interface Io extends Surroundings {
   err(text: string): void;
   /** Runs the daemon until it ends; resolves with the exit status. */
   runManager(loaded: LoadedConfig): Promise<number>;
+  /** The same for the address controller. */
+  runCloudController(loaded: LoadedConfig, options: CloudControllerOptions): Promise<number>;
 }
 
 /** The real process. */
@@ -24,5 +27,7 @@ export function processIo(): Io {
     err: (text) => void process.stderr.write(text),
     // Loaded only here: no other command waits for the daemon's modules.
     runManager: async (loaded) => (await import('../manager/index.ts')).runManager(loaded),
+    runCloudController: async (loaded, options) =>
+      (await import('../manager/index.ts')).runCloudController(loaded, options),
   };
 }

@@ -4,6 +4,7 @@ import {
   didYouMean,
   effectiveSettings,
   flagProblems,
+  loadForController,
   loadForManifest,
   loadFromFlags,
   scanFlags,
@@ -17,6 +18,7 @@ import {
 import { KubeVipError, messageOf } from '../lib/errors.ts';
 import { allCommandFlags, findCommand, type Command } from './commands.ts';
 import { completionScript } from './completion.ts';
+import { controllerOptions } from './controller-flags.ts';
 import { helpText, usageText } from './help.ts';
 import type { Io } from './io.ts';
 import { generatorOptions } from './manifest/flags.ts';
@@ -69,6 +71,10 @@ async function act(
       const loaded = refuseUnbuilt(loadFromFlags(flags, io));
       return io.runManager({ ...loaded, config: { ...loaded.config, prometheusHttpServer: '' } });
     }
+    case 'cloudController': {
+      const options = controllerOptions(flags, io);
+      return io.runCloudController(refuseUnbuilt(loadForController(flags, io)), options);
+    }
     case 'config':
       return printConfig(refuseUnbuilt(loadFromFlags(flags, io)), io);
     case 'version':
@@ -80,6 +86,7 @@ async function act(
     case 'pod':
     case 'daemonset':
     case 'rbac':
+    case 'cloud-controller':
     case 'init':
     case 'join':
       return writeManifest(command.action, flags, io);

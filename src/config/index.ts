@@ -3,10 +3,17 @@ export { effectiveSettings, type EffectiveSetting } from './effective.ts';
 export { ConfigError, UsageError } from './errors.ts';
 export { scanFlags, type FlagScan, type FlagTable } from './flags.ts';
 export { checkInterface, defaultRouteLink, type LinkVerdict } from './links.ts';
-export { loadConfig, loadForManifest, loadFromFlags, type LoadedConfig, type Surroundings } from './load.ts';
+export {
+  loadConfig,
+  loadForController,
+  loadForManifest,
+  loadFromFlags,
+  type LoadedConfig,
+  type Surroundings,
+} from './load.ts';
 export { allPeers, peerText, type PeerSetting } from './peers.ts';
 export { flagProblems, flagValue, type Env, type Sources } from './read.ts';
-export { bool, features, text, type Feature, type Setting } from './setting.ts';
+export { bool, duration, features, text, type Feature, type Setting } from './setting.ts';
 export {
   defaultConfig,
   displayValue,

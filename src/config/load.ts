@@ -34,6 +34,12 @@ export function loadFromFlags(flags: FlagScan, surroundings: Surroundings): Load
   return { ...loaded, warnings: [...loaded.warnings, ...flags.words.map(surplus)] };
 }
 
+/** The same for the address controller, which has no VIPs and needs no mode. */
+export function loadForController(flags: FlagScan, surroundings: Surroundings): LoadedConfig {
+  const loaded = check(flags, surroundings, surroundings.hostname, 'manifest');
+  return { ...loaded, warnings: [...loaded.warnings, ...flags.words.map(surplus)] };
+}
+
 /** The same for settings that will travel to the daemon in a manifest: they need not be complete. */
 export function loadForManifest(flags: FlagScan, surroundings: Surroundings): LoadedConfig {
   return check(flags, surroundings, undefined, 'manifest');

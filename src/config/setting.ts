@@ -26,6 +26,7 @@ export const features = {
   bgp: 'BGP',
   'routing-table': 'Routing table',
   services: 'Services',
+  ipam: 'Addresses for Services',
   egress: 'Egress',
 } as const;
 

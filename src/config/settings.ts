@@ -4,6 +4,7 @@ import { bgpSettings } from './settings/bgp.ts';
 import { dnsSettings } from './settings/dns.ts';
 import { electionSettings } from './settings/election.ts';
 import { inertSettings } from './settings/inert.ts';
+import { ipamSettings } from './settings/ipam.ts';
 import { kubernetesSettings } from './settings/kubernetes.ts';
 import { linkSettings } from './settings/link.ts';
 import { modeSettings } from './settings/mode.ts';
@@ -26,6 +27,7 @@ export const settings = {
   ...bgpSettings,
   ...routingSettings,
   ...servicesSettings,
+  ...ipamSettings,
   ...inertSettings,
 } as const satisfies Readonly<Record<string, Setting<unknown>>>;
 

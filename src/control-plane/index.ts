@@ -2,6 +2,13 @@ export { Balancer, type BackendStatus, type BalancerOptions } from './balancer/b
 export { CONTROL_PLANE_LABEL, discover } from './balancer/discovery.ts';
 export { runHealthGate, type Probe } from './health-gate.ts';
 export { isOperational, watchLinkGate } from './link-gate.ts';
-export { labelValue, NodeLabel } from './node-label.ts';
+export {
+  isServiceLabel,
+  labelValue,
+  NodeLabel,
+  NodeLabels,
+  serviceLabel,
+  serviceLabelValue,
+} from './node-label.ts';
 export { ControlPlane } from './operator.ts';
 export type { ControlPlaneObserver, ControlPlaneOptions } from './types.ts';

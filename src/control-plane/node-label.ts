@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import ipaddr from 'ipaddr.js';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock, Random } from '../lib/clock.ts';
@@ -19,79 +20,148 @@ export function labelValue(vip: Ip): string {
     .join('');
 }
 
+/** Label names and values have at most so many characters. */
+const longest = 63;
+
+/** The label that says that a node provides a Service; a name that is too long ends with a hash of it. */
+export function serviceLabel(namespace: string, name: string): string {
+  const full = `${name}.${namespace}`;
+  const digest = createHash('sha256').update(full).digest('hex').slice(0, 8);
+  const short = full.length <= longest ? full : `${full.slice(0, longest - 9).replace(/\W+$/, '')}-${digest}`;
+  return `${SERVICE_LABEL}/${short}`;
+}
+
+/** Its value: the VIPs, joined by what a label may contain, as many as fit. */
+export function serviceLabelValue(vips: readonly Ip[]): string {
+  let value = '';
+  for (const text of vips.map(labelValue)) {
+    const longer = value === '' ? text : `${value}_${text}`;
+    if (longer.length <= longest) value = longer;
+  }
+  return value;
+}
+
+/** Is this the label of a Service, and of this namespace where one is given? */
+export function isServiceLabel(key: string, namespace: string): boolean {
+  return key.startsWith(`${SERVICE_LABEL}/`) && (namespace === '' || key.endsWith(`.${namespace}`));
+}
+
 /** Sets (string) or removes (null) labels of this program's own Node. */
 export type PatchLabels = (
   labels: Readonly<Record<string, string | null>>,
   signal: AbortSignal,
 ) => Promise<void>;
 
+export interface NodeLabelsParts {
+  readonly patch: PatchLabels;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
 /**
- * Keeps one Node label in step with what is wanted, in the background: nobody who takes or drops a
- * VIP waits for it, and a slow API server delays only the label. Retries until the newest wish is
+ * Keeps labels of a Node in step with what is wanted, in the background: nobody who takes or drops a
+ * VIP waits for it, and a slow API server delays only the labels. Retries until the newest wish is
  * written; a wish that was replaced meanwhile is never written late.
  */
-export class NodeLabel {
-  private readonly patch: PatchLabels;
-  private readonly clock: Clock;
-  private readonly random: Random;
-  private readonly log: Logger;
-  private wanted: string | null = null;
-  /** What the API server has; undefined until the first write: a predecessor may have left a label. */
-  private written: string | null | undefined;
+export class NodeLabels {
+  private readonly parts: NodeLabelsParts;
+  private readonly wanted = new Map<string, string | null>();
+  /** What the API server has, as far as it is known: a predecessor may have left a label. */
+  private readonly written = new Map<string, string | null>();
   private working: Promise<void> | undefined;
+  /** Told already. */
+  private problem: string | undefined;
   private readonly stop = new AbortController();
 
-  constructor(parts: { patch: PatchLabels; clock: Clock; random: Random; log: Logger }) {
-    this.patch = parts.patch;
-    this.clock = parts.clock;
-    this.random = parts.random;
-    this.log = parts.log;
+  constructor(parts: NodeLabelsParts) {
+    this.parts = parts;
   }
 
   /** The label's value from now on; null removes it. Returns at once. */
-  set(value: string | null): void {
-    this.wanted = value;
+  set(key: string, value: string | null): void {
+    if (this.wanted.get(key) === value) return;
+    this.wanted.set(key, value);
     this.working ??= this.work().finally(() => {
       this.working = undefined;
     });
   }
 
-  /** Removes our labels, waiting at most this long. */
+  /** The Node has this label already; it goes unless somebody wants it. */
+  found(key: string, value: string): void {
+    if (!this.written.has(key)) this.written.set(key, value);
+    if (!this.wanted.has(key)) this.set(key, null);
+  }
+
+  /** Removes all labels that were set, waiting at most this long. */
   async close(budgetMs: number): Promise<void> {
-    const timer = this.clock.after('node-label-close', budgetMs, () => {
+    const timer = this.parts.clock.after('node-label-close', budgetMs, () => {
       this.stop.abort();
     });
-    this.set(null);
+    for (const key of this.wanted.keys()) this.set(key, null);
     await this.working;
-    if (!this.stop.signal.aborted) {
-      await this.attempt({ [HAS_IP_LABEL]: null, [SERVICE_LABEL]: null });
-    }
     timer.cancel();
     this.stop.abort();
   }
 
   private async work(): Promise<void> {
-    for (let failures = 0; this.wanted !== this.written && !this.stop.signal.aborted;) {
-      const value = this.wanted;
-      if (await this.attempt({ [HAS_IP_LABEL]: value })) {
-        this.written = value;
+    for (let failures = 0; !this.stop.signal.aborted;) {
+      const changes = this.changes();
+      if (changes.length === 0) return;
+      if (await this.attempt(Object.fromEntries(changes))) {
+        for (const [key, value] of changes) this.wrote(key, value);
         failures = 0;
       } else {
         failures += 1;
-        const waitMs = backoffMs(failures, { baseMs: 500, maxMs: 10_000 }, this.random);
-        await this.clock.sleep('node-label-retry', waitMs, this.stop.signal);
+        const waitMs = backoffMs(failures, { baseMs: 500, maxMs: 10_000 }, this.parts.random);
+        await this.parts.clock.sleep('node-label-retry', waitMs, this.stop.signal);
       }
     }
   }
 
+  private changes(): readonly (readonly [string, string | null])[] {
+    return [...this.wanted].filter(([key, value]) => this.written.get(key) !== value);
+  }
+
+  private wrote(key: string, value: string | null): void {
+    this.written.set(key, value);
+    if (value !== null || this.wanted.get(key) !== null) return;
+    this.wanted.delete(key);
+    this.written.delete(key);
+  }
+
   private async attempt(labels: Readonly<Record<string, string | null>>): Promise<boolean> {
     try {
-      await this.patch(labels, this.stop.signal);
+      await this.parts.patch(labels, this.stop.signal);
+      this.problem = undefined;
       return true;
     } catch (error) {
-      if (!this.stop.signal.aborted)
-        this.log.warn('node label not written, trying again', { error: messageOf(error) });
+      const problem = messageOf(error);
+      if (!this.stop.signal.aborted && problem !== this.problem)
+        this.parts.log.warn('node label not written, trying again', { error: problem });
+      this.problem = problem;
       return false;
     }
+  }
+}
+
+/** The label of the control plane. */
+export class NodeLabel {
+  private readonly labels: NodeLabels;
+
+  constructor(parts: NodeLabelsParts) {
+    this.labels = new NodeLabels(parts);
+  }
+
+  /** Its value from now on; null removes it. Returns at once. */
+  set(value: string | null): void {
+    this.labels.set(HAS_IP_LABEL, value);
+  }
+
+  /** Removes our labels, waiting at most this long. */
+  close(budgetMs: number): Promise<void> {
+    this.set(null);
+    this.labels.set(SERVICE_LABEL, null);
+    return this.labels.close(budgetMs);
   }
 }

@@ -1,19 +1,7 @@
-import { familyOf, type Family, type Ip } from '../lib/ip.ts';
+import type { Family, Ip } from '../lib/ip.ts';
+import { overlap, type Claim, type Claims, type ServicePort } from './claims.ts';
 import { familiesOf, type Pool } from './pools.ts';
-import { addressOf, numberOf } from './ranges.ts';
-
-export interface ServicePort {
-  readonly protocol: string;
-  readonly port: number;
-}
-
-/** Addresses a Service has, with the ports it uses on them. */
-export interface Claim {
-  /** namespace/name */
-  readonly service: string;
-  readonly addresses: readonly Ip[];
-  readonly ports: readonly ServicePort[];
-}
+import { addressOf, isUnusable } from './ranges.ts';
 
 export interface AddressRequest {
   readonly service: string;
@@ -29,58 +17,6 @@ export type AllocationReason = 'family-missing' | 'both-families-needed' | 'exha
 export type Allocation =
   | { readonly addresses: readonly Ip[]; readonly warnings: readonly string[] }
   | { readonly problem: { readonly reason: AllocationReason; readonly message: string } };
-
-/** All claims by address: who has it, and with which ports. Built once for many allocations. */
-export class Claims {
-  private readonly byAddress = new Map<Ip, Claim[]>();
-
-  constructor(claims: Iterable<Claim> = []) {
-    for (const claim of claims) this.add(claim);
-  }
-
-  add(claim: Claim): void {
-    for (const address of claim.addresses) {
-      const others = this.byAddress.get(address);
-      if (others === undefined) this.byAddress.set(address, [claim]);
-      else others.push(claim);
-    }
-  }
-
-  remove(claim: Claim): void {
-    for (const address of claim.addresses) {
-      const rest = (this.byAddress.get(address) ?? []).filter(({ service }) => service !== claim.service);
-      if (rest.length === 0) this.byAddress.delete(address);
-      else this.byAddress.set(address, rest);
-    }
-  }
-
-  isFree(address: Ip): boolean {
-    return !this.byAddress.has(address);
-  }
-
-  holders(address: Ip): readonly Claim[] {
-    return this.byAddress.get(address) ?? [];
-  }
-
-  addresses(): Iterable<Ip> {
-    return this.byAddress.keys();
-  }
-
-  /** The first claim of another Service that uses one of these ports on this address; no port at all means every port. */
-  conflict(
-    address: Ip,
-    request: { readonly service: string; readonly ports: readonly ServicePort[] },
-  ): Claim | undefined {
-    return this.holders(address).find(
-      (claim) => claim.service !== request.service && overlap(claim.ports, request.ports),
-    );
-  }
-}
-
-function overlap(a: readonly ServicePort[], b: readonly ServicePort[]): boolean {
-  if (a.length === 0 || b.length === 0) return true;
-  return a.some((left) => b.some((right) => left.port === right.port && left.protocol === right.protocol));
-}
 
 /**
  * Chooses addresses for a Service. Pure: the same pool and claims always give the same answer, so a
@@ -110,15 +46,21 @@ export function checkRequested(
   addresses: readonly Ip[],
 ): { readonly reason: AllocationReason; readonly message: string } | undefined {
   for (const address of addresses) {
-    const other = claims.conflict(address, request);
-    if (other === undefined) continue;
-    const ports = other.ports.map(({ protocol, port }) => `${protocol}/${port}`).join(', ');
-    return {
-      reason: 'in-use',
-      message: `${address} is used by Service ${other.service}${ports === '' ? '' : ` (${ports})`}`,
-    };
+    const other = claims
+      .holders(address)
+      .find(
+        ({ service, ports, kind }) =>
+          kind !== 'wish' && service !== request.service && overlap(ports, request.ports),
+      );
+    if (other !== undefined) return { reason: 'in-use', message: `${address} ${usedBy(other)}` };
   }
   return undefined;
+}
+
+function usedBy({ service, kind, ports }: Claim): string {
+  if (kind === 'reserved') return `is an address of ${service}`;
+  const list = ports.map(({ protocol, port }) => `${protocol}/${port}`).join(', ');
+  return `is used by Service ${service}${list === '' ? '' : ` (${list})`}`;
 }
 
 function wantedFamilies(
@@ -152,30 +94,51 @@ function choose(pool: Pool, claims: Claims, request: AddressRequest, family: Fam
 
 /** The lowest address of the pool that others use on other ports only. */
 function shared(pool: Pool, claims: Claims, request: AddressRequest): Ip | undefined {
-  let best: bigint | undefined;
-  for (const address of claims.addresses()) {
-    if (familyOf(address) !== 4) continue;
-    const value = numberOf(address);
-    if ((best !== undefined && value >= best) || !contains(pool, value)) continue;
-    if (claims.conflict(address, request) === undefined) best = value;
+  const ports = request.ports.map(({ protocol, port }) => `${protocol}/${port}`).toSorted();
+  const name = `${pool.id} share ${ports.join()}`;
+  const from = claims.mark(name) ?? 0n;
+  const mark = { family: 4, descending: false, sharing: true } as const;
+  for (const { family, first, last } of pool.ranges) {
+    if (family !== 4 || last < from) continue;
+    for (const value of claims.between(Number(from > first ? from : first), Number(last))) {
+      const address = addressOf(BigInt(value), 4);
+      if (claims.conflict(address, request) !== undefined) continue;
+      claims.setMark(name, { ...mark, at: BigInt(value) });
+      return address;
+    }
   }
-  return best === undefined ? undefined : addressOf(best, 4);
-}
-
-function contains(pool: Pool, value: bigint): boolean {
-  return pool.ranges.some(({ family, first, last }) => family === 4 && first <= value && value <= last);
+  claims.setMark(name, { ...mark, at: 1n << 32n });
+  return undefined;
 }
 
 /** First free address in search order; IPv4 ones that end in .0 or .255 are never given out. */
 function free(pool: Pool, claims: Claims, family: Family): Ip | undefined {
+  const { descending } = pool;
   const ranges = pool.ranges.filter((range) => range.family === family);
-  const step = pool.descending ? -1n : 1n;
-  for (const { first, last } of pool.descending ? ranges.reverse() : ranges) {
-    for (let value = pool.descending ? last : first; first <= value && value <= last; value += step) {
-      if (family === 4 && ((value & 0xffn) === 0n || (value & 0xffn) === 0xffn)) continue;
+  const step = descending ? -1n : 1n;
+  const name = `${pool.id} free ${family}`;
+  const from = claims.mark(name);
+  const leave = (at: bigint): void => {
+    claims.setMark(name, { family, descending, sharing: false, at });
+  };
+  for (const { first, last } of descending ? ranges.toReversed() : ranges) {
+    const start = descending ? smaller(from, last) : larger(from, first);
+    for (let value = start; first <= value && value <= last; value += step) {
+      if (isUnusable(value, family)) continue;
       const address = addressOf(value, family);
-      if (claims.isFree(address)) return address;
+      if (!claims.isFree(address)) continue;
+      leave(value);
+      return address;
     }
   }
+  leave(descending ? -1n : 1n << 128n);
   return undefined;
+}
+
+function smaller(mark: bigint | undefined, value: bigint): bigint {
+  return mark !== undefined && mark < value ? mark : value;
+}
+
+function larger(mark: bigint | undefined, value: bigint): bigint {
+  return mark !== undefined && mark > value ? mark : value;
 }

@@ -1,9 +1,6 @@
-export {
-  allocate,
-  checkRequested,
-  Claims,
-  type AddressRequest,
-  type Allocation,
-  type Claim,
-} from './allocate.ts';
+export { allocate, checkRequested, type AddressRequest, type Allocation } from './allocate.ts';
+export { Claims, type Claim } from './claims.ts';
 export { findPool, type Pool, type PoolLookup } from './pools.ts';
+export { Assigner, type AssignerParts, type ConfigMapObject } from './assigner.ts';
+export { projectCandidate } from './project.ts';
+export type * from './types.ts';

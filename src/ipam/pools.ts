@@ -3,6 +3,8 @@ import { alignedBlocks, cidrRange, dashRange, mergeRanges, type Range } from './
 
 /** Addresses that a Service of one namespace may get, read from the ConfigMap's `data`. */
 export interface Pool {
+  /** The same for pools with the same addresses in the same order. */
+  readonly id: string;
   /** The ConfigMap key it came from, for messages. */
   readonly key: string;
   readonly kind: 'cidr' | 'range';
@@ -39,16 +41,33 @@ export function findPool(data: Data, namespace: string): PoolLookup {
       `no address pool for namespace ${namespace}: set one of ${keys.join(', ')} in the ConfigMap`,
     );
   }
+  return readPool(data, key, namespace);
+}
+
+/** The pools of all keys, for usage and for problems nobody has run into yet. Keys in order. */
+export function allPools(data: Data): readonly (PoolLookup & { readonly key: string })[] {
+  return Object.keys(data)
+    .filter((key) => /^(?:cidr|range)-./.test(key))
+    .toSorted()
+    .map((key) => {
+      const namespace = key.endsWith('-global') ? '' : key.slice(key.indexOf('-') + 1);
+      return { key, ...readPool(data, key, namespace) };
+    });
+}
+
+function readPool(data: Data, key: string, namespace: string): PoolLookup {
   const text = (data[key] ?? '').trim();
   if (text === '') return problem('empty-pool', `${key} is empty: give it addresses or remove the key`);
   const global = key.endsWith('-global') && namespace !== 'global';
   const kind = text.includes('/') ? 'cidr' : 'range';
   const ranges = parseItems(key, kind, text);
   if ('problem' in ranges) return ranges;
-  const trimmed =
-    kind === 'cidr' && data['skip-end-ips-in-cidr'] === 'true' ? dropEnds(ranges.ranges) : ranges.ranges;
+  const isTrimmed = kind === 'cidr' && data['skip-end-ips-in-cidr'] === 'true';
+  const trimmed = isTrimmed ? dropEnds(ranges.ranges) : ranges.ranges;
+  const descending = data['search-order'] === 'desc';
   return {
     pool: {
+      id: `${descending ? 'desc' : 'asc'} ${isTrimmed ? 'trimmed ' : ''}${text}`,
       key,
       kind,
       text,
@@ -57,7 +76,7 @@ export function findPool(data: Data, namespace: string): PoolLookup {
       dhcp: text === '0.0.0.0/32',
       allowShare: goBool(scoped(data, 'allow-share', namespace)),
       interfaceName: scoped(data, 'interface', namespace),
-      descending: data['search-order'] === 'desc',
+      descending,
     },
   };
 }

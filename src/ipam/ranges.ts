@@ -76,3 +76,20 @@ export function alignedBlocks(range: Range): Range[] {
   }
   return blocks;
 }
+
+/** IPv4 addresses that end in .0 or .255 are never given out. */
+export function isUnusable(value: bigint, family: Family): boolean {
+  return family === 4 && ((value & 0xffn) === 0n || (value & 0xffn) === 0xffn);
+}
+
+/** How many addresses of a range can be given out. */
+export function usableCount({ family, first, last }: Range): bigint {
+  const all = last - first + 1n;
+  return family === 4 ? all - endingIn(0n, first, last) - endingIn(255n, first, last) : all;
+}
+
+/** How many values from `first` to `last` have this last byte. */
+function endingIn(byte: bigint, first: bigint, last: bigint): bigint {
+  const upTo = (end: bigint): bigint => (end < byte ? 0n : ((end - byte) >> 8n) + 1n);
+  return upTo(last) - upTo(first - 1n);
+}

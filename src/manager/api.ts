@@ -6,6 +6,7 @@ import {
   openKubeClient,
   readPodNamespace,
   selectClient,
+  type ClientChoice,
   type Credentials,
   type Http2KubeClient,
 } from '../kube/index.ts';
@@ -28,12 +29,14 @@ export interface Api {
  * Chooses credentials and server and makes the client. No call is made: a static Pod must start before
  * its API server exists.
  *
+ * @param kubeconfig this file and the server it names, whatever the settings say.
  * @throws StartError when there are no credentials at all, or they cannot be used.
  */
 export async function openApi(
   config: Config,
   vips: readonly string[],
   parts: { readonly clock: Clock; readonly random: Random; readonly log: Logger },
+  kubeconfig?: string,
 ): Promise<Api> {
   const inputs = {
     electionType: config.leaderElectionType,
@@ -46,7 +49,10 @@ export async function openApi(
     vips,
   };
   const existing = new Set(candidateFiles(inputs).filter((file) => existsSync(file)));
-  const choice = selectClient({ ...inputs, existing });
+  const choice: ClientChoice =
+    kubeconfig === undefined
+      ? selectClient({ ...inputs, existing })
+      : { source: 'kubeconfig', path: kubeconfig, server: { rule: 'file' } };
   if (choice.source === 'none') throw new StartError('leaderElectionType=etcd uses no Kubernetes API');
   const environment = {
     serviceHost: process.env['KUBERNETES_SERVICE_HOST'] ?? '',

@@ -1,1 +1,2 @@
+export { runCloudController, type CloudControllerOptions } from './cloud-controller.ts';
 export { runManager } from './run.ts';

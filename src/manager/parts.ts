@@ -14,6 +14,7 @@ import {
 import { openApi, type Api } from './api.ts';
 import { controlPlaneElection, type ControlPlaneElection } from './election.ts';
 import { openGuards, type OpenGuards } from './guards.ts';
+import type { IpamFeature } from './ipam.ts';
 import { chooseLink } from './link.ts';
 
 /** Everything that is built once at start and closed once at the end. */
@@ -34,7 +35,7 @@ export interface Parts {
   readonly node: Node;
   readonly guards: OpenGuards | undefined;
   /** What parts that are built later tell the status document. */
-  readonly reports: { balancer: (() => BalancerStatus) | undefined };
+  readonly reports: { balancer: (() => BalancerStatus) | undefined; ipam: IpamFeature | undefined };
   readonly controlPlaneVips: readonly Vip[];
   /** Set once Services are handled: who else claims a VIP of theirs. */
   readonly claimListeners: Set<(vip: Ip, link: string, mac: string) => void>;
@@ -99,7 +100,7 @@ export async function buildParts(
     node,
     guards,
     controlPlaneVips: vips,
-    reports: { balancer: undefined },
+    reports: { balancer: undefined, ipam: undefined },
     claimListeners,
   };
 }

@@ -8,7 +8,7 @@ import { runControlPlane } from './control-plane.ts';
 import { StartError } from './errors.ts';
 import { startObserving } from './observing.ts';
 import { buildParts, closeParts, type Parts } from './parts.ts';
-import { buildServices, servicesGaps } from './services.ts';
+import { buildServices } from './services.ts';
 import { listenForSignals } from './signals.ts';
 
 /** A second SIGTERM ends all waiting after this long; the VIPs went with the first. */
@@ -77,7 +77,6 @@ async function run(parts: Parts, clock: Clock, log: Logger): Promise<void> {
     },
   };
   try {
-    if (services !== undefined) for (const gap of servicesGaps(config)) log.warn(gap);
     const features = [
       ...(config.enableControlPlane ? [runControlPlane(wiring, signals.signal)] : []),
       ...(services === undefined ? [] : [services.run(signals.signal)]),

@@ -1,4 +1,4 @@
-import { servicePrefixes, type Config } from '../config/index.ts';
+import { servicePrefixes } from '../config/index.ts';
 import { watchLinkGate } from '../control-plane/index.ts';
 import {
   createReflector,
@@ -26,11 +26,14 @@ import type { Ip } from '../lib/ip.ts';
 import { servicesMark } from './instance.ts';
 import { electionAt, placeOfLease } from './election.ts';
 import { LeaseWatches } from './lease-watches.ts';
+import { ServiceLabels } from './service-labels.ts';
 import { servicesNews } from './services-news.ts';
 import type { Parts } from './parts.ts';
 
 /** A VIP left by a predecessor goes after this long when nothing can be learned about its lease. */
 const LEFTOVER_GRACE_MS = 3000;
+/** How long a stopping process waits for its labels to be off the Node. */
+const LABELS_BUDGET_MS = 5000;
 
 export interface ServicesFeature {
   readonly operator: ServicesOperator;
@@ -59,7 +62,11 @@ export function buildServices(
     { client: api.client, ...tools },
     { component: 'kube-vip', node: config.nodeName },
   );
-  const observer: ServicesObserver = servicesNews(parts.metrics, recorder, log, onLoss);
+  const labels = config.enableNodeLabeling ? new ServiceLabels(parts) : undefined;
+  const observer: ServicesObserver = {
+    ...servicesNews(parts.metrics, recorder, log, onLoss),
+    provides: (key, vips) => labels?.provides(key, vips),
+  };
   const ownVips = new Set<string>(parts.controlPlaneVips.map(({ vip }) => vip));
   const operator = new ServicesOperator(
     {
@@ -117,12 +124,14 @@ export function buildServices(
       const gate = watchServicesLink(parts, options, operator);
       void serviceReflector.run(signal);
       void sliceReflector.run(signal);
+      void labels?.clean(signal);
       try {
         await operator.run(signal);
       } finally {
         gate.close();
         parts.claimListeners.delete(claimed);
         writer.close();
+        await labels?.close(LABELS_BUDGET_MS);
       }
     },
   };
@@ -193,11 +202,4 @@ function watchServicesLink(
       log.info('link is up again', { link });
     },
   });
-}
-
-/** Settings that refine Services and have no effect yet, for the log. */
-export function servicesGaps(config: Config): readonly string[] {
-  return config.enableNodeLabeling
-    ? ['enable_node_labeling: labels for Services are not implemented yet']
-    : [];
 }

@@ -1,5 +1,6 @@
 import { buildInfo } from '../config/index.ts';
 import type { ElectionStatus } from '../election/index.ts';
+import type { ReflectorStatus } from '../kube/index.ts';
 import type { StatusDocument, WatchStatus } from '../observe/index.ts';
 import type { Parts } from './parts.ts';
 import type { ServicesFeature } from './services.ts';
@@ -32,6 +33,7 @@ export function buildStatus(
       ...(state.state === 'ready' ? {} : { reason: state.reason }),
     })),
     balancer: parts.reports.balancer?.(),
+    ipam: parts.reports.ipam?.status(),
     leases: leasesOf(parts, services),
     watches: watchesOf(parts, services, now),
     timers: clock.timers().map(({ name, at }) => ({ name, inMs: Math.round(at - now) })),
@@ -42,21 +44,31 @@ export function buildStatus(
 
 /** A lease that both features share is listed once. */
 function leasesOf(
-  { campaign, config }: Parts,
+  { campaign, config, reports }: Parts,
   services: ServicesFeature | undefined,
 ): readonly ElectionStatus[] {
   const own = config.enableControlPlane ? [campaign.election.status()] : [];
   const names = new Set(own.map(({ lease }) => lease));
-  return [...own, ...(services?.operator.leases() ?? []).filter(({ lease }) => !names.has(lease))];
+  const others = [...(services?.operator.leases() ?? []), ...(reports.ipam?.leases() ?? [])];
+  return [...own, ...others.filter(({ lease }) => !names.has(lease))];
 }
 
 function watchesOf(
-  { campaign }: Parts,
+  { campaign, reports }: Parts,
   services: ServicesFeature | undefined,
   now: number,
 ): readonly WatchStatus[] {
   const lease = campaign.watch();
-  const all = [...(lease === undefined ? [] : [lease]), ...(services?.watches() ?? [])];
+  const all = [
+    ...(lease === undefined ? [] : [lease]),
+    ...(services?.watches() ?? []),
+    ...(reports.ipam?.watches() ?? []),
+  ];
+  return watchStatuses(all, now);
+}
+
+/** As the status document shows them. */
+export function watchStatuses(all: readonly ReflectorStatus[], now: number): readonly WatchStatus[] {
   return all.map(({ resource, synced, items, relists, lastError, lastHeard }) => {
     return { resource, synced, items, relists, lastError, ageMs: synced ? now - lastHeard : undefined };
   });

@@ -8,6 +8,7 @@ export function collectStatus(metrics: Metrics, status: () => StatusDocument): v
     const document = status();
     metrics.buildInfo.set({ version: document.version, build: document.build, node: document.node }, 1);
     collectLeases(metrics, document);
+    collectIpam(metrics, document);
     metrics.vipPresent.clear();
     for (const { vip, link, present, kind } of document.vips) {
       if (kind === 'address') metrics.vipPresent.set({ vip, link }, present ? 1 : 0);
@@ -18,6 +19,19 @@ export function collectStatus(metrics: Metrics, status: () => StatusDocument): v
       metrics.watchRelists.advanceTo({ resource }, relists);
     }
   });
+}
+
+function collectIpam(metrics: Metrics, { ipam }: StatusDocument): void {
+  metrics.ipamPoolAddresses.clear();
+  metrics.ipamPoolUsed.clear();
+  metrics.ipamWaiting.clear();
+  if (ipam?.active !== true) return;
+  metrics.ipamWaiting.set({}, ipam.waiting);
+  for (const { pool, family, size, used } of ipam.pools) {
+    const labels = { pool, family: String(family) };
+    metrics.ipamPoolAddresses.set(labels, size);
+    metrics.ipamPoolUsed.set(labels, used);
+  }
 }
 
 function collectLeases(metrics: Metrics, document: StatusDocument): void {

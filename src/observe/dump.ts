@@ -1,6 +1,6 @@
 import type { Config } from '../config/index.ts';
 import type { LoopDelay } from './process-metrics.ts';
-import type { BalancerStatus, StatusDocument } from './status.ts';
+import type { BalancerStatus, IpamStatus, StatusDocument } from './status.ts';
 
 /** What the state dump shows. Secrets are left out here, not by whoever prints it. */
 export interface DumpSnapshot {
@@ -158,6 +158,19 @@ function balancer({ backend, reason, virtualServers, backends }: BalancerStatus)
   ];
 }
 
+function addresses(ipam: IpamStatus): readonly Line[] {
+  const holder = ipam.holder === '' ? '(nobody)' : ipam.holder;
+  return [
+    ['Address Controller', ipam.active ? 'active' : `standby, active is ${holder}`],
+    ...(ipam.waitingFor === undefined ? [] : [`  ${ipam.waitingFor}`]),
+    ...ipam.pools.map(
+      ({ pool, family, size, used }) => `  pool ${pool} IPv${family}: ${used} of ${size} used`,
+    ),
+    ...ipam.problems.map((problem) => `  problem: ${problem}`),
+    ['Services Waiting For An Address', ipam.waiting],
+  ];
+}
+
 function runtime({ config, status, loop }: DumpSnapshot): readonly Line[] {
   return [
     ['Load Balancer Enabled', config.enableLoadBalancer],
@@ -165,6 +178,7 @@ function runtime({ config, status, loop }: DumpSnapshot): readonly Line[] {
     ['Load Balancer Forwarding Method', config.loadBalancerForwardingMethod],
     ['Load Balancer Count', status.balancer?.virtualServers.length ?? 0],
     ...(status.balancer === undefined ? [] : balancer(status.balancer)),
+    ...(status.ipam === undefined ? [] : addresses(status.ipam)),
     ['Prometheus HTTP Server', config.prometheusHttpServer],
     ['Health Check Port', config.healthCheckPort],
     ['UPnP Enabled', config.enableUpnp],

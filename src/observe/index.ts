@@ -15,6 +15,7 @@ export type { ProcessWatch } from './process-metrics.ts';
 export type {
   BalancerStatus,
   Claimant,
+  IpamStatus,
   LeaseStatus,
   StatusDocument,
   TimerStatus,

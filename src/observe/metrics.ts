@@ -103,6 +103,32 @@ function declareMetrics() {
     serviceEvents: counter('kube_vip_manager_all_services_events', 'Watch events of Services by type.', [
       'type',
     ]),
+    ipamPoolAddresses: gauge(
+      'kube_vip_ipam_pool_addresses',
+      'Addresses that a pool can give out, by key of the ConfigMap.',
+      ['pool', 'family'],
+    ),
+    ipamPoolUsed: gauge(
+      'kube_vip_ipam_pool_used_addresses',
+      'Addresses of a pool that somebody has: Services, and Nodes if they lie in it.',
+      ['pool', 'family'],
+    ),
+    ipamWaiting: gauge(
+      'kube_vip_ipam_waiting_services',
+      'Services that wait for an address; see their Events.',
+      [],
+    ),
+    ipamAssigned: counter('kube_vip_ipam_assigned_total', 'Services that were given an address.', []),
+    ipamRefused: counter(
+      'kube_vip_ipam_refused_total',
+      'Times a Service was told that it cannot have an address, by reason.',
+      ['reason'],
+    ),
+    ipamWriteFailures: counter(
+      'kube_vip_ipam_write_failures_total',
+      'Updates of Services that failed and are tried again, by kind of error.',
+      ['error'],
+    ),
     bgpSessionInfo: gauge('kube_vip_manager_bgp_session_info', '1 for the state a BGP session is in.', [
       'state',
       'peer',

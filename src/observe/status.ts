@@ -18,6 +18,8 @@ export interface StatusDocument {
   readonly vips: readonly VipStatus[];
   /** The control-plane balancer; undefined where it is off. */
   readonly balancer: BalancerStatus | undefined;
+  /** The address controller; undefined where it is off. */
+  readonly ipam: IpamStatus | undefined;
   readonly leases: readonly LeaseStatus[];
   readonly watches: readonly WatchStatus[];
   readonly timers: readonly TimerStatus[];
@@ -56,6 +58,28 @@ export interface BalancerStatus {
     readonly phase: string;
     readonly lastProblem: string | undefined;
   }[];
+}
+
+export interface IpamStatus {
+  /** This process assigns addresses. */
+  readonly active: boolean;
+  /** Who does, as far as this process knows; empty: nobody. */
+  readonly holder: string;
+  readonly pools: readonly {
+    /** Key of the ConfigMap. */
+    readonly pool: string;
+    readonly family: 4 | 6;
+    /** Addresses that can be given out, and how many of them somebody has. */
+    readonly size: number;
+    readonly used: number;
+  }[];
+  /** Keys of the ConfigMap that cannot be used, and why. */
+  readonly problems: readonly string[];
+  /** Services that wait for an address. */
+  readonly waiting: number;
+  /** Updates of Services under way. */
+  readonly writing: number;
+  readonly waitingFor: string | undefined;
 }
 
 export interface LeaseStatus {

@@ -92,7 +92,7 @@ export class ServicesOperator {
         node,
         log,
         changed: (key, isPublished) => {
-          if (!isPublished) parts.status.drop(key);
+          if (!isPublished) this.ceased(key);
           observer.advertising?.(key, isPublished);
         },
       },
@@ -299,11 +299,11 @@ export class ServicesOperator {
         this.publisher.restrict(key, before, new Set(places.map(({ vip }) => vip)));
       else this.withdraw(key);
     }
-    if (this.publisher.get(key)?.silent === false && this.options.writeStatus) {
-      const vips = places.map(({ vip }) => vip);
-      const ingress = ingressOf(entry.service, vips);
-      this.reports.set(key, { ingress, vipHost: this.options.node });
-    }
+    if (this.publisher.get(key)?.silent !== false) return;
+    const vips = places.map(({ vip }) => vip);
+    this.parts.observer.provides?.(key, vips);
+    if (!this.options.writeStatus) return;
+    this.reports.set(key, { ingress: ingressOf(entry.service, vips), vipHost: this.options.node });
   }
 
   /** Once the network is served. */
@@ -348,7 +348,12 @@ export class ServicesOperator {
   private silence(key: ServiceKey): void {
     const before = this.publisher.get(key);
     if (before !== undefined) this.publisher.silence(key, before);
+    this.ceased(key);
+  }
+
+  private ceased(key: ServiceKey): void {
     this.parts.status.drop(key);
+    this.parts.observer.provides?.(key, []);
   }
 
   private observed(campaign: Campaign): void {

@@ -142,6 +142,8 @@ export interface ServicesObserver {
   event?(type: 'ADDED' | 'MODIFIED' | 'DELETED'): void;
   /** This node began or ceased to advertise the Service. */
   advertising?(key: ServiceKey, now: boolean): void;
+  /** The VIPs at which this node advertises it; empty when it does not. Told again when nothing has changed, too. */
+  provides?(key: ServiceKey, vips: readonly Ip[]): void;
   notice?(service: Service, notice: ServiceNotice): void;
   /** A reconciliation that took this long, or was refused for this reason. */
   reconciled?(key: ServiceKey, seconds: number, failure: ReconcileFailure | undefined): void;

@@ -1,10 +1,11 @@
 import { stringify } from 'yaml';
 import { type Config, type LoadedConfig } from '../../config/index.ts';
+import { cloudController } from './cloud-controller.ts';
 import { GeneratorError } from './errors.ts';
 import { daemonSet, pod } from './pod.ts';
 import { rbac } from './rbac.ts';
 
-export type ManifestKind = 'pod' | 'daemonset' | 'rbac' | 'init' | 'join';
+export type ManifestKind = 'pod' | 'daemonset' | 'rbac' | 'cloud-controller' | 'init' | 'join';
 
 /** The generators' own flags, with their defaults. */
 export interface GeneratorOptions {
@@ -40,13 +41,18 @@ export function generate(
     case 'daemonset':
       return `${yaml(daemonSet(config, sources, options))}\n`;
     case 'rbac':
-      return rbac(config, options)
-        .map((document) => `---\n${yaml(document)}\n`)
-        .join('');
+      return documents(rbac(config, options));
+    case 'cloud-controller':
+      return documents(cloudController(config, sources, options.image));
   }
 }
 
+function documents(all: readonly object[]): string {
+  return all.map((document) => `---\n${yaml(document)}\n`).join('');
+}
+
 function requireEnough(kind: ManifestKind, config: Config): void {
+  if (kind === 'cloud-controller') return;
   const hasAddress = config.address !== '' || config.vip !== '';
   if (kind === 'init' || kind === 'join') {
     if (config.interface === '')

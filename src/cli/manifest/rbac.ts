@@ -25,7 +25,11 @@ export function rbac(config: Config, { role, roleBinding }: RbacOptions): readon
       apiVersion,
       kind: roleRef.kind,
       metadata: { name: roleRef.name, ...(role ? { namespace } : {}) },
-      rules: role ? namespacedRules : [...namespacedRules, clusterRule],
+      rules: [
+        ...namespacedRules,
+        ...(config.servicesIpam ? [poolsRule] : []),
+        ...(role ? [] : [clusterRule]),
+      ],
     },
     {
       apiVersion,
@@ -42,12 +46,16 @@ function rule(group: string, resources: readonly string[], verbs: string): objec
 }
 
 const namespacedRules: readonly object[] = [
-  rule('', ['services/status'], 'update'),
+  rule('', ['services/status'], 'update patch'),
   rule('', ['services', 'endpoints'], 'list get watch update'),
   rule('', ['nodes'], 'list get watch update patch'),
   rule('coordination.k8s.io', ['leases'], 'list get watch update create'),
   rule('discovery.k8s.io', ['endpointslices'], 'list get watch update'),
   rule('', ['pods'], 'list'),
+  rule('', ['events'], 'create patch'),
 ];
+
+/** Of a manager that assigns addresses. */
+const poolsRule = rule('', ['configmaps'], 'list get watch create');
 
 const clusterRule = rule('networking.k8s.io', ['servicecidrs'], 'list get watch');

@@ -5,8 +5,10 @@ export interface Outcome {
   readonly status: number;
   readonly out: string;
   readonly err: string;
-  /** What the daemon was started with, if it was. */
+  /** What the daemon or the address controller was started with, if it was. */
   readonly started: LoadedConfig | undefined;
+  /** The flags of the address controller. */
+  readonly controller: Parameters<Io['runCloudController']>[1] | undefined;
 }
 
 /** One command line, run in this process; of files only /etc/kubernetes/admin.conf exists. */
@@ -17,6 +19,7 @@ export async function kubeVip(
   let out = '';
   let err = '';
   let started: LoadedConfig | undefined;
+  let controller: Outcome['controller'];
   const io: Io = {
     env,
     hostname: 'Host-1',
@@ -30,7 +33,12 @@ export async function kubeVip(
       started = loaded;
       return 0;
     },
+    runCloudController: async (loaded, options) => {
+      started = loaded;
+      controller = options;
+      return 0;
+    },
   };
   const status = await run(argv, io);
-  return { status, out, err, started };
+  return { status, out, err, started, controller };
 }

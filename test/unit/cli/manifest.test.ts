@@ -172,7 +172,7 @@ describe('DaemonSet', () => {
 
 describe('RBAC', () => {
   const rules = [
-    { apiGroups: [''], resources: ['services/status'], verbs: ['update'] },
+    { apiGroups: [''], resources: ['services/status'], verbs: ['update', 'patch'] },
     { apiGroups: [''], resources: ['services', 'endpoints'], verbs: ['list', 'get', 'watch', 'update'] },
     { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'get', 'watch', 'update', 'patch'] },
     {
@@ -186,6 +186,7 @@ describe('RBAC', () => {
       verbs: ['list', 'get', 'watch', 'update'],
     },
     { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
+    { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
   ];
   const serviceCidrs = {
     apiGroups: ['networking.k8s.io'],

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { labelValue, NodeLabel } from '../../../src/control-plane/index.ts';
+import {
+  isServiceLabel,
+  labelValue,
+  NodeLabel,
+  NodeLabels,
+  serviceLabel,
+  serviceLabelValue,
+} from '../../../src/control-plane/index.ts';
 import { ip } from '../../../src/lib/ip.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
@@ -57,7 +64,10 @@ test('close removes both labels and gives up after its budget', async () => {
   good.label.set('192.0.2.10');
   await good.clock.flush();
   await good.label.close(5000);
-  assert.deepEqual(good.sent.at(-1), { 'kube-vip.io/has-ip': null, 'service-provided.kube-vip.io': null });
+  assert.deepEqual(good.sent.slice(1), [
+    { 'kube-vip.io/has-ip': null },
+    { 'service-provided.kube-vip.io': null },
+  ]);
 
   const bad = scene(() => Promise.reject(new Error('403')));
   bad.label.set('192.0.2.10');
@@ -65,4 +75,57 @@ test('close removes both labels and gives up after its budget', async () => {
   await bad.clock.advance(5000);
   await closing;
   assert.deepEqual(bad.clock.timers(), []);
+});
+
+const legal = /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/;
+
+test('SVC-33 the label of a Service is legal whatever its name and its VIPs', () => {
+  const [long, longest] = ['web', 'a'.repeat(40)].map((part) => serviceLabel('shop'.repeat(10), part));
+  assert.equal(serviceLabel('shop', 'web'), 'service-provided.kube-vip.io/web.shop');
+  for (const key of [long, longest]) assert.match(key?.split('/')[1] ?? '/', legal);
+  assert.notEqual(serviceLabel('a'.repeat(60), 'web-1'), serviceLabel('a'.repeat(60), 'web-2'));
+  const vips = ['192.0.2.10', '2001:db8::10', '2001:db8::11'].map(ip);
+  assert.equal(serviceLabelValue(vips.slice(0, 2)), '192.0.2.10_20010db8000000000000000000000010');
+  assert.equal(serviceLabelValue(vips), serviceLabelValue(vips.slice(0, 2)), 'a third one does not fit');
+  assert.match(serviceLabelValue(vips), legal);
+  assert.equal(isServiceLabel(serviceLabel('shop', 'web'), 'shop'), true);
+  assert.equal(isServiceLabel(serviceLabel('shop', 'web'), 'workshop'), false);
+  assert.equal(isServiceLabel('kube-vip.io/has-ip', ''), false);
+});
+
+test('labels of many Services are written together, and what a predecessor left goes', async () => {
+  const clock = new FakeClock();
+  const sent: Patch[] = [];
+  const labels = new NodeLabels({
+    patch: (patch) => {
+      sent.push(patch);
+      return Promise.resolve();
+    },
+    clock,
+    random: () => 1,
+    log: silentLogger,
+  });
+  for (const key of ['a', 'b', 'c']) labels.set(key, '192.0.2.1');
+  await clock.flush();
+  assert.deepEqual(sent.splice(0), [{ a: '192.0.2.1' }, { b: '192.0.2.1', c: '192.0.2.1' }]);
+  labels.found('a', '192.0.2.1');
+  labels.found('old', '192.0.2.9');
+  await clock.flush();
+  assert.deepEqual(sent.splice(0), [{ old: null }]);
+  labels.set('b', '192.0.2.1');
+  await clock.flush();
+  assert.deepEqual(sent.splice(0), [], 'it is written already');
+  await labels.close(5000);
+  assert.deepEqual(sent, [{ a: null }, { b: null, c: null }]);
+});
+
+test('a right that is missing is told of once', async () => {
+  const clock = new FakeClock();
+  const lines: string[] = [];
+  const log = { ...silentLogger, warn: (message: string) => lines.push(message) };
+  const patch = (): Promise<void> => Promise.reject(new Error('403'));
+  const labels = new NodeLabels({ patch, clock, random: () => 1, log });
+  labels.set('a', '192.0.2.1');
+  await clock.advance(120_000);
+  assert.equal(lines.length, 1);
 });

@@ -31,6 +31,7 @@ export function statusDocument(): StatusDocument {
       },
     ],
     balancer: undefined,
+    ipam: undefined,
     leases: [
       {
         lease: 'kube-system/plndr-cp-lock',

@@ -1,0 +1,350 @@
+import type { KubeObject, NodeObject, ReflectorListener } from '../kube/types.ts';
+import { backoffMs } from '../lib/backoff.ts';
+import type { Clock, Random, Timer } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Fence } from '../lib/fence.ts';
+import { parseIp } from '../lib/ip.ts';
+import type { Logger } from '../lib/log.ts';
+import { AddressBook } from './book.ts';
+import { changed } from './change.ts';
+import type { Verdict } from './decide.ts';
+import { allPools } from './pools.ts';
+import type { AssignmentStatus, Candidate, IpamObserver, IpamOptions, Notice, ServiceKey } from './types.ts';
+import { poolUsage } from './usage.ts';
+import { ServiceWriter, type Outcome } from './writer.ts';
+
+export interface AssignerParts {
+  /** Optimistic update of a Service; rejects with a KubeError. */
+  readonly write: (service: KubeObject, signal: AbortSignal) => Promise<void>;
+  /** Creates the ConfigMap of the pools, empty. */
+  readonly createConfigMap: () => Promise<void>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly observer: IpamObserver;
+}
+
+export interface ConfigMapObject extends KubeObject {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+/** A turn decides for this long; what is left follows in the next one. */
+const turnMs = 10;
+/** Nodes that cannot be listed hold nothing up for longer. */
+const nodesGraceMs = 2000;
+const createBackoff = { baseMs: 500, maxMs: 30_000 };
+/** A Service whose update met a newer version is looked at again when that arrives, or after this. */
+const staleMs = 2000;
+
+type Granted = Extract<Verdict, { readonly kind: 'write' }>;
+
+/**
+ * Gives Services their addresses for one tenure of the lease. Three watches feed the book; every
+ * decision is made on the book alone and claims its addresses there before anything is sent, so two of
+ * them never meet. One update brings everything into a Service, on top of the version that was decided on.
+ */
+export class Assigner {
+  private readonly parts: AssignerParts;
+  private readonly fence: Fence;
+  private readonly book: AddressBook;
+  private readonly writer: ServiceWriter;
+  private readonly work = new Set<ServiceKey>();
+  /** Refused; looked at again when addresses or pools changed. */
+  private readonly waiting = new Set<ServiceKey>();
+  private readonly granted = new Map<ServiceKey, Granted>();
+  private readonly told = new Map<ServiceKey, string>();
+  /** Their update is under way and a newer version has arrived meanwhile. */
+  private readonly overtaken = new Set<ServiceKey>();
+  private readonly synced = { services: false, config: false, nodes: false };
+  private poolProblems: readonly string[] = [];
+  private createAttempts = 0;
+  private readonly timers = new Map<string, Timer>();
+  private isClosed = false;
+
+  constructor(parts: AssignerParts, options: IpamOptions, fence: Fence) {
+    this.parts = parts;
+    this.fence = fence;
+    this.book = new AddressBook(options);
+    const { write, clock, random } = parts;
+    const mayWrite = (): boolean => !this.isClosed && fence.holds();
+    this.writer = new ServiceWriter({ write, mayWrite, clock, random }, (outcome) => {
+      this.written(outcome);
+    });
+    this.book.reserve('the control plane', options.reserved);
+    this.arm('ipam-nodes', nodesGraceMs, () => {
+      this.listed('nodes');
+    });
+  }
+
+  readonly servicesListener: ReflectorListener<Candidate> = {
+    synced: () => {
+      this.listed('services');
+    },
+    changed: (key, now) => {
+      if (this.book.put(now)) this.wake();
+      this.work.add(key);
+      this.decideAll();
+    },
+    removed: (key) => {
+      this.forget(key);
+      if (this.book.remove(key)) this.wake();
+      this.decideAll();
+    },
+  };
+
+  readonly configListener: ReflectorListener<ConfigMapObject> = {
+    synced: (items) => {
+      if (items.size === 0) this.configMissing();
+      this.listed('config');
+    },
+    changed: (_key, { data }) => {
+      this.createAttempts = 0;
+      this.setConfig(data ?? {});
+    },
+    removed: () => {
+      this.configMissing();
+    },
+  };
+
+  readonly nodesListener: ReflectorListener<NodeObject> = {
+    synced: () => {
+      this.listed('nodes');
+    },
+    changed: (name, { status }) => {
+      const addresses = (status?.addresses ?? []).flatMap(({ address }) => parseIp(address) ?? []);
+      if (this.book.reserve(`Node ${name}`, addresses)) this.wake();
+      this.decideAll();
+    },
+    removed: (name) => {
+      if (this.book.reserve(`Node ${name}`, [])) this.wake();
+      this.decideAll();
+    },
+  };
+
+  status(): AssignmentStatus {
+    const { services, config, nodes } = this.synced;
+    const missing = !services ? 'Services' : !config ? 'the ConfigMap' : !nodes ? 'Nodes' : undefined;
+    return {
+      pools: poolUsage(this.book.config, this.book.claims),
+      problems: this.poolProblems,
+      waiting: this.waiting.size,
+      writing: this.writer.size,
+      waitingFor: missing === undefined ? undefined : `${missing} have not been listed yet`,
+    };
+  }
+
+  /** Decides nothing more; resolves when the updates under way have ended. */
+  async drain(): Promise<void> {
+    this.stop();
+    await this.writer.drain();
+  }
+
+  /** What is under way is abandoned. */
+  close(): void {
+    this.stop();
+    this.writer.close();
+  }
+
+  private stop(): void {
+    this.isClosed = true;
+    for (const timer of this.timers.values()) timer.cancel();
+    this.timers.clear();
+  }
+
+  private listed(what: keyof typeof this.synced): void {
+    if (this.synced[what]) return;
+    this.synced[what] = true;
+    if (this.isReady()) this.decideInOrder();
+  }
+
+  private isReady(): boolean {
+    const { services, config, nodes } = this.synced;
+    return services && config && nodes && !this.isClosed;
+  }
+
+  /** At first the oldest first, so that who comes late goes without. */
+  private decideInOrder(): void {
+    const age = (key: ServiceKey): string => this.book.get(key)?.metadata.creationTimestamp ?? '';
+    const keys = [...this.work].map((key) => ({ key, age: age(key) }));
+    keys.sort((a, b) => (a.age === b.age ? compare(a.key, b.key) : compare(a.age, b.age)));
+    this.work.clear();
+    for (const { key } of keys) this.work.add(key);
+    this.decideAll();
+  }
+
+  private setConfig(data: Readonly<Record<string, string>>): void {
+    this.book.setConfig(data);
+    const problems = allPools(data).flatMap((found) => ('problem' in found ? [found.problem.message] : []));
+    for (const message of problems) {
+      if (this.poolProblems.includes(message)) continue;
+      this.parts.observer.poolProblem?.({ type: 'Warning', reason: 'MalformedAddressPool', message });
+    }
+    this.poolProblems = problems;
+    this.wake();
+    this.decideAll();
+  }
+
+  private wake(): void {
+    for (const key of this.waiting) this.work.add(key);
+  }
+
+  private decideAll(): void {
+    if (!this.isReady()) return;
+    const end = this.parts.clock.now() + turnMs;
+    for (const key of this.work) {
+      if (!this.fence.holds()) return;
+      this.work.delete(key);
+      this.decideOne(key);
+      if (this.parts.clock.now() > end) break;
+    }
+    if (this.work.size > 0) {
+      this.arm('ipam-work', 0, () => {
+        this.decideAll();
+      });
+    }
+  }
+
+  /** A failure with one Service is that Service's alone. */
+  private decideOne(key: ServiceKey): void {
+    try {
+      this.settle(key);
+    } catch (error) {
+      this.parts.log.error('a Service could not be handled', { service: key, error: messageOf(error) });
+    }
+  }
+
+  private settle(key: ServiceKey): void {
+    const candidate = this.book.get(key);
+    if (candidate === undefined) return;
+    if (this.writer.isRunning(key)) {
+      this.overtaken.add(key);
+      return;
+    }
+    this.abandon(key);
+    const verdict = this.book.verdict(candidate);
+    if (verdict.kind === 'refuse') {
+      this.waiting.add(key);
+      if (this.tell(candidate, verdict.notice)) this.parts.observer.refused?.(verdict.reason);
+      return;
+    }
+    this.waiting.delete(key);
+    if (verdict.kind === 'nothing') this.told.delete(key);
+    else this.give(candidate, verdict);
+  }
+
+  private give(candidate: Candidate, verdict: Granted): void {
+    const { key, raw } = candidate;
+    if (raw === undefined) return;
+    this.book.grant(key, verdict.addresses);
+    this.granted.set(key, verdict);
+    for (const notice of verdict.notices) this.tell(candidate, notice);
+    this.writer.put(key, changed(raw, verdict.change));
+  }
+
+  private written({ key, failure, retryMs }: Outcome): void {
+    const verdict = this.granted.get(key);
+    const candidate = this.book.get(key);
+    if (failure === undefined) {
+      this.granted.delete(key);
+      if (candidate !== undefined && verdict?.success !== undefined)
+        this.assigned(candidate, verdict.success);
+    } else this.notWritten(key, candidate, failure, retryMs);
+    if (this.overtaken.delete(key)) {
+      this.work.add(key);
+      this.decideAll();
+    }
+  }
+
+  private assigned(candidate: Candidate, what: string): void {
+    const { log, observer } = this.parts;
+    log.info('address assigned', { service: candidate.key, addresses: what });
+    this.told.delete(candidate.key);
+    observer.assigned?.(candidate.key);
+    observer.notice?.(candidate, {
+      type: 'Normal',
+      reason: 'EnsuredLoadBalancer',
+      message: `assigned ${what}`,
+    });
+  }
+
+  private notWritten(
+    key: ServiceKey,
+    candidate: Candidate | undefined,
+    { kind = 'garbage', error }: NonNullable<Outcome['failure']>,
+    retryMs: number | undefined,
+  ): void {
+    this.parts.observer.writeFailed?.(kind);
+    if (kind === 'conflict') {
+      // Not written, for certain: the version it was based on is gone.
+      if (this.book.dropGrant(key)) this.wake();
+      if (!this.overtaken.has(key)) {
+        this.arm(`ipam-stale ${key}`, staleMs, () => {
+          this.work.add(key);
+          this.decideAll();
+        });
+      }
+      return;
+    }
+    if (retryMs === undefined || candidate === undefined) return;
+    const message = `its address could not be written: ${messageOf(error)}`;
+    this.tell(candidate, { type: 'Warning', reason: 'AddressNotWritten', message });
+  }
+
+  /** A newer version is there, or it is gone: what was decided on the old one is void. */
+  private abandon(key: ServiceKey): void {
+    this.timers.get(`ipam-stale ${key}`)?.cancel();
+    this.timers.delete(`ipam-stale ${key}`);
+    this.writer.drop(key);
+    this.granted.delete(key);
+    if (this.book.dropGrant(key)) this.wake();
+  }
+
+  private forget(key: ServiceKey): void {
+    this.abandon(key);
+    this.overtaken.delete(key);
+    this.work.delete(key);
+    this.waiting.delete(key);
+    this.told.delete(key);
+  }
+
+  /** Each thing once, until it has changed. */
+  private tell(candidate: Candidate, notice: Notice): boolean {
+    const text = `${notice.reason} ${notice.message}`;
+    if (this.told.get(candidate.key) === text) return false;
+    this.told.set(candidate.key, text);
+    this.parts.observer.notice?.(candidate, notice);
+    return true;
+  }
+
+  private configMissing(): void {
+    this.setConfig({});
+    this.parts.log.warn('the ConfigMap of the address pools is missing; creating an empty one');
+    void this.createConfig();
+  }
+
+  private async createConfig(): Promise<void> {
+    try {
+      if (!this.isClosed && this.fence.holds()) await this.parts.createConfigMap();
+    } catch (error) {
+      if (error instanceof Error && 'kind' in error && error.kind === 'already-exists') return;
+      const delay = backoffMs(++this.createAttempts, createBackoff, this.parts.random);
+      if (this.createAttempts === 1)
+        this.parts.log.warn('the ConfigMap could not be created, retrying', { error: messageOf(error) });
+      this.arm('ipam-config', delay, () => void this.createConfig());
+    }
+  }
+
+  private arm(name: string, ms: number, act: () => void): void {
+    if (this.isClosed) return;
+    this.timers.get(name)?.cancel();
+    const timer = this.parts.clock.after(name, ms, () => {
+      this.timers.delete(name);
+      act();
+    });
+    this.timers.set(name, timer);
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}

@@ -1,0 +1,218 @@
+import { familyOf, parseIp, type Ip } from '../lib/ip.ts';
+import { allocate, checkRequested } from './allocate.ts';
+import type { Claim, Claims } from './claims.ts';
+import type { Pool, PoolLookup, PoolProblem } from './pools.ts';
+import { numberOf } from './ranges.ts';
+import type { Candidate, Change, IpamOptions, Notice, RefusalReason } from './types.ts';
+
+/** What there is to do about one Service. */
+export type Verdict =
+  | { readonly kind: 'nothing' }
+  | {
+      readonly kind: 'write';
+      readonly change: Change;
+      /** What the Service has from now on. */
+      readonly addresses: readonly Ip[];
+      readonly notices: readonly (Notice & { readonly about: RefusalReason })[];
+      /** Told when it is written. */
+      readonly success: string | undefined;
+    }
+  /** Nothing is written; it is looked at again when something changes that could help. */
+  | { readonly kind: 'refuse'; readonly reason: RefusalReason; readonly notice: Notice };
+
+/** What a decision depends on beside the Service. While one without an address is decided, `claims` must not hold its own. */
+export interface World {
+  readonly claims: Claims;
+  pool(namespace: string): PoolLookup;
+  readonly options: IpamOptions;
+}
+
+/** The reason of an Event, for each reason to refuse. */
+const words: Readonly<Record<RefusalReason, string>> = {
+  'no-pool': 'NoAddressPool',
+  'empty-pool': 'EmptyAddressPool',
+  'bad-pool': 'MalformedAddressPool',
+  'family-missing': 'NoAddressOfFamily',
+  'both-families-needed': 'NoAddressOfFamily',
+  exhausted: 'AddressPoolExhausted',
+  'in-use': 'AddressRefused',
+  malformed: 'MalformedAddress',
+  'outside-pools': 'AddressOutsidePools',
+};
+
+const hostname =
+  /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\.?$/i;
+
+/** Pure: the same Service, claims and pools always give the same verdict. */
+export function decide(service: Candidate, world: World): Verdict {
+  if (!service.isOurs || service.isDeleting) return letGo(service);
+  if (service.asked !== '') return keepAsked(service, world);
+  if (service.askedInSpec !== '') return takeFromSpec(service, world);
+  return assign(service, world);
+}
+
+/** Addresses that nobody else may be given while this Service is there. */
+export function claimOf(service: Candidate, granted: readonly Ip[]): Claim | undefined {
+  if (!service.isLoadBalancer) return undefined;
+  const { addresses: asked } = readAddresses(service.asked === '' ? service.askedInSpec : service.asked);
+  const addresses = [...new Set([...asked, ...service.inStatus, ...granted])].filter(isSpecified);
+  if (addresses.length === 0) return undefined;
+  const isWish =
+    service.isOurs && !service.isLabelled && service.inStatus.length === 0 && granted.length === 0;
+  const claim = { service: service.key, addresses, ports: service.ports };
+  return isWish ? { ...claim, kind: 'wish' } : claim;
+}
+
+/** It is going, or is not ours any more: our finalizer must not hold it, our label not claim it. */
+function letGo({ hasFinalizer, isLabelled }: Candidate): Verdict {
+  if (!hasFinalizer || !isLabelled) return { kind: 'nothing' };
+  return {
+    kind: 'write',
+    change: { label: 'remove', finalizer: 'remove' },
+    addresses: [],
+    notices: [],
+    success: undefined,
+  };
+}
+
+/** The annotation is there, from us or by hand: it stays, and counts. */
+function keepAsked(service: Candidate, world: World): Verdict {
+  const isDone = service.isLabelled && (service.hasFinalizer || !world.options.addFinalizer);
+  const { addresses, malformed } = readAddresses(service.asked);
+  if (malformed !== undefined) return refuseMalformed('annotation kube-vip.io/loadbalancerIPs', malformed);
+  const conflict = checkRequested(world.claims, request(service), addresses);
+  if (conflict !== undefined) return refuse('in-use', `cannot have what it asks for: ${conflict.message}`);
+  if (isDone) return { kind: 'nothing' };
+  return {
+    kind: 'write',
+    change: { label: 'set', finalizer: finalizerOf(world) },
+    addresses,
+    notices: service.isLabelled ? [] : outside(service, addresses, world),
+    success: undefined,
+  };
+}
+
+/** Someone asked by `spec.loadBalancerIP`: that becomes the annotation. */
+function takeFromSpec(service: Candidate, world: World): Verdict {
+  const { addresses, malformed } = readAddresses(service.askedInSpec);
+  if (malformed !== undefined) return refuseMalformed('spec.loadBalancerIP', malformed);
+  const conflict = checkRequested(world.claims, request(service), addresses);
+  if (conflict !== undefined) return refuse('in-use', `cannot have what it asks for: ${conflict.message}`);
+  return {
+    kind: 'write',
+    change: {
+      label: 'set',
+      finalizer: finalizerOf(world),
+      annotation: service.askedInSpec,
+      dropLegacyLabel: true,
+    },
+    addresses,
+    notices: outside(service, addresses, world),
+    success: undefined,
+  };
+}
+
+function assign(service: Candidate, world: World): Verdict {
+  const found = world.pool(service.metadata.namespace ?? '');
+  if ('problem' in found) return refusePool(found.problem, world);
+  const { pool } = found;
+  const given = pool.dhcp ? dhcp : allocate(pool, world.claims, request(service));
+  if ('problem' in given) return refuse(given.problem.reason, given.problem.message);
+  const [first = ''] = given.addresses;
+  const text = given.addresses.join(',');
+  const wantsLink = pool.interfaceName !== undefined && service.interfaceName === '';
+  return {
+    kind: 'write',
+    change: {
+      label: 'set',
+      finalizer: finalizerOf(world),
+      annotation: text,
+      loadBalancerIP: first,
+      dropLegacyLabel: true,
+      ...(wantsLink ? { interfaceName: pool.interfaceName } : {}),
+    },
+    addresses: given.addresses.filter(isSpecified),
+    notices: given.warnings.map((message) => ({ ...warning('exhausted', message), about: 'exhausted' })),
+    success: `${text} from ${pool.key}`,
+  };
+}
+
+const dhcp = { addresses: ['0.0.0.0' as Ip], warnings: [] } as const;
+
+function request({ key, ports, families, policy }: Candidate) {
+  return { service: key, ports, families, policy };
+}
+
+function finalizerOf({ options }: World): 'add' | 'keep' {
+  return options.addFinalizer ? 'add' : 'keep';
+}
+
+/** The addresses in a comma list; host names are the speaker's. `malformed`: the first item that is neither. */
+function readAddresses(list: string): {
+  readonly addresses: readonly Ip[];
+  readonly malformed: string | undefined;
+} {
+  const addresses: Ip[] = [];
+  let malformed: string | undefined;
+  const items = list.split(',').map((part) => part.trim());
+  for (const item of items.filter((part) => part !== '')) {
+    const address = parseIp(item);
+    if (address !== undefined) addresses.push(address);
+    else if (!isHostname(item)) malformed ??= item;
+  }
+  if (items.every((item) => item === '')) malformed = list;
+  return { addresses, malformed };
+}
+
+/** What ends in a number is meant to be an address. */
+function isHostname(text: string): boolean {
+  return hostname.test(text) && !/(?:^|\.)\d+\.?$/.test(text);
+}
+
+/** `0.0.0.0` and `::` stand for DHCP, and nobody has them. */
+function isSpecified(address: Ip): boolean {
+  return address !== '0.0.0.0' && address !== '::';
+}
+
+/** Addresses that people chose although no pool of their namespace has them. They are theirs, but may be a slip. */
+function outside(
+  service: Candidate,
+  addresses: readonly Ip[],
+  world: World,
+): readonly (Notice & { readonly about: RefusalReason })[] {
+  const found = world.pool(service.metadata.namespace ?? '');
+  if ('problem' in found) return [];
+  const { pool } = found;
+  return addresses
+    .filter((address) => isSpecified(address) && !isIn(pool, address))
+    .map((address) => ({
+      ...warning(
+        'outside-pools',
+        `${address} is not in ${pool.key} (${pool.text}); it is used because it was chosen by hand`,
+      ),
+      about: 'outside-pools',
+    }));
+}
+
+function isIn(pool: Pool, address: Ip): boolean {
+  const family = familyOf(address);
+  const value = numberOf(address);
+  return pool.ranges.some((range) => range.family === family && range.first <= value && value <= range.last);
+}
+
+function refusePool({ reason, message }: PoolProblem, { options }: World): Verdict {
+  const { namespace, name } = options.configMap;
+  return refuse(reason, `${message} (ConfigMap ${namespace}/${name})`);
+}
+
+function refuseMalformed(field: string, value: string): Verdict {
+  return refuse('malformed', `${field}: ${JSON.stringify(value)} is neither an address nor a host name`);
+}
+
+function refuse(reason: RefusalReason, message: string): Verdict {
+  return { kind: 'refuse', reason, notice: warning(reason, message) };
+}
+
+function warning(reason: RefusalReason, message: string): Notice {
+  return { type: 'Warning', reason: words[reason], message };
+}

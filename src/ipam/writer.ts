@@ -1,0 +1,129 @@
+import type { KubeErrorKind, KubeObject } from '../kube/types.ts';
+import { backoffMs } from '../lib/backoff.ts';
+import type { Clock, Random, Timer } from '../lib/clock.ts';
+import type { ServiceKey } from './types.ts';
+
+export interface WriterParts {
+  /** Optimistic update of a Service; rejects with a KubeError. */
+  readonly write: (service: KubeObject, signal: AbortSignal) => Promise<void>;
+  /** Asked at the last moment: may this process still write? */
+  readonly mayWrite: () => boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** How a write ended. */
+export interface Outcome {
+  readonly key: ServiceKey;
+  /** undefined: written. */
+  readonly failure: { readonly kind: KubeErrorKind | undefined; readonly error: unknown } | undefined;
+  /** Milliseconds until it is tried again; undefined when it is not. */
+  readonly retryMs: number | undefined;
+}
+
+/** Updates under way at the same time. One that hangs costs one of these places, not the others' time. */
+const maxInFlight = 32;
+const backoff = { baseMs: 100, maxMs: 30_000 };
+
+interface Job {
+  readonly body: KubeObject;
+  attempts: number;
+  timer: Timer | undefined;
+  running: AbortController | undefined;
+}
+
+/** Sends updates of Services, side by side, the same one again until it is accepted or makes no sense any more. */
+export class ServiceWriter {
+  private readonly parts: WriterParts;
+  private readonly ended: (outcome: Outcome) => void;
+  private readonly jobs = new Map<ServiceKey, Job>();
+  private readonly queue = new Set<ServiceKey>();
+  private inFlight = 0;
+  private idle: (() => void)[] = [];
+
+  /** `ended` hears of every try. */
+  constructor(parts: WriterParts, ended: (outcome: Outcome) => void) {
+    this.parts = parts;
+    this.ended = ended;
+  }
+
+  get size(): number {
+    return this.jobs.size;
+  }
+
+  isRunning(key: ServiceKey): boolean {
+    return this.jobs.get(key)?.running !== undefined;
+  }
+
+  put(key: ServiceKey, body: KubeObject): void {
+    this.drop(key);
+    this.jobs.set(key, { body, attempts: 0, timer: undefined, running: undefined });
+    this.queue.add(key);
+    this.pump();
+  }
+
+  /** Forgets it; what is under way is abandoned. */
+  drop(key: ServiceKey): void {
+    const job = this.jobs.get(key);
+    job?.timer?.cancel();
+    job?.running?.abort();
+    this.jobs.delete(key);
+    this.queue.delete(key);
+  }
+
+  /** Nothing new is begun; resolves when what is under way has ended. */
+  async drain(): Promise<void> {
+    this.queue.clear();
+    for (const job of this.jobs.values()) job.timer?.cancel();
+    if (this.inFlight > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
+  }
+
+  close(): void {
+    for (const key of [...this.jobs.keys()]) this.drop(key);
+  }
+
+  private pump(): void {
+    for (const key of this.queue) {
+      if (this.inFlight >= maxInFlight || !this.parts.mayWrite()) return;
+      this.queue.delete(key);
+      const job = this.jobs.get(key);
+      if (job !== undefined) void this.run(key, job);
+    }
+  }
+
+  private async run(key: ServiceKey, job: Job): Promise<void> {
+    const running = new AbortController();
+    job.running = running;
+    this.inFlight++;
+    let failure: Outcome['failure'];
+    try {
+      await this.parts.write(job.body, running.signal);
+    } catch (error) {
+      failure = { kind: kindOf(error), error };
+    }
+    this.inFlight--;
+    job.running = undefined;
+    if (this.jobs.get(key) === job) this.settle(key, job, failure);
+    if (this.inFlight === 0) for (const tell of this.idle.splice(0)) tell();
+    this.pump();
+  }
+
+  private settle(key: ServiceKey, job: Job, failure: Outcome['failure']): void {
+    const isOver = failure === undefined || failure.kind === 'conflict' || failure.kind === 'not-found';
+    if (isOver) this.jobs.delete(key);
+    const retryMs = isOver ? undefined : backoffMs(++job.attempts, backoff, this.parts.random);
+    if (retryMs !== undefined) {
+      job.timer = this.parts.clock.after('ipam-write', retryMs, () => {
+        job.timer = undefined;
+        this.queue.add(key);
+        this.pump();
+      });
+    }
+    this.ended({ key, failure, retryMs });
+  }
+}
+
+function kindOf(error: unknown): KubeErrorKind | undefined {
+  const kind = error instanceof Error && 'kind' in error ? error.kind : undefined;
+  return typeof kind === 'string' ? (kind as KubeErrorKind) : undefined;
+}
