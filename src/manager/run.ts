@@ -6,6 +6,7 @@ import { ownMissingCapabilities, systemClock } from '../linux/index.ts';
 import { createLeaseNews, createLogger } from '../observe/index.ts';
 import { runControlPlane } from './control-plane.ts';
 import { StartError } from './errors.ts';
+import { managersIpam } from './ipam.ts';
 import { startObserving } from './observing.ts';
 import { buildParts, closeParts, type Parts } from './parts.ts';
 import { buildServices } from './services.ts';
@@ -53,6 +54,8 @@ async function run(parts: Parts, clock: Clock, log: Logger): Promise<void> {
         leaseLost(reason);
       })
     : undefined;
+  if (config.servicesIpam) parts.reports.ipam = managersIpam(parts);
+  const { ipam } = parts.reports;
   const observing = startObserving(parts, services);
   const signals = listenForSignals({
     stopping: (why) => {
@@ -80,6 +83,7 @@ async function run(parts: Parts, clock: Clock, log: Logger): Promise<void> {
     const features = [
       ...(config.enableControlPlane ? [runControlPlane(wiring, signals.signal)] : []),
       ...(services === undefined ? [] : [services.run(signals.signal)]),
+      ...(ipam === undefined ? [] : [ipam.run(signals.signal)]),
     ];
     await together(features, signals.stop);
   } finally {
