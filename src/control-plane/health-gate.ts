@@ -12,6 +12,8 @@ export interface GateState {
 }
 
 export const openGate: GateState = { failures: 0, closed: false };
+/** Nothing is known yet, and that is not enough. */
+const closedGate: GateState = { failures: 0, closed: true };
 
 /** Counts failures in a row; one success opens the gate, `threshold` failures close it. */
 export function stepGate(state: GateState, healthy: boolean, threshold: number): GateState {
@@ -25,6 +27,8 @@ export interface HealthGateOptions {
   /** 0 means none of its own (the period bounds it). */
   readonly timeoutMs: number;
   readonly failureThreshold: number;
+  /** Closed until the first good check; open until the threshold when absent. */
+  readonly startsClosed?: boolean;
 }
 
 export interface HealthGateListener {
@@ -43,7 +47,7 @@ export async function runHealthGate(
 ): Promise<void> {
   // Read through a function: the signal may abort during any await.
   const stopped = (): boolean => signal.aborted;
-  let state = openGate;
+  let state = options.startsClosed === true ? closedGate : openGate;
   while (!stopped()) {
     const started = clock.now();
     const problem = await checkOnce(probe, options, clock, signal);

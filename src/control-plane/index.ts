@@ -1,3 +1,6 @@
+export { EveryNode } from './bgp.ts';
+export { readBgpAnnotations, type BgpAnnotations } from './bgp-annotations.ts';
+export { planSpeaker } from './bgp-peers.ts';
 export { Balancer, type BackendStatus, type BalancerOptions } from './balancer/balancer.ts';
 export { CONTROL_PLANE_LABEL, discover } from './balancer/discovery.ts';
 export { runHealthGate, type Probe } from './health-gate.ts';

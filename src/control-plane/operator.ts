@@ -32,6 +32,9 @@ export class ControlPlane implements ElectionListener {
   private readonly parts: ControlPlaneParts;
   private readonly options: ControlPlaneOptions;
   private held = false;
+  private fence: Fence | undefined;
+  /** BGP only: false keeps the VIPs of a holder from the peers. */
+  private isHealthy = true;
   /** Monotonic milliseconds of the last loss; undefined before the first. */
   private lostAt: number | undefined;
   private preserving = false;
@@ -53,10 +56,21 @@ export class ControlPlane implements ElectionListener {
     this.parts.sweep();
   }
 
+  /** BGP: whether the peers may know of the VIPs while this node holds them. */
+  setHealthy(isHealthy: boolean): void {
+    if (this.isHealthy === isHealthy) return;
+    this.isHealthy = isHealthy;
+    if (this.fence === undefined) return;
+    this.publish(this.fence);
+    const message = isHealthy ? 'advertised, the local API server is healthy' : 'withdrawn from BGP peers';
+    this.parts.log.info(`control-plane VIP ${message}`, { vip: this.vipNames() });
+  }
+
   acquired(fence: Fence): void {
     this.held = true;
+    this.fence = fence;
     this.preserving = false;
-    this.parts.node.publish('control-plane', holderSpecs(this.options, fence));
+    this.publish(fence);
     this.settleLeftovers('this node holds the lease');
     const away =
       this.lostAt === undefined ? {} : { sinceLossMs: Math.round(this.parts.clock.now() - this.lostAt) };
@@ -67,6 +81,7 @@ export class ControlPlane implements ElectionListener {
   lost(reason: LossReason): void {
     // The VIP first: nothing may stand between this call and the address leaving the link.
     this.held = false;
+    this.fence = undefined;
     this.lostAt = this.parts.clock.now();
     if (this.options.preserve) {
       this.preserving = true;
@@ -121,6 +136,10 @@ export class ControlPlane implements ElectionListener {
       if (holder !== '' && holder !== identity) return;
       await clock.sleep('preserve-until-next-holder', 200);
     }
+  }
+
+  private publish(fence: Fence): void {
+    this.parts.node.publish('control-plane', holderSpecs(this.options, fence, this.isHealthy));
   }
 
   private vipNames(): string {

@@ -7,6 +7,8 @@ export interface ControlPlaneOptions {
   readonly link: string;
   readonly scope: Scope;
   readonly noDad: boolean;
+  /** How the network learns where the VIPs are: on the link, or from BGP. */
+  readonly reach: 'layer2' | 'bgp';
   /** `vip_arpRate`, milliseconds. */
   readonly announcePeriodMs: number;
   /** `vip_preserve_on_leadership_loss`: IPv4 VIPs stay, silent, until another holder is seen. */

@@ -136,6 +136,7 @@ function statusOf(
     mode: 'cloud-controller',
     vips: [],
     balancer: undefined,
+    peers: [],
     ipam: assignment,
     leases: ipam.leases(),
     watches: watchStatuses([...leaseWatches.statuses(), ...ipam.watches()], now),

@@ -77,6 +77,7 @@ function optionsFrom(config: Config, link: string): ControlPlaneOptions {
     link,
     scope: link === 'lo' && !config.loInterfaceGlobalScope ? 'host' : 'global',
     noDad: config.skipDad,
+    reach: 'layer2',
     announcePeriodMs: config.arpBroadcastRate,
     preserve: config.preserveVipOnLeadershipLoss,
     preserveStopBudgetMs: STOP_BUDGET_MS,

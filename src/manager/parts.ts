@@ -2,8 +2,8 @@ import { controlPlaneVips, type Config, type Vip, type LoadedConfig, type Source
 import type { Clock, Random } from '../lib/clock.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
-import { openKernel, type Link, type OpenKernel } from '../linux/index.ts';
-import { createNode, type Node } from '../node/index.ts';
+import { connectTcp, openKernel, type Link, type OpenKernel } from '../linux/index.ts';
+import { createNode, createSpeaker, type Node, type Speaker } from '../node/index.ts';
 import {
   createMetrics,
   createNodeNews,
@@ -33,6 +33,8 @@ export interface Parts {
   readonly api: Api;
   readonly campaign: ControlPlaneElection;
   readonly node: Node;
+  /** Undefined where no BGP is spoken. */
+  readonly speaker: Speaker | undefined;
   readonly guards: OpenGuards | undefined;
   /** What parts that are built later tell the status document. */
   readonly reports: { balancer: (() => BalancerStatus) | undefined; ipam: IpamFeature | undefined };
@@ -82,7 +84,12 @@ export async function buildParts(
   };
   const guards = await openGuards(config, kernel, log);
   const guarding = guards === undefined ? {} : { guards };
-  const node = createNode({ kernel, clock, log, observer, ...guarding }, { claims: vips });
+  const linkIndex = (name: string): number | undefined => kernel.linkByName(name)?.index;
+  const speaker = config.enableBgp
+    ? createSpeaker({ connect: connectTcp, clock, random, log, linkIndex })
+    : undefined;
+  const speaking = speaker === undefined ? {} : { advertiser: speaker };
+  const node = createNode({ kernel, clock, log, observer, ...guarding, ...speaking }, { claims: vips });
   await node.start();
   return {
     config,
@@ -98,6 +105,7 @@ export async function buildParts(
     api,
     campaign,
     node,
+    speaker,
     guards,
     controlPlaneVips: vips,
     reports: { balancer: undefined, ipam: undefined },

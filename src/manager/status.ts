@@ -2,6 +2,7 @@ import { buildInfo } from '../config/index.ts';
 import type { ElectionStatus } from '../election/index.ts';
 import type { ReflectorStatus } from '../kube/index.ts';
 import type { StatusDocument, WatchStatus } from '../observe/index.ts';
+import { formatPrefix } from '../lib/ip.ts';
 import type { Parts } from './parts.ts';
 import type { ServicesFeature } from './services.ts';
 
@@ -35,6 +36,11 @@ export function buildStatus(
     balancer: parts.reports.balancer?.(),
     ipam: parts.reports.ipam?.status(),
     leases: leasesOf(parts, services),
+    peers: (parts.speaker?.status() ?? []).map(({ since, advertised, ...peer }) => ({
+      ...peer,
+      sinceSeconds: (now - since) / 1000,
+      advertised: advertised.map(({ prefix, nextHop }) => ({ prefix: formatPrefix(prefix), nextHop })),
+    })),
     watches: watchesOf(parts, services, now),
     timers: clock.timers().map(({ name, at }) => ({ name, inMs: Math.round(at - now) })),
     claimants: parts.news.claimants(),

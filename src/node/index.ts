@@ -1,10 +1,4 @@
-export {
-  createSpeaker,
-  type PeerConfig,
-  type PeerStatus,
-  type Speaker,
-  type SpeakerOptions,
-} from './advertisement/index.ts';
+export { createSpeaker, type Speaker } from './advertisement/index.ts';
 export {
   chooseBackend,
   createForwarding,

@@ -2,6 +2,8 @@ import type { Fence } from '../lib/fence.ts';
 import type { Ip, Mac, Prefix } from '../lib/ip.ts';
 import type { Address, Scope } from '../linux/types.ts';
 
+export type * from './advertisement/types.ts';
+
 /** Who asked for something: `control-plane`, or `service/<namespace>/<name>`. */
 export type Owner = 'control-plane' | `service/${string}/${string}`;
 

@@ -9,6 +9,7 @@ export function collectStatus(metrics: Metrics, status: () => StatusDocument): v
     metrics.buildInfo.set({ version: document.version, build: document.build, node: document.node }, 1);
     collectLeases(metrics, document);
     collectIpam(metrics, document);
+    collectPeers(metrics, document);
     metrics.vipPresent.clear();
     for (const { vip, link, present, kind } of document.vips) {
       if (kind === 'address') metrics.vipPresent.set({ vip, link }, present ? 1 : 0);
@@ -31,6 +32,26 @@ function collectIpam(metrics: Metrics, { ipam }: StatusDocument): void {
     const labels = { pool, family: String(family) };
     metrics.ipamPoolAddresses.set(labels, size);
     metrics.ipamPoolUsed.set(labels, used);
+  }
+}
+
+/** kube-vip's own names of the states. */
+const sessionStates: Readonly<Record<string, string>> = {
+  idle: 'IDLE',
+  connect: 'CONNECT',
+  active: 'ACTIVE',
+  openSent: 'OPENSENT',
+  openConfirm: 'OPENCONFIRM',
+  established: 'ESTABLISHED',
+};
+
+/** One series of 1 for each peer: that of its state. The others are 0, so that a change is seen in both. */
+function collectPeers(metrics: Metrics, { peers }: StatusDocument): void {
+  metrics.bgpSessionInfo.clear();
+  for (const { address, port, state } of peers) {
+    const peer = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+    for (const [kind, name] of Object.entries(sessionStates))
+      metrics.bgpSessionInfo.set({ state: `SESSION_STATE_${name}`, peer }, kind === state ? 1 : 0);
   }
 }
 

@@ -69,7 +69,7 @@ function basic({ config, status }: DumpSnapshot): readonly Line[] {
   ];
 }
 
-function bgp({ config }: DumpSnapshot): readonly Line[] {
+function bgp({ config, status }: DumpSnapshot): readonly Line[] {
   if (!config.enableBgp) return [['BGP Enabled', false]];
   return [
     ['BGP Enabled', true],
@@ -79,6 +79,16 @@ function bgp({ config }: DumpSnapshot): readonly Line[] {
     ['Source Interface', config.bgpSourceIf],
     ['Hold Time', config.bgpHoldTime],
     ['Keepalive Interval', config.bgpKeepaliveInterval],
+    ['Peers', status.peers.length],
+    ...status.peers.map((peer) => {
+      const since = `${Math.round(peer.sinceSeconds)}s`;
+      return `  ${peer.address}:${peer.port}, AS: ${peer.as}, ${peer.state} for ${since} (${peer.reason}), ${peer.sessions} sessions`;
+    }),
+    '',
+    '--- ACTIVE BGP RIB STATE ---',
+    ...status.peers.flatMap(({ address, advertised }) =>
+      advertised.map(({ prefix, nextHop }) => `  ${prefix} next hop ${nextHop}, known to ${address}`),
+    ),
   ];
 }
 

@@ -21,6 +21,8 @@ export interface StatusDocument {
   /** The address controller; undefined where it is off. */
   readonly ipam: IpamStatus | undefined;
   readonly leases: readonly LeaseStatus[];
+  /** BGP peers; empty where none is spoken. */
+  readonly peers: readonly BgpPeerStatus[];
   readonly watches: readonly WatchStatus[];
   readonly timers: readonly TimerStatus[];
   /** The last second claimants seen, newest first. */
@@ -80,6 +82,23 @@ export interface IpamStatus {
   /** Updates of Services under way. */
   readonly writing: number;
   readonly waitingFor: string | undefined;
+}
+
+export interface BgpPeerStatus {
+  readonly address: string;
+  readonly port: number;
+  readonly as: number;
+  /** In the words of RFC 4271: idle, connect, active, openSent, openConfirm, established. */
+  readonly state: string;
+  readonly sinceSeconds: number;
+  /** Of the last change of state. */
+  readonly reason: string;
+  readonly routerId: string | undefined;
+  /** Seconds agreed on. */
+  readonly holdTime: number | undefined;
+  /** How often it was established. */
+  readonly sessions: number;
+  readonly advertised: readonly { readonly prefix: string; readonly nextHop: string }[];
 }
 
 export interface LeaseStatus {

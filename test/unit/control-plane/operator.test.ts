@@ -17,6 +17,7 @@ const base: ControlPlaneOptions = {
   link: 'eth0',
   scope: 'global',
   noDad: false,
+  reach: 'layer2' as const,
   announcePeriodMs: 3000,
   preserve: false,
   preserveStopBudgetMs: 15_000,

@@ -31,6 +31,32 @@ export function statusDocument(): StatusDocument {
       },
     ],
     balancer: undefined,
+    peers: [
+      {
+        address: '192.0.2.254',
+        port: 179,
+        as: 65_500,
+        state: 'established',
+        sinceSeconds: 12,
+        reason: 'established',
+        routerId: '192.0.2.254',
+        holdTime: 30,
+        sessions: 1,
+        advertised: [{ prefix: '192.0.2.10/32', nextHop: '192.0.2.1' }],
+      },
+      {
+        address: '2001:db8::254',
+        port: 179,
+        as: 65_500,
+        state: 'active',
+        sinceSeconds: 3,
+        reason: 'not connected: connect ECONNREFUSED',
+        routerId: undefined,
+        holdTime: undefined,
+        sessions: 0,
+        advertised: [],
+      },
+    ],
     ipam: undefined,
     leases: [
       {
