@@ -1,7 +1,8 @@
 import type { Ip } from '../lib/ip.ts';
-import { wantedAddresses } from './addresses.ts';
+import { wantedAddresses, type WantedAddresses } from './addresses.ts';
 import { countEndpoints } from './endpoints.ts';
 import { missingParts } from './missing.ts';
+import { noNames, pickAddresses, type NameFamilies, type NameView } from './names.ts';
 import {
   annotation,
   type EndpointSlice,
@@ -20,11 +21,19 @@ export interface Snapshot {
 export interface Claim {
   readonly kind: 'claim';
   readonly addresses: readonly Ip[];
-  readonly hostnames: readonly string[];
+  /** Those of them that are addresses of a name. */
+  readonly fromNames: ReadonlySet<Ip>;
+  /** What of the Service's wishes cannot be had, in words that name the field; the rest is served. */
+  readonly troubles: readonly Trouble[];
   /** The lease it would have if it shared no address with another Service. */
   readonly lease: LeaseKey;
   /** Link named by the Service, or `auto`; undefined: the configured one. */
   readonly link: string | undefined;
+}
+
+export interface Trouble {
+  readonly reason: 'invalid-address' | 'unresolved';
+  readonly message: string;
 }
 
 export interface Withhold {
@@ -43,16 +52,21 @@ export type Decision = (Omit<Claim, 'kind'> & { readonly kind: 'advertise' }) | 
 export function decide({ service, slices }: Snapshot, config: ServicesConfig, node: string): Decision {
   const claim = claimOf(service, config);
   if (claim.kind === 'withhold') return claim;
-  const obstacle = gate({ service, slices }, node, claim.lease !== config.globalLease);
+  const moving = { mayMove: claim.lease !== config.globalLease, isSettled: () => true };
+  const obstacle = gate({ service, slices }, node, moving);
   return obstacle ?? { ...claim, kind: 'advertise' };
 }
 
-/** Is the Service ours to handle, and what does it ask for? Needs nothing but the Service. */
-export function claimOf(service: Service, config: ServicesConfig): Claim | Withhold {
+/** Is the Service ours to handle, and what does it ask for? Needs nothing but the Service and its names' addresses. */
+export function claimOf(
+  service: Service,
+  config: ServicesConfig,
+  names: NameView = noNames,
+): Claim | Withhold {
   const notOurs = selection(service, config);
   if (notOurs !== undefined) return notOurs;
-  const { addresses, hostnames } = wantedAddresses(service);
-  if (addresses.length + hostnames.length === 0)
+  const wanted = wantedAddresses(service);
+  if (wanted.addresses.length + wanted.hostnames.length + wanted.invalid.length === 0)
     return withhold('no-address', 'no controller has given it an address yet');
   const annotations = service.metadata.annotations ?? {};
   if (annotations[annotation.leaseName] !== undefined && isLocal(service)) {
@@ -61,25 +75,73 @@ export function claimOf(service: Service, config: ServicesConfig): Claim | Withh
       `${annotation.leaseName} needs externalTrafficPolicy Cluster: Services on one lease share a holder`,
     );
   }
-  const missing = missingParts(service, { addresses, hostnames }).find(({ fatal }) => fatal);
+  const missing = missingParts(service, wanted.addresses).find(({ fatal }) => fatal);
   if (missing !== undefined) return withhold('not-implemented', missing.message);
+  const { addresses, troubles } = resolved(wanted, familiesOf(service, config), names);
+  const [trouble] = troubles;
+  if (addresses.length === 0)
+    return trouble === undefined
+      ? withhold('resolving', `${wanted.hostnames.join()}: being resolved`)
+      : withhold(trouble.reason, trouble.message);
   return {
     kind: 'claim',
     addresses,
-    hostnames,
+    fromNames: new Set(addresses.filter((address) => !wanted.addresses.includes(address))),
+    troubles,
     lease: leaseOf(service, config),
     link: annotations[annotation.interface],
   };
 }
 
+/** What moving to another node depends on. */
+export interface Moving {
+  /** Giving the lease up makes another node take over. */
+  readonly mayMove: boolean;
+  /** Has the node had an endpoint of the Service long enough for its kube-proxy to know it? */
+  readonly isSettled: (node: string) => boolean;
+}
+
+/** The wanted addresses with those of names, without repeats. */
+function resolved(
+  { addresses, hostnames, invalid, field }: WantedAddresses,
+  families: NameFamilies,
+  names: NameView,
+): { readonly addresses: readonly Ip[]; readonly troubles: readonly Trouble[] } {
+  const all = new Set(addresses);
+  const troubles = invalid.map((text): Trouble => {
+    return { reason: 'invalid-address', message: `${field}: ${text} is neither an address nor a name` };
+  });
+  for (const name of hostnames) {
+    const answer = names.answerOf(name);
+    if (answer === undefined) continue;
+    const picked = 'problem' in answer ? answer.problem : pickAddresses(answer.addresses, families);
+    if (typeof picked === 'string')
+      troubles.push({ reason: 'unresolved', message: `${field}: ${name} has no address for us: ${picked}` });
+    else for (const address of picked) all.add(address);
+  }
+  return { addresses: [...all], troubles };
+}
+
+/** `spec.ipFamilies` says which addresses of a name are wanted; without it `dns_mode` does. */
+function familiesOf({ spec }: Service, { dnsMode }: ServicesConfig): NameFamilies {
+  const [first, second] = spec?.ipFamilies ?? [];
+  if (second !== undefined) return spec?.ipFamilyPolicy === 'RequireDualStack' ? 'both' : 'dual';
+  if (first === undefined) return dnsMode;
+  return first === 'IPv6' ? 'ipv6' : 'ipv4';
+}
+
 /**
- * What the endpoints say against this node. `mayMove`: giving the lease up makes another node take over,
- * so a node whose last endpoint is terminating steps back while it still serves, if another is ready.
+ * What the endpoints say against this node. Where the VIP may move it does so while both nodes serve: one whose last
+ * endpoint is terminating steps back as soon as another is settled, and one that is not yet settled waits for that.
  */
-export function gate({ service, slices }: Snapshot, node: string, mayMove: boolean): Withhold | undefined {
-  const count = countEndpoints(slices, node);
+export function gate({ service, slices }: Snapshot, node: string, moving: Moving): Withhold | undefined {
+  const { mayMove, isSettled } = moving;
+  const count = countEndpoints(slices, node, isSettled);
   if (isLocal(service)) {
     if (count.onThisNode === 0) return withhold('no-local-endpoint', `no serving endpoint on ${node}`);
+    if (mayMove && !isSettled(node) && count.servingElsewhere > 0) {
+      return withhold('settling', `the endpoint on ${node} is new, another node serves`);
+    }
     if (mayMove && count.staying === 0 && count.stayingElsewhere > 0) {
       return withhold('leaving', `the last endpoint on ${node} is terminating, another node is ready`);
     }

@@ -6,6 +6,8 @@ export interface EndpointCount {
   readonly onThisNode: number;
   /** On this node and not terminating. */
   readonly staying: number;
+  /** On other nodes that are settled. */
+  readonly servingElsewhere: number;
   readonly stayingElsewhere: number;
 }
 
@@ -14,23 +16,39 @@ export interface EndpointCount {
  * lose its last one early; conditions that are not set mean yes (EndpointSlice API: nil `ready` and
  * nil `serving` are to be read as true).
  */
-export function countEndpoints(slices: Iterable<EndpointSlice>, node: string): EndpointCount {
+export function countEndpoints(
+  slices: Iterable<EndpointSlice>,
+  node: string,
+  isSettled: (node: string) => boolean = () => true,
+): EndpointCount {
   let anywhere = 0;
   let onThisNode = 0;
   let staying = 0;
+  let servingElsewhere = 0;
   let stayingElsewhere = 0;
   for (const slice of slices) {
     for (const endpoint of slice.endpoints ?? []) {
       if (!serves(endpoint)) continue;
-      const isHere = isOn(endpoint, node);
+      const place = placeOf(endpoint);
+      const isHere = place === node;
       const stays = endpoint.conditions?.terminating !== true;
       anywhere += 1;
       if (isHere) onThisNode += 1;
       if (isHere && stays) staying += 1;
-      if (!isHere && stays) stayingElsewhere += 1;
+      if (isHere || !isSettled(place)) continue;
+      servingElsewhere += 1;
+      if (stays) stayingElsewhere += 1;
     }
   }
-  return { anywhere, onThisNode, staying, stayingElsewhere };
+  return { anywhere, onThisNode, staying, servingElsewhere, stayingElsewhere };
+}
+
+/** Nodes, lower-cased, that have a serving endpoint. */
+export function nodesOf(slices: Iterable<EndpointSlice>): ReadonlySet<string> {
+  const nodes = new Set<string>();
+  for (const { endpoints = [] } of slices)
+    for (const endpoint of endpoints) if (serves(endpoint)) nodes.add(placeOf(endpoint));
+  return nodes;
 }
 
 function serves({ addresses, conditions }: Endpoint): boolean {
@@ -39,6 +57,6 @@ function serves({ addresses, conditions }: Endpoint): boolean {
 }
 
 /** Node names are compared without case: the identity of this program is lower-cased. */
-function isOn({ nodeName, hostname }: Endpoint, node: string): boolean {
-  return (nodeName ?? hostname ?? '').toLowerCase() === node;
+function placeOf({ nodeName, hostname }: Endpoint): string {
+  return (nodeName ?? hostname ?? '').toLowerCase();
 }

@@ -5,15 +5,18 @@ import { messageOf } from '../lib/errors.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BulkNodeStore } from '../node/types.ts';
+import { wantedAddresses } from './addresses.ts';
 import { Campaigns, type Campaign } from './campaigns.ts';
 import { Catalogue, type Entry } from './catalogue.ts';
-import { gate, type Claim, type Withhold } from './decide.ts';
+import { gate, isLocal, type Claim, type Withhold } from './decide.ts';
 import { guardedPorts } from './guard.ts';
 import { Leftovers } from './leftovers.ts';
 import { Membership } from './membership.ts';
+import { Names, type ResolveName } from './names.ts';
 import { Notices } from './notices.ts';
 import { placeVip, type LocalView, type Place } from './placement.ts';
 import { Publisher } from './publisher.ts';
+import { Settling } from './settling.ts';
 import { ingressOf, type WantedStatus } from './status-writer.ts';
 import type {
   EndpointSlice,
@@ -36,6 +39,7 @@ export interface ServicesParts {
     want(key: ServiceKey, wanted: WantedStatus): void;
     drop(key: ServiceKey): void;
   };
+  readonly resolve: ResolveName;
   readonly clock: Clock;
   readonly log: Logger;
   readonly observer: ServicesObserver;
@@ -61,11 +65,13 @@ interface Advert {
 export class ServicesOperator {
   private readonly parts: ServicesParts;
   private readonly options: ServicesOptions;
+  private readonly names: Names;
   private readonly catalogue: Catalogue;
   private readonly campaigns: Campaigns;
   private readonly membership: Membership;
   private readonly publisher: Publisher;
   private readonly notices: Notices;
+  private readonly settling: Settling;
   private readonly work: WorkQueue<ServiceKey>;
   /** Statuses to be written after this turn. */
   private readonly reports = new Map<ServiceKey, WantedStatus>();
@@ -78,13 +84,24 @@ export class ServicesOperator {
     const { clock, log, node, observer } = parts;
     this.parts = parts;
     this.options = options;
-    this.catalogue = new Catalogue(options);
+    this.names = new Names({
+      resolve: parts.resolve,
+      clock,
+      log,
+      changed: (keys) => {
+        this.namesChanged(keys);
+      },
+    });
+    this.catalogue = new Catalogue(options, this.names);
     const handle = (key: ServiceKey): void => {
       this.reconcile(key);
     };
     this.work = new WorkQueue(clock, 'services-work', handle, (work) => {
       this.publisher.batch(work);
       this.report();
+    });
+    this.settling = new Settling(clock, (key) => {
+      this.touchKnown(key);
     });
     this.notices = new Notices(clock, observer, () => this.isSpokesman());
     this.publisher = new Publisher(
@@ -138,7 +155,9 @@ export class ServicesOperator {
     await aborted(signal);
     this.work.close();
     this.leftovers.close();
+    this.names.close();
     this.notices.close();
+    this.settling.close();
     this.membership.close();
     await this.campaigns.stop();
     for (const key of this.publisher.keys()) this.publisher.withdraw(key);
@@ -150,10 +169,11 @@ export class ServicesOperator {
     },
     changed: (key, now, before) => {
       this.parts.observer.event?.(before === undefined ? 'ADDED' : 'MODIFIED');
-      this.touch(this.catalogue.put(key, now));
+      this.put(key, now);
     },
     removed: (key) => {
       this.parts.observer.event?.('DELETED');
+      this.names.want(key, []);
       this.touch(this.catalogue.remove(key));
     },
   };
@@ -218,6 +238,21 @@ export class ServicesOperator {
     this.settleFirst();
   }
 
+  private put(key: ServiceKey, service: Service): void {
+    const touched = this.catalogue.put(key, service);
+    // Only those of Services that are ours to handle.
+    const isOurs = this.catalogue.isHandled(key);
+    this.names.want(key, isOurs ? wantedAddresses(service).hostnames : []);
+    this.touch(touched);
+  }
+
+  private namesChanged(keys: ReadonlySet<ServiceKey>): void {
+    for (const key of keys) {
+      const service = this.catalogue.get(key)?.service;
+      if (service !== undefined) this.touch(this.catalogue.put(key, service));
+    }
+  }
+
   private touch(keys: Iterable<ServiceKey>): void {
     this.work.add(keys);
     if (this.options.debounceMs > 0 && this.hasDecided) this.work.workIn(this.options.debounceMs);
@@ -249,9 +284,10 @@ export class ServicesOperator {
     const { claim, service } = entry;
     if (claim.kind === 'withhold') return claim;
     const lease = this.catalogue.leaseFor(entry, claim);
-    const mayMove = lease !== this.options.globalLease;
-    const slices = this.catalogue.slicesOf(key);
-    const obstacle = gate({ service, slices }, this.options.node, mayMove);
+    const mayMove = isLocal(service) && lease !== this.options.globalLease;
+    const slices = [...this.catalogue.slicesOf(key)];
+    const isSettled = mayMove ? this.settling.observe(key, slices) : () => true;
+    const obstacle = gate({ service, slices }, this.options.node, { mayMove, isSettled });
     return obstacle ?? this.place(entry, claim, lease);
   }
 
@@ -261,7 +297,7 @@ export class ServicesOperator {
     let obstacle: Withhold | undefined;
     for (const vip of claim.addresses) {
       const placed = placeVip(vip, claim.link, this.options, this.parts.local);
-      if (placed.kind === 'place') places.push(placed);
+      if (placed.kind === 'place') places.push({ ...placed, fromName: claim.fromNames.has(vip) });
       else obstacle ??= placed;
     }
     if (obstacle !== undefined) this.notices.withheld(entry, obstacle);
@@ -280,6 +316,7 @@ export class ServicesOperator {
     this.membership.quit(key);
     const entry = this.catalogue.get(key);
     if (entry === undefined) {
+      this.settling.forget(key);
       this.notices.forget(key);
       this.parts.observer.gone?.(key);
     } else if (verdict !== undefined) this.notices.withheld(entry, verdict);
@@ -416,6 +453,7 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 function failureOf({ reason }: Withhold): 'invalid_config' | 'new_instance' | undefined {
-  if (reason === 'lease-policy' || reason === 'not-implemented') return 'invalid_config';
+  if (reason === 'lease-policy' || reason === 'not-implemented' || reason === 'invalid-address')
+    return 'invalid_config';
   return reason === 'no-link' || reason === 'address-in-use' ? 'new_instance' : undefined;
 }

@@ -19,6 +19,8 @@ export interface Service extends KubeObject {
     readonly loadBalancerClass?: string;
     readonly loadBalancerIP?: string;
     readonly externalTrafficPolicy?: string;
+    readonly ipFamilies?: readonly string[];
+    readonly ipFamilyPolicy?: string;
     readonly loadBalancerSourceRanges?: readonly string[];
     readonly ports?: readonly ServicePort[];
   };
@@ -65,10 +67,14 @@ export type WithholdReason =
   | 'ignored'
   | 'class-mismatch'
   | 'no-address'
+  | 'invalid-address'
+  | 'resolving' // its names are being asked for the first time
+  | 'unresolved' // none of its names has an address
   | 'lease-policy' // a shared lease with externalTrafficPolicy Local
   | 'not-implemented' // it asks for something without which its VIP would be wrong
   | 'no-endpoints'
   | 'no-local-endpoint'
+  | 'settling' // the first local endpoint is new, and another node serves
   | 'leaving' // the last local endpoint is terminating, and another node is ready
   | 'no-link'
   | 'address-in-use'; // the VIP is an address of this machine
@@ -86,6 +92,8 @@ export interface ServicesConfig {
   readonly electionOnDemand: boolean;
   /** Location of the global lease. */
   readonly globalLease: LeaseKey;
+  /** `dns_mode` */
+  readonly dnsMode: 'first' | 'ipv4' | 'ipv6' | 'dual';
 }
 
 /** Prefix length for one family, or `auto`: that of the link's own address whose subnet holds the VIP. */

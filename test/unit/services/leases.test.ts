@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { recordOf } from '../../../src/testing/contract/election-subject.ts';
+import { settleMs } from '../../../src/services/settling.ts';
 import { World, type TestNode } from './scene.ts';
 
 const each = { perServiceElection: true };
@@ -86,8 +87,54 @@ describe('a lease for each Service', () => {
     assert.deepEqual(world.holders('192.0.2.1'), ['a'], 'nobody else is ready');
     world.endpoints('web', '~a', 'b');
     await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.1'), ['a'], 'the kube-proxy of b may not know it yet');
+    await world.run(settleMs);
     assert.deepEqual(world.holders('192.0.2.1'), ['b']);
     assert.deepEqual(world.doubles, []);
+    await world.close();
+  });
+
+  test('the VIP moves to a node whose endpoint is settled, not to the newest one', async () => {
+    const world = await worldOf(3);
+    world.endpoints('web', 'a');
+    world.put({ name: 'web', vip: '192.0.2.1', policy: 'Local' });
+    await world.run(400);
+    world.endpoints('web', 'a', 'c');
+    await world.run(settleMs + 100);
+    world.endpoints('web', '~a', 'b', 'c');
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.1'), ['c'], 'at once');
+    world.endpoints('web', 'b', '~c');
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.1'), ['c'], 'b came a moment ago');
+    world.endpoints('web', 'b');
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.1'), ['b'], 'nobody else is left');
+    assert.deepEqual(world.doubles, []);
+    await world.close();
+  });
+
+  test('a node that is not settled does not campaign while another serves', async () => {
+    const world = await worldOf(2);
+    world.endpoints('web', 'a');
+    world.put({ name: 'web', vip: '192.0.2.1', policy: 'Local' });
+    await world.run(400);
+    world.endpoints('web', 'a', 'b');
+    await world.run(400);
+    nodeOf(world, 'a').stop.abort();
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.1'), [], 'b waits');
+    await world.run(settleMs);
+    assert.deepEqual(world.holders('192.0.2.1'), ['b']);
+    await world.close();
+  });
+
+  test('what is there when a Service is first seen counts as settled', async () => {
+    const world = await worldOf(2);
+    world.endpoints('web', '~a', 'b');
+    world.put({ name: 'web', vip: '192.0.2.1', policy: 'Local' });
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.1'), ['b']);
     await world.close();
   });
 
