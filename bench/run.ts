@@ -5,6 +5,7 @@ const benchmarks: Readonly<Record<string, () => Promise<unknown>>> = {
   balancer: () => import('./balancer.ts'),
   failover: () => import('./failover.ts'),
   footprint: () => import('./footprint.ts'),
+  rollout: () => import('./rollout.ts'),
   services: () => import('./services.ts'),
 };
 

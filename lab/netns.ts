@@ -73,12 +73,12 @@ export async function setSysctls(
   values: Readonly<Record<string, number | string>>,
 ): Promise<void> {
   const lines = Object.entries(values).map(
-    ([key, value]) => `${value} /proc/sys/${key.replaceAll('.', '/')}`,
+    ([key, value]) => `/proc/sys/${key.replaceAll('.', '/')} ${value}`,
   );
   await runIn(
     namespace,
     'sh',
-    ['-c', 'while read -r value file; do echo "$value" > "$file" || exit 1; done'],
+    ['-c', 'while read -r file value; do echo "$value" > "$file" || exit 1; done'],
     {
       input: `${lines.join('\n')}\n`,
     },

@@ -3,6 +3,7 @@ import type { Cluster } from '../cluster.ts';
 import { requireComponent } from '../components.ts';
 import { httpGet } from '../http-get.ts';
 import type { Machine } from '../machine.ts';
+import { setSysctls } from '../netns.ts';
 import type { Supervised } from '../supervised.ts';
 import { waitFor } from '../wait.ts';
 import { Kubelets } from './kubelets.ts';
@@ -50,6 +51,8 @@ export class DataPath {
   static async start(cluster: Cluster): Promise<DataPath> {
     const dataPath = new DataPath(cluster);
     const { lab, real } = cluster;
+    // Leaves the ports below to `Requests`.
+    await setSysctls(lab.client.namespace, { 'net.ipv4.ip_local_port_range': '61000 65000' });
     await Promise.all(lab.nodes.map((node) => dataPath.#prepare(node)));
     dataPath.#kubelets.start();
     for (const node of lab.controlPlanes)

@@ -108,7 +108,7 @@ function ask(): void {
     failed.push({ at, error });
   };
   const localPort = nextPort;
-  nextPort = nextPort >= 65_000 ? 10_000 : nextPort + 1;
+  nextPort = nextPort >= 60_000 ? 10_000 : nextPort + 1;
   const options = { agent: false, timeout: config.timeoutMs, localPort };
   const request = http.get(config.url, options, (response) => {
     let body = '';
