@@ -12,6 +12,7 @@ import {
   createStatusWrite,
   LocalLinks,
   projectService,
+  QuietStatus,
   serviceNameLabel,
   ServicesOperator,
   SliceProjector,
@@ -57,6 +58,7 @@ export function buildServices(
     read: (key) => serviceReflector.items.get(key),
     ...tools,
   });
+  const reports = new QuietStatus(writer, clock);
   const leaseWatches = new LeaseWatches(api, tools);
   const recorder = new EventRecorder(
     { client: api.client, ...tools },
@@ -79,7 +81,7 @@ export function buildServices(
       },
       elect: (lease) => elect(parts, leaseWatches, options.globalLease, lease),
       local,
-      status: writer,
+      status: reports,
       clock,
       log: log.child('services'),
       observer,
@@ -130,6 +132,7 @@ export function buildServices(
       } finally {
         gate.close();
         parts.claimListeners.delete(claimed);
+        reports.close();
         writer.close();
         await labels?.close(LABELS_BUDGET_MS);
       }

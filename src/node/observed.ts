@@ -85,8 +85,9 @@ export class Observed {
       if (change === 'gone' && --pending.count === 0) this.expectedGone.delete(id);
       return false;
     }
+    const known = this.addresses.get(id);
     this.apply({ kind: 'address', change, address });
-    return true;
+    return change === 'gone' || known === undefined || !isEcho(known, address);
   }
 
   /** From an event; returns what the link was before. */
@@ -183,6 +184,22 @@ export class Observed {
     }
     return found;
   }
+}
+
+/** The kernel repeats what is known, as it does after each write. Lifetimes that run down are always news. */
+function isEcho(known: Address, heard: Address): boolean {
+  return (
+    known.permanent &&
+    heard.permanent &&
+    known.prefixLength === heard.prefixLength &&
+    known.scope === heard.scope &&
+    known.protocol === heard.protocol &&
+    known.broadcast === heard.broadcast &&
+    known.deprecated === heard.deprecated &&
+    known.tentative === heard.tentative &&
+    known.dadFailed === heard.dadFailed &&
+    known.noDad === heard.noDad
+  );
 }
 
 /** fe80::/10, without the cost of parsing each address of each event. */

@@ -118,6 +118,34 @@ test('an event of ours that never comes does not make us deaf for ever', () => {
   assert.equal(observed.heardAddress('set', vip), true, 'or when events are known to be lost');
 });
 
+test('what the kernel repeats of a write is no news, any difference is, and so are lifetimes', () => {
+  const observed = new Observed();
+  observed.wrote({ ...vip, preferredLifetime: 0 });
+  assert.equal(observed.heardAddress('set', vip), false);
+  for (const change of [
+    { deprecated: false },
+    { protocol: 0 },
+    { scope: 'link' },
+    { tentative: true },
+    { dadFailed: true },
+    { noDad: true },
+    { broadcast: ip('192.0.2.255') },
+    { permanent: false, validLifetime: 60 },
+  ] as const) {
+    const other: Address = { ...vip, ...change };
+    assert.equal(observed.heardAddress('set', other), true, JSON.stringify(change));
+    assert.equal(observed.heardAddress('set', vip), true, `back from ${JSON.stringify(change)}`);
+  }
+  const six: Address = { ...vip, address: ip('2001:db8::1'), prefixLength: 128 };
+  observed.wrote(six);
+  assert.equal(observed.heardAddress('set', six), false);
+  assert.equal(observed.heardAddress('set', { ...six, prefixLength: 64 }), true);
+  const limited: Address = { ...vip, permanent: false, validLifetime: 60 };
+  observed.wrote(limited);
+  assert.equal(observed.heardAddress('set', { ...limited, validLifetime: 59 }), true);
+  assert.equal(observed.heardAddress('gone', vip), true);
+});
+
 test('what happens while a dump is taken outlives it', () => {
   const observed = new Observed();
   observed.dumpStarted(false);
