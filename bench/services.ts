@@ -1,5 +1,6 @@
 // npm run bench -- services [--sizes 10,100,1000,5000,10000] [--api real|embedded] [--nodes 2] [--program dist|source]
-//   [--singles 100] [--rest 20] [--controller] [--json FILE] [--profile DIR]
+//   [--stages singles,endpoints,rest,failover,restart] [--singles 100] [--rest 20] [--controller] [--json FILE]
+//   [--profile DIR]
 // How long a Service needs to its VIP and its status, alone and in a burst, and what many of them cost.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -9,7 +10,7 @@ import { Cluster, ensurePrivilege, waitFor } from '../lab/index.ts';
 import { Driver } from './services/driver-client.ts';
 import { Figures, tableOf } from './services/figures.ts';
 import { namespace } from './services/objects.ts';
-import { Stages, turnsFile } from './services/stages.ts';
+import { stages, Stages, turnsFile } from './services/stages.ts';
 import { turnsOption } from './services/turns.ts';
 
 const { values } = parseArgs({
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '2' },
     program: { type: 'string', default: 'dist' },
     singles: { type: 'string', default: '100' },
+    stages: { type: 'string', default: stages.join() },
     rest: { type: 'string', default: '20' },
     controller: { type: 'boolean', default: false },
     json: { type: 'string' },
@@ -66,19 +68,20 @@ try {
     cluster.api.kubeconfig(client, 'admin', server),
     controlPlanes.map(({ name }) => name),
   );
-  const stages = new Stages(cluster, driver, figures, {
+  const bench = new Stages(cluster, driver, figures, {
+    stages: stages.filter((stage) => values.stages.split(',').includes(stage)),
     singles: Number(values.singles),
     restSeconds: Number(values.rest),
     controller: values.controller,
   });
   await Promise.all([...cluster.daemons.values()].map((daemon) => daemon.waitReady()));
   const hasHolder = (): Promise<boolean> =>
-    stages.holder().then(
+    bench.holder().then(
       () => true,
       () => false,
     );
   await waitFor(hasHolder, { what: 'a holder' });
-  for (const size of values.sizes.split(',').map(Number)) await stages.run(size);
+  for (const size of values.sizes.split(',').map(Number)) await bench.run(size);
   // A profile is written at an orderly end only.
   if (values.profile !== undefined)
     await Promise.all([...cluster.daemons.values()].map((daemon) => daemon.stop(60_000)));

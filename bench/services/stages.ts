@@ -11,7 +11,12 @@ import { vipOf } from './objects.ts';
 
 const leasePath = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/plndr-svcs-lock';
 
+/** What is measured at each size, after it was reached. */
+export const stages = ['singles', 'endpoints', 'rest', 'failover', 'restart'] as const;
+export type Stage = (typeof stages)[number];
+
 export interface StageOptions {
+  readonly stages: readonly Stage[];
   readonly singles: number;
   readonly restSeconds: number;
   /** A controller assigns the addresses. */
@@ -55,12 +60,14 @@ export class Stages {
 
   async run(total: number): Promise<void> {
     this.#size = total;
+    const { stages, singles } = this.#options;
+    const isWanted = (stage: Stage): boolean => stages.includes(stage);
     await this.burst(total);
-    await this.singles(this.#options.singles);
-    await this.endpoints();
-    await this.rest();
-    await this.failover();
-    await this.restart();
+    if (isWanted('singles')) await this.singles(singles);
+    if (isWanted('endpoints')) await this.endpoints();
+    if (isWanted('rest')) await this.rest();
+    if (isWanted('failover')) await this.failover();
+    if (isWanted('restart')) await this.restart();
   }
 
   /** Grows to `total` Services at once. */
