@@ -24,6 +24,7 @@ import {
   type ServicesOptions,
 } from '../services/index.ts';
 import type { Ip } from '../lib/ip.ts';
+import { resolveName } from '../linux/index.ts';
 import { servicesMark } from './instance.ts';
 import { electionAt, placeOfLease } from './election.ts';
 import { LeaseWatches } from './lease-watches.ts';
@@ -82,6 +83,7 @@ export function buildServices(
       elect: (lease) => elect(parts, leaseWatches, options.globalLease, lease),
       local,
       status: reports,
+      resolve: resolveName,
       clock,
       log: log.child('services'),
       observer,
@@ -159,6 +161,7 @@ function optionsFrom(parts: Parts): ServicesOptions {
     legacyClass: config.loadBalancerClassLegacyHandling,
     classOnly: config.loadBalancerClassOnly,
     className: config.loadBalancerClassName,
+    dnsMode: config.dnsMode,
     perServiceElection: config.enableServicesElection,
     electionOnDemand: config.perServiceElectionOnDemand,
     globalLease,

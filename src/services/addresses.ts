@@ -5,16 +5,22 @@ import { annotation, type Service } from './types.ts';
 export interface WantedAddresses {
   readonly addresses: readonly Ip[];
   readonly hostnames: readonly string[];
+  /** Neither an address nor a name. */
+  readonly invalid: readonly string[];
+  /** Where they stand, in words for its user. */
+  readonly field: string;
 }
+
+const specField = 'spec.loadBalancerIP';
 
 /**
  * Where the addresses of a Service come from: the annotation if it is there at all; else
- * `spec.loadBalancerIP` when the status disagrees with it in its own family (a stale status loses); else
- * the status; else `spec.loadBalancerIP`.
+ * `spec.loadBalancerIP` when the status disagrees with it in its own family (a stale status loses) or when
+ * it is a name, whose addresses the status has; else the status; else `spec.loadBalancerIP`.
  */
 export function wantedAddresses(service: Service): WantedAddresses {
   const fromAnnotation = service.metadata.annotations?.[annotation.addresses];
-  if (fromAnnotation !== undefined) return split(fromAnnotation.split(','));
+  if (fromAnnotation !== undefined) return split(fromAnnotation.split(','), annotation.addresses);
   const spec = service.spec?.loadBalancerIP?.trim() ?? '';
   const ingress = service.status?.loadBalancer?.ingress ?? [];
   const specIp = parseIp(spec);
@@ -24,17 +30,29 @@ export function wantedAddresses(service: Service): WantedAddresses {
       const current = ip === undefined ? undefined : parseIp(ip);
       return current !== undefined && familyOf(current) === familyOf(specIp) && current !== specIp;
     });
+  const isName = spec !== '' && specIp === undefined;
   const fromStatus = ingress.map(({ ip, hostname }) => ip ?? hostname ?? '');
-  return stale || fromStatus.length === 0 ? split([spec]) : split(fromStatus);
+  return stale || isName || fromStatus.length === 0
+    ? split([spec], specField)
+    : split(fromStatus, 'status.loadBalancer.ingress');
 }
 
-function split(items: readonly string[]): WantedAddresses {
+function split(items: readonly string[], field: string): WantedAddresses {
   const addresses = new Set<Ip>();
   const hostnames = new Set<string>();
+  const invalid = new Set<string>();
   for (const item of items.map((text) => text.trim()).filter((text) => text !== '')) {
     const address = parseIp(item);
-    if (address === undefined) hostnames.add(item.toLowerCase());
-    else addresses.add(address);
+    if (address !== undefined) addresses.add(address);
+    else if (isName(item)) hostnames.add(item.toLowerCase());
+    else invalid.add(item);
   }
-  return { addresses: [...addresses], hostnames: [...hostnames] };
+  return { addresses: [...addresses], hostnames: [...hostnames], invalid: [...invalid], field };
+}
+
+/** Labels of letters, digits, hyphens and underscores; one that ends in a number is an address gone wrong. */
+function isName(text: string): boolean {
+  const labels = text.replace(/\.$/, '').split('.');
+  const isLabel = (label: string): boolean => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label);
+  return text.length <= 253 && labels.every(isLabel) && !/^\d+$/.test(labels.at(-1) ?? '');
 }

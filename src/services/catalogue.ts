@@ -1,5 +1,6 @@
 import type { Ip } from '../lib/ip.ts';
 import { claimOf, type Claim, type Withhold } from './decide.ts';
+import { noNames, type NameView } from './names.ts';
 import { serviceNameLabel } from './project.ts';
 import type { EndpointSlice, LeaseKey, Service, ServiceKey, ServicesConfig } from './types.ts';
 
@@ -18,16 +19,25 @@ const noSlices: ReadonlyMap<string, EndpointSlice> = new Map();
  */
 export class Catalogue {
   private readonly config: ServicesConfig;
+  private readonly names: NameView;
   private readonly entries = new Map<ServiceKey, Entry>();
   private readonly slices = new Map<ServiceKey, Map<string, EndpointSlice>>();
   private readonly byAddress = new Map<Ip, Set<ServiceKey>>();
 
-  constructor(config: ServicesConfig) {
+  constructor(config: ServicesConfig, names: NameView = noNames) {
     this.config = config;
+    this.names = names;
   }
 
   get(key: ServiceKey): Entry | undefined {
     return this.entries.get(key);
+  }
+
+  /** It may get a VIP from us, now or when its names are resolved. */
+  isHandled(key: ServiceKey): boolean {
+    const claim = this.entries.get(key)?.claim;
+    if (claim?.kind !== 'withhold') return claim !== undefined;
+    return claim.reason === 'resolving' || claim.reason === 'unresolved';
   }
 
   keys(): IterableIterator<ServiceKey> {
@@ -50,7 +60,7 @@ export class Catalogue {
   /** Returns the Services whose lease may be another one now, itself included. */
   put(key: ServiceKey, service: Service): ReadonlySet<ServiceKey> {
     const before = this.entries.get(key);
-    const claim = claimOf(service, this.config);
+    const claim = claimOf(service, this.config, this.names);
     const touched = new Set([key]);
     const isSame = before !== undefined && sameClaim(before.claim, claim);
     if (!isSame) this.addNeighbours(key, touched);

@@ -1,4 +1,4 @@
-import type { WantedAddresses } from './addresses.ts';
+import type { Ip } from '../lib/ip.ts';
 import type { Service } from './types.ts';
 
 /** A part of the program that a Service asks for and that does not exist yet. */
@@ -21,21 +21,16 @@ const off = new Set(['', 'false', '0', 'f', 'F', 'FALSE', 'False']);
 const dhcp = new Set<string>(['0.0.0.0', '::']);
 
 /** What this Service asks for and will not get, in words that name the annotation or field. */
-export function missingParts(service: Service, wanted: WantedAddresses): readonly MissingPart[] {
+export function missingParts(service: Service, addresses: readonly Ip[]): readonly MissingPart[] {
   const found: MissingPart[] = [];
   for (const { key, part, fatal } of unbuilt) {
     const value = service.metadata.annotations?.[`kube-vip.io/${key}`];
     if (value === undefined || off.has(value)) continue;
     found.push({ fatal, message: `kube-vip.io/${key}=${value}: ${part}: not implemented yet` });
   }
-  for (const address of wanted.addresses) {
+  for (const address of addresses) {
     if (dhcp.has(address))
       found.push({ fatal: true, message: `${address}: addresses by DHCP: not implemented yet` });
-  }
-  const [hostname] = wanted.hostnames;
-  if (hostname !== undefined) {
-    const fatal = wanted.addresses.length === 0;
-    found.push({ fatal, message: `${hostname}: DNS names as VIP: not implemented yet` });
   }
   return found;
 }

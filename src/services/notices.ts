@@ -9,6 +9,8 @@ import type { Service, ServiceKey, ServiceNotice, ServicesObserver, WithholdReas
 /** Reasons a user can do something about. The others are everyday life. */
 const worthTelling: Partial<Record<WithholdReason, string>> = {
   'no-address': 'NoAddress',
+  'invalid-address': 'InvalidAddress',
+  unresolved: 'NameNotResolved',
   'lease-policy': 'InvalidLeasePolicy',
   'not-implemented': 'NotImplemented',
   'no-link': 'NoLink',
@@ -50,8 +52,11 @@ export class Notices {
     this.waiting.delete(entry.key);
     const { claim, service } = entry;
     if (claim.kind !== 'claim') return;
-    for (const { message } of missingParts(service, claim)) {
+    for (const { message } of missingParts(service, claim.addresses)) {
       this.tell(entry, { type: 'Warning', reason: 'NotImplemented', message });
+    }
+    for (const { reason, message } of claim.troubles) {
+      this.tell(entry, { type: 'Warning', reason: worthTelling[reason] ?? reason, message });
     }
     if (!guarded) return;
     for (const text of sourceRanges(service).invalid) {

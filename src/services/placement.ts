@@ -23,9 +23,13 @@ export interface Place {
   readonly vip: Ip;
   readonly link: string;
   readonly prefixLength: number;
+  /** It is an address of a name: it goes by itself if this process dies. */
+  readonly fromName?: boolean;
 }
 
 const automatic = 'auto';
+/** Lifetime of an address that came from a name, seconds; it is renewed as long as it is wanted. */
+const NAME_LIFETIME_S = 60;
 
 /**
  * Where a VIP goes. Link: the Service's own (`asked`), else `vip_servicesinterface`, else `vip_interface`;
@@ -120,7 +124,7 @@ function guardSpec({ vip, link }: Place, ports: Ports): Spec[] {
 }
 
 function addressSpec(
-  { vip, link, prefixLength }: Place,
+  { vip, link, prefixLength, fromName = false }: Place,
   config: PlacementConfig,
 ): Spec & { kind: 'address' } {
   return {
@@ -129,7 +133,7 @@ function addressSpec(
     prefixLength,
     link,
     scope: link === 'lo' && !config.globalScopeOnLo ? 'host' : 'global',
-    validLifetime: undefined,
+    validLifetime: fromName ? NAME_LIFETIME_S : undefined,
     noDad: config.noDad,
     mark: config.mark,
   };

@@ -24,6 +24,8 @@ export function projectService(raw: KubeObject): Service {
       loadBalancerClass: spec?.loadBalancerClass,
       loadBalancerIP: spec?.loadBalancerIP,
       externalTrafficPolicy: spec?.externalTrafficPolicy,
+      ipFamilies: spec?.ipFamilies,
+      ipFamilyPolicy: spec?.ipFamilyPolicy,
       loadBalancerSourceRanges: spec?.loadBalancerSourceRanges,
       ports: spec?.ports?.map(({ port, protocol = 'TCP' }) => ({ port, protocol })),
     }),

@@ -69,7 +69,9 @@ export class Publisher {
   publish(key: ServiceKey, wanted: Pick<Published, 'lease' | 'places' | 'ports' | 'fence'>): void {
     const { lease, places, ports, fence } = wanted;
     const before = this.content.get(key);
-    const texts = places.map(({ vip, link, prefixLength }) => `${vip}/${prefixLength} ${link}`);
+    const texts = places.map(
+      ({ vip, link, prefixLength, fromName = false }) => `${vip}/${prefixLength} ${link} ${fromName}`,
+    );
     const signature = `${texts.join()} ${ports === undefined ? '' : JSON.stringify(ports)}`;
     if (before?.fence === fence && before.signature === signature && !before.silent) return;
     this.wish({ owner: ownerOf(key), specs: holderSpecs(places, this.config, fence, ports) });

@@ -75,6 +75,7 @@ async function start(t: TestContext, prepare: (api: FakeApi) => void = () => und
       elect: () => createElection({ store: memoryLeaseStore(lease), ...tools }, identity),
       local: { hasLink: () => true, ownAddresses: () => [], ownerOf: () => undefined },
       status: writer,
+      resolve: () => Promise.reject(new Error('no resolver')),
       clock,
       log: silentLogger,
       observer: {},

@@ -51,8 +51,8 @@ test('what a user must know is told once, by the holder, and hurts no other Serv
     'a ! link NoLink',
     'a ! vlan NotImplemented',
     'a ! dhcp NotImplemented',
-    'a ! host NotImplemented',
     'a ! egress NotImplemented',
+    'a ! host NameNotResolved',
   ]);
   assert.deepEqual(world.nodes[0]?.vips(), ['192.0.2.1/32@eth0', '192.0.2.4/32@eth0']);
   await world.close();

@@ -1,5 +1,5 @@
 import { createElection } from '../../../src/election/index.ts';
-import { formatPrefix } from '../../../src/lib/ip.ts';
+import { formatPrefix, ip, type Ip } from '../../../src/lib/ip.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { createNode, type Node } from '../../../src/node/index.ts';
 import {
@@ -25,6 +25,7 @@ export const defaults: Omit<ServicesOptions, 'node'> = {
   perServiceElection: false,
   electionOnDemand: false,
   globalLease: global,
+  dnsMode: 'first',
   mainLink: 'eth0',
   servicesLink: '',
   prefix4: 32,
@@ -53,6 +54,11 @@ export interface Wish {
   readonly type?: string;
   /** `spec.loadBalancerSourceRanges` */
   readonly from?: readonly string[];
+  readonly ipFamilies?: readonly string[];
+  readonly ipFamilyPolicy?: string;
+  readonly spec?: Service['spec'];
+  /** Addresses in its status. */
+  readonly ingress?: readonly string[];
 }
 
 /** One node with the operator under test on a fake kernel. */
@@ -97,6 +103,7 @@ export class TestNode {
             { identity: name, leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000 },
           ),
         local,
+        resolve: (name) => world.resolve(name),
         status: {
           want: (key, { ingress }) => {
             const text = ingress.map(({ ip: vip, ports }) => `${vip}:${ports?.map((p) => p.port).join('+')}`);
@@ -186,8 +193,18 @@ export class World {
   private readonly projector = new SliceProjector();
   private version = 0;
 
+  /** What the resolver of every node knows. */
+  readonly hosts = new Map<string, readonly string[]>();
+  questions = 0;
+
   constructor(options: Partial<ServicesOptions> = {}) {
     this.options = options;
+  }
+
+  resolve(name: string): Promise<readonly Ip[]> {
+    this.questions++;
+    const found = this.hosts.get(name);
+    return found === undefined ? Promise.reject(new Error(`no such name`)) : Promise.resolve(found.map(ip));
   }
 
   lease(key: string): MemoryLease {
@@ -230,7 +247,9 @@ export class World {
     operator.slicesListener.synced?.(this.slices);
   }
 
-  put({ name, vip, policy = 'Cluster', annotations = {}, created, port = 80, type, from }: Wish): void {
+  put(wish: Wish): void {
+    const { name, vip, policy = 'Cluster', annotations = {}, created, port = 80, type, from } = wish;
+    const { ipFamilies, ipFamilyPolicy } = wish;
     const key = `shop/${name}`;
     const before = this.services.get(key);
     const addresses = vip === '' ? {} : { 'kube-vip.io/loadbalancerIPs': vip };
@@ -247,7 +266,13 @@ export class World {
         externalTrafficPolicy: policy,
         ports: [{ port }],
         ...(from === undefined ? {} : { loadBalancerSourceRanges: from }),
+        ...(ipFamilies === undefined ? {} : { ipFamilies }),
+        ...(ipFamilyPolicy === undefined ? {} : { ipFamilyPolicy }),
+        ...wish.spec,
       },
+      ...(wish.ingress === undefined
+        ? {}
+        : { status: { loadBalancer: { ingress: wish.ingress.map((address) => ({ ip: address })) } } }),
     };
     const now = projectService(raw);
     this.services.set(key, now);
