@@ -14,4 +14,6 @@ export {
   serviceLabelValue,
 } from './node-label.ts';
 export { ControlPlane } from './operator.ts';
+export { RoutingTable } from './routing-table.ts';
+export { checkTargets, selfTargets, type SelfCheck } from './self-check.ts';
 export type { ControlPlaneObserver, ControlPlaneOptions } from './types.ts';

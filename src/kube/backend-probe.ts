@@ -1,7 +1,7 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { checkServerIdentity } from 'node:tls';
-import { familyOf, type Ip } from '../lib/ip.ts';
+import { familyOf, parseIp } from '../lib/ip.ts';
 import type { Credentials } from './credentials.ts';
 import { LOCAL_NAME } from './select-client.ts';
 
@@ -9,6 +9,8 @@ export interface BackendProbeOptions {
   readonly port: number;
   /** `/readyz`, or `/version` as kube-vip asks. */
   readonly path: string;
+  /** Absent: what the API client speaks. */
+  readonly scheme?: 'http' | 'https';
 }
 
 /** Asks API servers, each over a connection of its own, whether they serve. */
@@ -18,27 +20,28 @@ export interface BackendProber {
    * no answer or the signal aborted. The connection is kept for the next probe unless this one failed: a
    * connection to a server that is gone must not be asked again.
    */
-  probe(address: Ip, signal: AbortSignal): Promise<string | undefined>;
+  probe(host: string, signal: AbortSignal): Promise<string | undefined>;
   /** Drops the connections to a backend that is no longer of interest. */
-  forget(address: Ip): void;
+  forget(host: string): void;
   close(): void;
 }
 
 /** Probes with the credentials of the API client, whatever kubeconfig they come from. */
 export function createBackendProber(credentials: Credentials, options: BackendProbeOptions): BackendProber {
-  const agents = new Map<Ip, http.Agent>();
-  const forget = (address: Ip): void => {
-    agents.get(address)?.destroy();
-    agents.delete(address);
+  const agents = new Map<string, http.Agent>();
+  const forget = (host: string): void => {
+    agents.get(host)?.destroy();
+    agents.delete(host);
   };
-  const ask = async (address: Ip, signal: AbortSignal): Promise<string | undefined> => {
+  const ask = async (host: string, signal: AbortSignal): Promise<string | undefined> => {
     const { server, ca, cert, key, token, isInsecure } = await credentials.current();
-    const secure = server.scheme === 'https';
-    const agent = agents.get(address) ?? newAgent(secure);
-    agents.set(address, agent);
+    const secure = (options.scheme ?? server.scheme) === 'https';
+    const agent = agents.get(host) ?? newAgent(secure);
+    agents.set(host, agent);
+    const address = parseIp(host);
     const request: https.RequestOptions = {
-      host: address,
-      family: familyOf(address),
+      host,
+      family: address === undefined ? 0 : familyOf(address),
       port: options.port,
       path: options.path,
       agent,
@@ -47,24 +50,24 @@ export function createBackendProber(credentials: Credentials, options: BackendPr
       ...(secure ? { ca, cert, key, rejectUnauthorized: !isInsecure, servername: LOCAL_NAME } : {}),
       // A node's certificate names its address; every kubeadm API server's names `kubernetes` too.
       checkServerIdentity: (_host, certificate) =>
-        checkServerIdentity(address, certificate) && checkServerIdentity(LOCAL_NAME, certificate),
+        checkServerIdentity(host, certificate) && checkServerIdentity(LOCAL_NAME, certificate),
     };
     const status = await statusOf(secure ? https : http, request);
     return status === 200 ? undefined : `${options.path} answered ${status}`;
   };
   return {
-    probe: async (address, signal) => {
+    probe: async (host, signal) => {
       let problem: string | undefined = 'no answer';
       try {
-        problem = await ask(address, signal);
+        problem = await ask(host, signal);
         return problem;
       } finally {
-        if (problem !== undefined) forget(address);
+        if (problem !== undefined) forget(host);
       }
     },
     forget,
     close: () => {
-      for (const address of [...agents.keys()]) forget(address);
+      for (const host of [...agents.keys()]) forget(host);
     },
   };
 }

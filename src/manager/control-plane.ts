@@ -10,6 +10,7 @@ import {
 import { createHealthProbe, nodes } from '../kube/index.ts';
 import { openForwarding, startBalancer } from './balancer.ts';
 import type { Parts } from './parts.ts';
+import { runRoutingTable } from './routing-table.ts';
 
 /** Total time that a stopping process may spend on anything but the removal of VIPs: half a kubelet's grace period. */
 const STOP_BUDGET_MS = 15_000;
@@ -20,8 +21,17 @@ export interface ControlPlaneWiring extends Parts {
   readonly onHolder: (holder: string) => void;
 }
 
-/** Runs the control-plane feature until the signal aborts; afterwards its VIPs, label and lease are gone. */
-export async function runControlPlane(wiring: ControlPlaneWiring, signal: AbortSignal): Promise<void> {
+/** Runs the control-plane feature until the signal aborts; afterwards its VIPs, routes, label and lease are gone. */
+export function runControlPlane(wiring: ControlPlaneWiring, signal: AbortSignal): Promise<void> {
+  if (!wiring.config.enableRoutingTable) return runElected(wiring, signal);
+  const onChecked = (): void => {
+    wiring.onHolder('');
+  };
+  return runRoutingTable({ ...wiring, onChecked }, signal);
+}
+
+/** The holder of the lease has the VIPs. */
+async function runElected(wiring: ControlPlaneWiring, signal: AbortSignal): Promise<void> {
   const { config, clock, log, campaign, node } = wiring;
   const options = optionsFrom(config, wiring.link.name);
   const label = config.enableNodeLabeling ? nodeLabel(wiring) : undefined;

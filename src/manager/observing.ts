@@ -1,22 +1,31 @@
+import type { Config } from '../config/index.ts';
 import { collectStatus, renderDump, watchProcess, type StatusDocument } from '../observe/index.ts';
 import { openListeners } from './listeners.ts';
+import { hasControlPlaneElection } from './mode.ts';
 import type { Parts } from './parts.ts';
 import type { ServicesFeature } from './services.ts';
 import { buildStatus } from './status.ts';
 
 export interface Observing {
-  /** The lease has been read: from now on the process is ready. */
+  /** The lease has been read, or the API server checked: from now on the process is ready. */
   ready(): void;
   /** Prints the state on stdout (SIGUSR1). */
   dump(): void;
   close(): Promise<void>;
 }
 
+/** What a control plane that has just started waits for. */
+function firstObstacle(config: Config): string {
+  if (hasControlPlaneElection(config)) return 'the lease has not been read yet';
+  return config.enableBgp ? 'BGP is not configured yet' : 'the API server has not been checked yet';
+}
+
 /** Opens what lets people see the process: metrics, health, readiness, status, dump. */
 export function startObserving(parts: Parts, services: ServicesFeature | undefined): Observing {
   const { clock, config, log, metrics, kernel, link } = parts;
   const startedAt = clock.now();
-  const waiting = new Set(config.enableControlPlane ? ['the lease has not been read yet'] : []);
+  const first = firstObstacle(config);
+  const waiting = new Set(config.enableControlPlane ? [first] : []);
   const processWatch = watchProcess(metrics);
   const status = (): StatusDocument => {
     const obstacle = services?.operator.waitingFor();

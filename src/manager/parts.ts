@@ -16,6 +16,7 @@ import { controlPlaneElection, type ControlPlaneElection } from './election.ts';
 import { openGuards, type OpenGuards } from './guards.ts';
 import type { IpamFeature } from './ipam.ts';
 import { chooseLink } from './link.ts';
+import { routesOf } from './routing-table.ts';
 
 /** Everything that is built once at start and closed once at the end. */
 export interface Parts {
@@ -89,7 +90,10 @@ export async function buildParts(
     ? createSpeaker({ connect: connectTcp, clock, random, log, linkIndex })
     : undefined;
   const speaking = speaker === undefined ? {} : { advertiser: speaker };
-  const node = createNode({ kernel, clock, log, observer, ...guarding, ...speaking }, { claims: vips });
+  const node = createNode(
+    { kernel, clock, log, observer, ...guarding, ...speaking },
+    { claims: vips, ...routesOf(config) },
+  );
   await node.start();
   return {
     config,

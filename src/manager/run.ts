@@ -7,8 +7,10 @@ import { createLeaseNews, createLogger } from '../observe/index.ts';
 import { runControlPlane } from './control-plane.ts';
 import { StartError } from './errors.ts';
 import { managersIpam } from './ipam.ts';
+import { modeName } from './mode.ts';
 import { startObserving } from './observing.ts';
 import { buildParts, closeParts, type Parts } from './parts.ts';
+import { cleanRoutingTable } from './routing-table.ts';
 import { buildServices } from './services.ts';
 import { listenForSignals } from './signals.ts';
 
@@ -32,8 +34,12 @@ export async function runManager(loaded: LoadedConfig): Promise<number> {
     log.info('kube-vip.io', { version: buildInfo.version, build: buildInfo.build });
     for (const warning of loaded.warnings) log.warn(warning);
     const features = { 'Control Plane': config.enableControlPlane, Services: config.enableServices };
-    log.info('starting', { namespace: config.namespace, Mode: 'ARP', ...features });
+    log.info('starting', { namespace: config.namespace, Mode: modeName(config), ...features });
     requireCapabilities();
+    if (config.enableRoutingTable && config.enableServices)
+      throw new StartError('not implemented yet: svc_enable=true in routing-table mode');
+    if (config.enableBgp && config.enableServices)
+      throw new StartError('not implemented yet: svc_enable=true in BGP mode');
     await run(await buildParts(loaded, clock, log), clock, log);
     return 0;
   } finally {
@@ -85,6 +91,7 @@ async function run(parts: Parts, clock: Clock, log: Logger): Promise<void> {
       ...(services === undefined ? [] : [services.run(signals.signal)]),
       ...(ipam === undefined ? [] : [ipam.run(signals.signal)]),
     ];
+    cleanRoutingTable(parts, () => services?.operator.waitingFor() === undefined, signals.signal);
     await together(features, signals.stop);
   } finally {
     signals.close();

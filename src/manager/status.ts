@@ -3,6 +3,7 @@ import type { ElectionStatus } from '../election/index.ts';
 import type { ReflectorStatus } from '../kube/index.ts';
 import type { StatusDocument, WatchStatus } from '../observe/index.ts';
 import { formatPrefix } from '../lib/ip.ts';
+import { hasControlPlaneElection, modeName } from './mode.ts';
 import type { Parts } from './parts.ts';
 import type { ServicesFeature } from './services.ts';
 
@@ -23,7 +24,7 @@ export function buildStatus(
     time: new Date(clock.wall()).toISOString(),
     uptimeSeconds: (now - startedAt) / 1000,
     notReady,
-    mode: 'ARP',
+    mode: modeName(parts.config),
     vips: node.status().map(({ spec, owners, state }) => ({
       vip: spec.vip,
       link: spec.link,
@@ -53,7 +54,7 @@ function leasesOf(
   { campaign, config, reports }: Parts,
   services: ServicesFeature | undefined,
 ): readonly ElectionStatus[] {
-  const own = config.enableControlPlane ? [campaign.election.status()] : [];
+  const own = hasControlPlaneElection(config) ? [campaign.election.status()] : [];
   const names = new Set(own.map(({ lease }) => lease));
   const others = [...(services?.operator.leases() ?? []), ...(reports.ipam?.leases() ?? [])];
   return [...own, ...others.filter(({ lease }) => !names.has(lease))];

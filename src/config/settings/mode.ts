@@ -23,7 +23,6 @@ export const modeSettings = {
     key: 'enableRoutingTable',
     feature: 'mode',
     doc: 'Routing-table mode: write routes for VIPs into a kernel table.',
-    unbuilt: 'routing-table mode',
   }),
   enableWireguard: bool(false, {
     flag: 'wireguard',

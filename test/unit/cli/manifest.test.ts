@@ -468,11 +468,11 @@ describe('nothing that was set is lost', () => {
 });
 
 test('what the daemon would refuse as not built yet is said on stderr', async () => {
-  const { status, out, err } = await kubeVip(['manifest', 'pod', '--bgp', '--table']);
+  const { status, out, err } = await kubeVip(['manifest', 'pod', '--bgp', '--wireguard']);
   assert.equal(status, 0);
   assert.notEqual(out, '');
   assert.match(
     err,
-    /^Warning: not implemented yet: --bgp=true \(BGP mode\)\nWarning: not implemented yet: --table=true/,
+    /^Warning: not implemented yet: --bgp=true \(BGP mode\)\nWarning: not implemented yet: --wireguard=true/,
   );
 });

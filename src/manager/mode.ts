@@ -1,0 +1,14 @@
+import type { Config } from '../config/index.ts';
+
+/** How VIPs are made reachable, as logs and the status document say it. */
+export function modeName(config: Config): string {
+  if (config.enableBgp) return 'BGP';
+  if (config.enableRoutingTable) return 'Routing Table';
+  return 'ARP';
+}
+
+/** Only the holder of a lease has the control-plane VIPs; else each node decides for itself. */
+export function hasControlPlaneElection(config: Config): boolean {
+  const { enableBgp, enableLeaderElection, enableRoutingTable } = config;
+  return config.enableControlPlane && !enableRoutingTable && (!enableBgp || enableLeaderElection);
+}
