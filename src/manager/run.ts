@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { ownMissingCapabilities, systemClock } from '../linux/index.ts';
-import { createLeaseNews, createLogger } from '../observe/index.ts';
+import { createLeaseNews, createLogger, LogLines } from '../observe/index.ts';
 import { runControlPlane } from './control-plane.ts';
 import { StartError } from './errors.ts';
 import { managersIpam } from './ipam.ts';
@@ -24,10 +24,14 @@ const HURRY_MS = 1000;
 export async function runManager(loaded: LoadedConfig): Promise<number> {
   const { config } = loaded;
   const clock = systemClock();
+  const lines = new LogLines((text) => void process.stderr.write(text));
+  const lastWords = (): void => lines.flush();
+  // However the process ends.
+  process.on('exit', lastWords);
   const log = createLogger({
     level: config.logging,
     format: config.logFormat,
-    write: (line) => void process.stderr.write(line),
+    write: (line) => lines.add(line),
     clock,
   });
   try {
@@ -44,6 +48,8 @@ export async function runManager(loaded: LoadedConfig): Promise<number> {
     return 0;
   } finally {
     log.flush();
+    lines.flush();
+    process.off('exit', lastWords);
   }
 }
 

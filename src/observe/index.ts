@@ -4,6 +4,7 @@ export { renderDump } from './dump.ts';
 export type { DumpSnapshot } from './dump.ts';
 export { openHealthListener, openStatusListener } from './http.ts';
 export type { HttpListener } from './http-listener.ts';
+export { LogLines } from './log-lines.ts';
 export { createLogger } from './log.ts';
 export type { RootLogger } from './log.ts';
 export { createMetrics } from './metrics.ts';
