@@ -103,6 +103,7 @@ router id ${machine.ipv4};
 log stderr all;
 debug protocols { states, events };
 protocol device { scan time 1; }
+protocol direct { ipv4; ipv6; }
 ${kernel(4)}
 ${kernel(6)}
 ${options.neighbors.map((each, index) => bgpProtocol(nameOf(index), machine, options, each)).join('')}`;

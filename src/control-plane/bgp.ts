@@ -27,6 +27,8 @@ export class EveryNode {
   private readonly options: EveryNodeOptions;
   private isHealthy: boolean;
   private isRunning = false;
+  /** What is going on has been logged. */
+  private hasTold = false;
 
   /** @param isHealthy false where a health check has to say so first. */
   constructor(parts: EveryNodeParts, options: EveryNodeOptions, isHealthy: boolean) {
@@ -55,10 +57,17 @@ export class EveryNode {
 
   /** What the health check says from now on; `why` is what was wrong. */
   setHealthy(isHealthy: boolean, why = ''): void {
-    if (this.isHealthy === isHealthy || !this.isRunning) return;
-    this.isHealthy = isHealthy;
-    this.publish();
+    if (!this.isRunning) return;
     const vip = this.options.vips.map((each) => each.vip).join(',');
+    if (!isHealthy && !this.isHealthy && !this.hasTold) {
+      this.hasTold = true;
+      const message = 'the local API server is not healthy: the control-plane VIP is not advertised yet';
+      this.parts.log.warn(message, { vip, reason: why });
+    }
+    if (this.isHealthy === isHealthy) return;
+    this.isHealthy = isHealthy;
+    this.hasTold = true;
+    this.publish();
     if (isHealthy)
       this.parts.log.info('the local API server is healthy: the control-plane VIP is advertised', { vip });
     else {

@@ -7,8 +7,11 @@ import {
   watchLinkGate,
   type ControlPlaneOptions,
 } from '../control-plane/index.ts';
-import { createHealthProbe, nodes } from '../kube/index.ts';
+import { nodes } from '../kube/index.ts';
+import { healthCheck } from './health.ts';
 import { openForwarding, startBalancer } from './balancer.ts';
+import { runEveryNode, withSessions } from './bgp.ts';
+import { hasControlPlaneElection } from './mode.ts';
 import type { Parts } from './parts.ts';
 import { runRoutingTable } from './routing-table.ts';
 
@@ -23,7 +26,12 @@ export interface ControlPlaneWiring extends Parts {
 
 /** Runs the control-plane feature until the signal aborts; afterwards its VIPs, routes, label and lease are gone. */
 export function runControlPlane(wiring: ControlPlaneWiring, signal: AbortSignal): Promise<void> {
-  if (!wiring.config.enableRoutingTable) return runElected(wiring, signal);
+  const { config } = wiring;
+  if (config.enableBgp)
+    return withSessions(wiring, signal, () =>
+      hasControlPlaneElection(config) ? runElected(wiring, signal) : runEveryNode(wiring, signal),
+    );
+  if (!config.enableRoutingTable) return runElected(wiring, signal);
   const onChecked = (): void => {
     wiring.onHolder('');
   };
@@ -71,7 +79,7 @@ async function runElected(wiring: ControlPlaneWiring, signal: AbortSignal): Prom
     },
     options,
   );
-  const gates = startGates(wiring, signal);
+  const gates = startGates(wiring, plane, signal);
   try {
     await plane.run(signal);
   } finally {
@@ -87,37 +95,41 @@ function optionsFrom(config: Config, link: string): ControlPlaneOptions {
     link,
     scope: link === 'lo' && !config.loInterfaceGlobalScope ? 'host' : 'global',
     noDad: config.skipDad,
-    reach: 'layer2',
+    reach: config.enableBgp ? 'bgp' : 'layer2',
     announcePeriodMs: config.arpBroadcastRate,
-    preserve: config.preserveVipOnLeadershipLoss,
+    preserve: config.preserveVipOnLeadershipLoss && config.enableArp,
     preserveStopBudgetMs: STOP_BUDGET_MS,
     leftoverGraceMs: 1000,
   };
 }
 
 /** What makes a node step back although its lease is fine: a dead link, a dead local API server. */
-function startGates(wiring: ControlPlaneWiring, signal: AbortSignal): { close(): void } {
+function startGates(wiring: ControlPlaneWiring, plane: ControlPlane, signal: AbortSignal): { close(): void } {
   const { config, clock, log, campaign, kernel, link } = wiring;
-  if (config.controlPlaneHealthCheckAddress !== '') {
-    const periodMs = config.controlPlaneHealthCheckPeriodSeconds * 1000;
-    const timeoutMs = config.controlPlaneHealthCheckTimeoutSeconds * 1000;
-    const probe = createHealthProbe(
-      config.controlPlaneHealthCheckAddress,
-      config.controlPlaneHealthCheckCaPath,
-    );
-    const gate = { periodMs, timeoutMs, failureThreshold: config.controlPlaneHealthCheckFailureThreshold };
+  const check = healthCheck(config);
+  if (check !== undefined) {
+    // Layer 2 gives a node that says nothing yet the benefit of the doubt; BGP peers hear of healthy ones only.
+    const startsClosed = config.enableBgp;
+    const tell = (isHealthy: boolean): void => {
+      if (config.enableBgp) plane.setHealthy(isHealthy);
+    };
+    tell(false);
+    const { periodMs, timeoutMs, failureThreshold } = check.gate;
     const listener = {
       closed: (why: string, failures: number) => {
+        tell(false);
+        if (failures < failureThreshold) return;
         campaign.election.resign(
           `local API server unhealthy (${failures} failures): ${why}`,
           2 * periodMs + timeoutMs,
         );
       },
       reopened: () => {
+        tell(true);
         log.info('local API server healthy again');
       },
     };
-    void runHealthGate(probe, gate, listener, clock, signal);
+    void runHealthGate(check.probe, { ...check.gate, startsClosed }, listener, clock, signal);
   }
   if (!config.loseLeadership) return { close: () => undefined };
   const timeoutMs = config.loseLeadershipTimeoutSeconds * 1000;

@@ -108,6 +108,7 @@ export const bgpSettings = {
     key: 'bgpConfig.zebra.enabled',
     feature: 'bgp',
     doc: 'Hand received routes to FRR’s zebra.',
+    unbuilt: 'routes for zebra',
   }),
   zebraUrl: text('unix:/var/run/frr/zserv.api', {
     flag: 'zebraUrl',

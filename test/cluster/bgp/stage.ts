@@ -1,0 +1,162 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  Bird,
+  Cluster,
+  ensurePrivilege,
+  findComponent,
+  kernelNextHops,
+  waitFor,
+  type Daemon,
+  type Machine,
+  type Neighbor,
+} from '../../../lab/index.ts';
+
+export const NODE_AS = 65_000;
+export const ROUTER_AS = 65_500;
+/** No link of the lab has them: only a route leads there. */
+export const VIP = '198.51.100.10';
+export const VIP6 = '2001:db8:77::10';
+
+export type Env = Readonly<Record<string, string>>;
+
+/** Why these tests cannot run here, or false. */
+export function whySkipped(): string | false {
+  const refused = ensurePrivilege();
+  const bird = findComponent('bird');
+  return refused?.because ?? ('missing' in bird ? bird.because : false);
+}
+
+/** A cluster whose router speaks BGP with the control-plane nodes. */
+export class BgpStage {
+  readonly cluster: Cluster;
+  router: Bird;
+
+  private constructor(cluster: Cluster, router: Bird) {
+    this.cluster = cluster;
+    this.router = router;
+  }
+
+  static async start(controlPlanes: number): Promise<BgpStage> {
+    const cluster = await Cluster.start({ api: 'embedded', controlPlanes });
+    const neighbors = cluster.lab.controlPlanes.map(({ ipv4: address }): Neighbor => {
+      return { address, as: NODE_AS, families: [4, 6] };
+    });
+    const stage = new BgpStage(cluster, await Bird.start(cluster.lab.router, { as: ROUTER_AS, neighbors }));
+    await cluster.startResponders();
+    return stage;
+  }
+
+  async stop(): Promise<void> {
+    await this.router.stop();
+    await this.cluster.stop();
+  }
+
+  get routerAddress(): string {
+    return this.cluster.lab.router.ipv4;
+  }
+
+  /** Settings of a node that has both VIPs on `lo` and tells the router over IPv4. */
+  env(node: Machine): Env {
+    return {
+      vip_arp: 'false',
+      bgp_enable: 'true',
+      address: `${VIP},${VIP6}`,
+      vip_interface: 'lo',
+      bgp_as: String(NODE_AS),
+      bgp_routerid: node.ipv4,
+      bgp_peers: `${this.routerAddress}:${ROUTER_AS}::false::mpbgp_nexthop=fixed;mpbgp_ipv6=[${node.ipv6}]`,
+    };
+  }
+
+  /**
+   * Runs unsupervised daemons in BGP mode on these nodes, and ends them. The body gets the first one; the log
+   * of a node goes on from one daemon to the next, and `untilLogged` looks only at what this one has said.
+   */
+  async withDaemons(
+    nodes: readonly Machine[],
+    env: Env,
+    body: (daemon: Daemon, untilLogged: (pattern: RegExp) => Promise<unknown>) => Promise<void>,
+  ): Promise<void> {
+    const said = nodes[0] === undefined ? 0 : this.#logOf(nodes[0]).length;
+    const daemons = nodes.map((node) =>
+      this.cluster.startDaemon(node, {
+        env: { ...this.env(node), ...env },
+        options: { supervise: false },
+      }),
+    );
+    const [first] = daemons;
+    if (first === undefined) throw new Error('no node was named');
+    const untilLogged = (pattern: RegExp): Promise<unknown> =>
+      waitFor(() => pattern.test(first.log().slice(said)), {
+        what: `a line like ${pattern.source}`,
+        detail: () => first.process.tail(30),
+      });
+    try {
+      await body(first, untilLogged);
+    } finally {
+      for (const daemon of daemons) if (daemon.process.alive) await daemon.stop(10_000);
+    }
+  }
+
+  #logOf(node: Machine): string {
+    return this.cluster.daemons.get(node.name)?.log() ?? '';
+  }
+
+  hops(prefix = VIP): Promise<readonly string[]> {
+    return kernelNextHops(this.cluster.lab.router, prefix);
+  }
+
+  untilHops(prefix: string, hops: readonly string[], timeoutMs = 15_000): Promise<unknown> {
+    return waitFor(async () => (await this.hops(prefix)).join(' ') === hops.toSorted().join(' '), {
+      what: `the router's route to ${prefix} by ${hops.join(' ') || 'nobody'}`,
+      timeoutMs,
+      detail: () => [...this.cluster.daemons.values()].map((each) => each.process.tail(30)).join('\n'),
+    });
+  }
+
+  /** Withdrawals that the router has heard in the present session with a node. */
+  async withdrawals(node: Machine): Promise<number> {
+    const text = await this.router.session(node.ipv4);
+    const counts = [...text.matchAll(/Import withdraws:\s+(\d+)/g)].map(([, count]) => Number(count));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+}
+
+/** What the health check of a node is answered: statuses, one after the other and then from the start. */
+export class HealthEndpoint {
+  readonly #node: Machine;
+  readonly #file: string;
+  readonly #log: string;
+
+  constructor(node: Machine, port: number, statuses: string, tls?: { certFile: string; keyFile: string }) {
+    this.#node = node;
+    this.#file = path.join(node.dir, `health-${port}`);
+    this.#log = path.join(node.dir, `health-${port}.log`);
+    this.answer(statuses);
+    const script = fileURLToPath(new URL('health-server.ts', import.meta.url));
+    const files = tls === undefined ? [] : [tls.certFile, tls.keyFile];
+    node.start(`health-${port}`, [process.execPath, script, String(port), this.#file, ...files]);
+  }
+
+  answer(statuses: string): void {
+    writeFileSync(this.#file, statuses);
+  }
+
+  /** Statuses answered so far, oldest first. */
+  answers(): readonly string[] {
+    return [...readFileSync(this.#log, 'utf8').matchAll(/^answer (\d+)$/gm)].map(
+      ([, status]) => status ?? '',
+    );
+  }
+
+  /** Until this many more questions have been answered. */
+  async untilAsked(times: number): Promise<void> {
+    const before = this.answers().length;
+    await waitFor(() => this.answers().length >= before + times, {
+      what: `${times} health checks on ${this.#node.name}`,
+      timeoutMs: 30_000,
+    });
+  }
+}
