@@ -38,7 +38,8 @@ export class Cutter {
   private readonly resetter: Resetter;
   private readonly sources: readonly Connections[];
   private readonly specs = new Map<string, VirtualServerSpec>();
-  private readonly timers = new Set<Timer>();
+  /** By virtual server and delay: looking takes longer the more connections this node has. */
+  private readonly timers = new Map<string, Timer>();
 
   constructor(
     ports: Pick<ForwardingKernel, 'conntrack' | 'rawIp'> & { readonly shared: Shared },
@@ -68,13 +69,15 @@ export class Cutter {
   }
 
   close(): void {
-    for (const timer of this.timers) timer.cancel();
+    for (const timer of this.timers.values()) timer.cancel();
     this.resetter.close();
   }
 
   private cutSoon(key: string, ms: number): void {
+    const name = `${key} ${ms}`;
+    this.timers.get(name)?.cancel();
     const timer = this.shared.clock.after('cut connections', ms, () => {
-      this.timers.delete(timer);
+      this.timers.delete(name);
       for (const source of this.sources) {
         this.cut(key, source).catch((error: unknown) => {
           this.shared.counters.failures++;
@@ -83,7 +86,7 @@ export class Cutter {
         });
       }
     });
-    this.timers.add(timer);
+    this.timers.set(name, timer);
   }
 
   private async cut(key: string, source: Connections): Promise<void> {

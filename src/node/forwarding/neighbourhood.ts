@@ -25,6 +25,12 @@ export interface NeighbourhoodPorts {
   readonly onError: (error: unknown) => void;
 }
 
+/** Somebody to look for on a link. */
+interface Wanted {
+  readonly link: string;
+  readonly address: Ip;
+}
+
 /** Real servers that do not answer are asked for this often. */
 const askMs = 1000;
 const usable = ['reachable', 'stale', 'delay', 'probe', 'permanent', 'noarp'];
@@ -39,7 +45,9 @@ export class Neighbourhood {
   private readonly macs = new Map<string, Mac>();
   /** Those the kernel is sure of at the moment. */
   private readonly reachable = new Set<string>();
-  private wanted: readonly { readonly link: string; readonly address: Ip }[] = [];
+  private wanted: readonly Wanted[] = [];
+  /** By link and address, until an address of this node changes. */
+  private readonly nearby = new Map<string, readonly Address[]>();
   private subscription: Subscription | undefined;
   private asking: Timer | undefined;
   private known = false;
@@ -54,8 +62,9 @@ export class Neighbourhood {
   }
 
   /** Whom to look for from now on; begins to listen when there is somebody. */
-  want(wanted: readonly { readonly link: string; readonly address: Ip }[]): void {
-    this.wanted = wanted;
+  want(wanted: readonly Wanted[]): void {
+    // A server that several VIPs have is one neighbour.
+    this.wanted = [...new Map(wanted.map((each) => [`${each.link} ${each.address}`, each])).values()];
     if (wanted.length === 0) return;
     if (this.subscription === undefined) {
       this.subscription = this.ports.kernel.watch(['link', 'address', 'neighbour'], (event) =>
@@ -100,12 +109,17 @@ export class Neighbourhood {
   }
 
   private near(ifindex: number, address: Ip): readonly Address[] {
-    return [...this.addresses.values()].filter(
+    const key = `${ifindex} ${address}`;
+    const known = this.nearby.get(key);
+    if (known !== undefined) return known;
+    const found = [...this.addresses.values()].filter(
       (each) =>
         each.ifindex === ifindex &&
         familyOf(each.address) === familyOf(address) &&
         contains({ address: each.address, length: each.prefixLength }, address),
     );
+    this.nearby.set(key, found);
+    return found;
   }
 
   private async dump(): Promise<void> {
@@ -113,6 +127,7 @@ export class Neighbourhood {
     try {
       const [addresses, neighbours] = [await kernel.addresses(), await kernel.neighbours()];
       this.addresses.clear();
+      this.nearby.clear();
       for (const address of addresses) this.addresses.set(addressKey(address), address);
       for (const neighbour of neighbours) this.learn('set', neighbour);
       this.known = true;
@@ -132,6 +147,7 @@ export class Neighbourhood {
         if (this.wanted.some(({ link }) => link === event.link.name)) this.ports.onChange();
         return;
       case 'address':
+        this.nearby.clear();
         if (event.change === 'set') this.addresses.set(addressKey(event.address), event.address);
         else this.addresses.delete(addressKey(event.address));
         this.ports.onChange();
@@ -163,8 +179,10 @@ export class Neighbourhood {
   private ask(): void {
     this.asking?.cancel();
     if (this.wanted.length === 0) return;
+    const links = new Map(this.wanted.map(({ link }) => [link, undefined as number | undefined]));
+    for (const link of links.keys()) links.set(link, this.link(link)?.ifindex);
     for (const { link, address } of this.wanted) {
-      const ifindex = this.link(link)?.ifindex;
+      const ifindex = links.get(link);
       if (ifindex === undefined || this.isOwn(address) || !this.isOnLink(ifindex, address)) continue;
       if (this.reachable.has(`${ifindex} ${address}`)) continue;
       try {

@@ -17,6 +17,7 @@ export interface Weighted {
  */
 export function roundRobinSlots<T extends Weighted>(servers: readonly T[]): readonly T[] {
   const weights = smallestWeights(servers.map(({ weight }) => weight));
+  if (weights.every((weight) => weight === 1)) return servers;
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const credit = weights.map(() => 0);
   const slots: T[] = [];

@@ -2,7 +2,7 @@ import { ipToBytes, macToBytes, type Ip, type Mac } from '../../../lib/ip.ts';
 import type { Hex } from '../../../linux/index.ts';
 
 export function hexOf(bytes: Uint8Array): Hex {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 }
 
 /** A 32-bit number in the byte order of the machine, as registers hold marks and slot numbers. */

@@ -7,7 +7,8 @@ import { chooseSlot, gotoService, MAX_ELEMENTS, OWN_SERVER_PRIORITY, TABLE } fro
 /*
  *   table netdev kube-vip-lb
  *     in_LINK             to this host, to a VIP's port ─► vs_PORT_VIP
- *     vs_PORT_VIP         the mark of the flow: from memory, or for a SYN from the next slot ─► servers_LINK
+ *     vs_PORT_VIP         the mark of the flow, from memory ─► servers_LINK
+ *     new_PORT_VIP        for a SYN: from the next slot; the only rule that changes with the servers
  *     to_LINK_SERVER      its MAC address as destination, ours as source ─► out of the same link
  *
  * The memory is a map, client address . port ─► mark of the server. A SYN writes it and then reads it
@@ -68,7 +69,7 @@ export function directReturnTable(all: readonly Service[]): NftTable | undefined
           services.filter(({ direct }) => direct.link === link),
         ),
       ),
-      ...services.map(serviceChain),
+      ...services.flatMap((service) => [...openingChain(service), serviceChain(service)]),
     ],
   };
 }
@@ -168,49 +169,83 @@ function toNeighbour(direct: DirectPath | undefined, mac: DirectServer['via']): 
   ]);
 }
 
-function serviceChain(service: DirectService): NftChain {
-  const { l3, name, direct } = service;
-  const flows = flowsName(service);
-  const closing = closingName(service);
+interface Parts {
+  /** Ends the rule when this set does not know the client; otherwise its mark is the packet's. */
+  readonly remembered: (set: string) => readonly NftExpression[];
+  /** The mark of the packet, for the client in the registers. */
+  readonly remember: (set: string, timeoutMs: number) => readonly NftExpression[];
+  readonly forget: (set: string) => NftExpression;
+  readonly send: readonly NftExpression[];
+  /** Known already; said again, nft(8) can load what it has printed. */
+  readonly isOurs: readonly NftExpression[];
+}
+
+/** Where the mark is while the key of the flow is in the registers before it. */
+function markRegister(l3: x.L3): number {
+  return x.wordsOf(l3) + 1;
+}
+
+function partsOf({ l3, direct }: DirectService): Parts {
+  const mark = markRegister(l3);
+  return {
+    remembered: (set) => [
+      ...x.source(l3),
+      { op: 'lookup', set, key: 0, to: mark },
+      { op: 'meta set', key: 'mark', from: mark },
+    ],
+    remember: (set, timeoutMs) => [
+      { op: 'meta', key: 'mark', to: mark },
+      { op: 'update', set, key: 0, data: mark, timeoutMs },
+    ],
+    forget: (set) => ({ op: 'delete', set, key: 0, data: mark }),
+    send: [
+      { op: 'meta', key: 'mark', to: 0 },
+      { op: 'lookup', set: linkName('servers', direct.link), key: 0, to: 'verdict' },
+    ],
+    isOurs: [...x.isProtocol(l3), ...x.isTcp],
+  };
+}
+
+function openingName({ name }: Service): string {
+  return name.replace(/^vs_/, 'new_');
+}
+
+function hasSlots(service: DirectService): boolean {
+  return directSlots(service.direct, service).length > 0;
+}
+
+/** Where a SYN gets its server; none without one that takes new connections. */
+function openingChain(service: DirectService): readonly NftChain[] {
+  if (!hasSlots(service)) return [];
+  const { l3, direct } = service;
+  const { remembered, remember, forget, send, isOurs } = partsOf(service);
   const slots = directSlots(direct, service).map(({ mark }) => hostU32(mark));
-  /** Where the mark is while the packet's key is in the registers before it. */
-  const mark = x.wordsOf(l3) + 1;
-  const client = x.source(l3);
-  const remembered = (set: string): readonly NftExpression[] => [
-    ...client,
-    { op: 'lookup', set, key: 0, to: mark },
-    { op: 'meta set', key: 'mark', from: mark },
-  ];
-  /** The key is still where `remembered` or `client` has put it. */
-  const remember = (set: string, timeoutMs: number): readonly NftExpression[] => [
-    { op: 'meta', key: 'mark', to: mark },
-    { op: 'update', set, key: 0, data: mark, timeoutMs },
-  ];
-  const send: readonly NftExpression[] = [
-    { op: 'meta', key: 'mark', to: 0 },
-    { op: 'lookup', set: linkName('servers', direct.link), key: 0, to: 'verdict' },
-  ];
-  const setMark = { op: 'meta set', key: 'mark', from: mark } as const;
-  const forget = (set: string): NftExpression => ({ op: 'delete', set, key: 0, data: mark });
-  // Known already; said again, nft(8) can load what it has printed.
-  const isOurs = [...x.isProtocol(l3), ...x.isTcp];
+  const mark = markRegister(l3);
   const open = x.rule(
     'a new connection',
     isOurs,
-    x.isSyn,
     chooseSlot(service, slots, 'mark', mark),
-    [setMark],
-    client,
-    remember(flows, OPENING_MS),
-    [forget(closing)],
-    remembered(flows),
+    [{ op: 'meta set', key: 'mark', from: mark }],
+    x.source(l3),
+    remember(flowsName(service), OPENING_MS),
+    [forget(closingName(service))],
+    remembered(flowsName(service)),
     send,
   );
+  return [{ name: openingName(service), rules: [open] }];
+}
+
+function serviceChain(service: DirectService): NftChain {
+  const { remembered, remember, forget, send, isOurs } = partsOf(service);
+  const flows = flowsName(service);
+  const closing = closingName(service);
   return {
-    name,
+    name: service.name,
     rules: [
       x.rule('on its way', isOurs, x.isPlain, remembered(flows), remember(flows, FLOW_MS), send),
-      ...(slots.length === 0 ? [] : [open]),
+      ...(hasSlots(service)
+        ? [x.rule('a new connection', isOurs, x.isSyn, x.verdict({ goto: openingName(service) }))]
+        : []),
       x.rule(
         'the end of one',
         isOurs,

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Hex, NftExpression, NftRule, NftVerdict, Register } from '../../../linux/index.ts';
 import { hostU32, linkNameHex } from './data.ts';
 
@@ -27,7 +27,7 @@ export function typeOf(l3: L3): 'ipv4_addr' | 'ipv6_addr' {
 /** A rule that is known again by its comment: the text, and a fingerprint of all it does. */
 export function rule(text: string, ...parts: readonly (readonly NftExpression[])[]): NftRule {
   const expressions = parts.flat();
-  const fingerprint = createHash('sha256').update(JSON.stringify(expressions)).digest('hex').slice(0, 8);
+  const fingerprint = hash('sha256', JSON.stringify(expressions), 'hex').slice(0, 8);
   return { comment: `${text} #${fingerprint}`, expressions };
 }
 
