@@ -15,7 +15,6 @@ export const modeSettings = {
     key: 'enableBGP',
     feature: 'mode',
     doc: 'BGP mode: advertise VIPs to BGP peers.',
-    unbuilt: 'BGP mode',
   }),
   enableRoutingTable: bool(false, {
     flag: 'table',
