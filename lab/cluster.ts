@@ -74,6 +74,12 @@ export class Cluster {
     throw new Error('this needs a cluster with real API servers');
   }
 
+  /** The embedded API server, for its faults; an Error on real ones. */
+  get embedded(): EmbeddedApi {
+    if (this.api instanceof EmbeddedApi) return this.api;
+    throw new Error('this needs a cluster with the embedded API server');
+  }
+
   async registerNode(node: Machine): Promise<void> {
     await this.api.client.create('/api/v1/nodes', nodeObject(node));
     await this.setNodeReady(node, true);

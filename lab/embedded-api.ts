@@ -1,7 +1,9 @@
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ApiBackend, ApiUser } from './api-backend.ts';
 import { ApiClient } from './api-client.ts';
+import type { ApiCommand } from './embedded-server.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import type { Lab } from './lab.ts';
 import type { Machine } from './machine.ts';
@@ -15,11 +17,15 @@ export class EmbeddedApi implements ApiBackend {
   readonly client: ApiClient;
   readonly process: LabProcess;
   readonly #machine: Machine;
+  readonly #answers: AsyncIterator<string>;
 
   private constructor(lab: Lab) {
     const script = fileURLToPath(new URL('embedded-server.ts', import.meta.url));
     this.#machine = lab.api;
-    this.process = lab.api.start('api-server', [process.execPath, script, String(this.port)]);
+    this.process = lab.api.start('api-server', [process.execPath, script, String(this.port)], { pipe: true });
+    const { stdout } = this.process.child;
+    if (stdout === null) throw new Error('the embedded API server has no standard output');
+    this.#answers = createInterface({ input: stdout })[Symbol.asyncIterator]();
     this.client = new ApiClient(lab.client, { servers: [this.url] });
   }
 
@@ -35,6 +41,14 @@ export class EmbeddedApi implements ApiBackend {
 
   kubeconfig(node: Machine, user: ApiUser, server = this.url): string {
     return writeKubeconfig(path.join(node.dir, `${user}.conf`), { server, user });
+  }
+
+  /** Faults on demand, one after the other. Returns how many requests all faults have hit so far. */
+  async command(command: ApiCommand): Promise<number> {
+    this.process.child.stdin?.write(`${JSON.stringify(command)}\n`);
+    const answer = await this.#answers.next();
+    if (answer.done === true) throw new Error(`the embedded API server ended\n${this.process.tail()}`);
+    return Number(answer.value);
   }
 
   /** Its cable is pulled: it keeps everything in memory, so it must not end. */

@@ -71,8 +71,21 @@ export class Cable {
     ]);
   }
 
+  /** The connections that are open to this port now make no progress any more, without a word; new ones work. */
+  async silenceConnections(port: number): Promise<void> {
+    const filter = ['-tnH', 'state', 'established', 'dport', '=', `:${port}`];
+    const lines = (await runIn(this.#seat.namespace, 'ss', filter)).trim().split('\n');
+    const ports = lines.flatMap((line) => /:(\d+)\s+\S+$/.exec(line.trim())?.[1] ?? []).join(', ');
+    if (ports === '') throw new Error(`${this.#seat.name} has no connection to port ${port}`);
+    await setTable(this.#seat.namespace, 'inet', 'silence', [
+      `chain out { type filter hook output priority -500; tcp dport ${port} tcp sport { ${ports} } drop; }`,
+      `chain in { type filter hook input priority -500; tcp sport ${port} tcp dport { ${ports} } drop; }`,
+    ]);
+  }
+
   async restoreApi(): Promise<void> {
     await setTable(this.#seat.namespace, 'inet', 'api', undefined);
+    await setTable(this.#seat.namespace, 'inet', 'silence', undefined);
   }
 
   /** Undoes everything above. */
