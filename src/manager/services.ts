@@ -1,25 +1,14 @@
 import { servicePrefixes } from '../config/index.ts';
 import { watchLinkGate } from '../control-plane/index.ts';
-import {
-  createReflector,
-  endpoints,
-  endpointSlices,
-  EventRecorder,
-  services,
-  type ReflectorStatus,
-} from '../kube/index.ts';
+import { EventRecorder, type ReflectorStatus } from '../kube/index.ts';
 import {
   createStatusWrite,
   LocalLinks,
-  projectService,
+  NodeAddresses,
   QuietStatus,
-  serviceNameLabel,
   ServicesOperator,
-  SliceProjector,
   StatusWriter,
-  type EndpointSlice,
   type LeaseKey,
-  type Service,
   type ServicesObserver,
   type ServicesOptions,
 } from '../services/index.ts';
@@ -30,6 +19,7 @@ import { electionAt, placeOfLease } from './election.ts';
 import { LeaseWatches } from './lease-watches.ts';
 import { ServiceLabels } from './service-labels.ts';
 import { servicesNews } from './services-news.ts';
+import { watchServices, type ServicesWatches } from './services-watches.ts';
 import type { Parts } from './parts.ts';
 
 /** A VIP left by a predecessor goes after this long when nothing can be learned about its lease. */
@@ -54,9 +44,12 @@ export function buildServices(
   const tools = { clock, random, log };
   const options = optionsFrom(parts);
   const local = new LocalLinks({ kernel, ...tools });
+  const nodeAddresses = new NodeAddresses(parts.identity, (addresses) => {
+    operator.nodesChanged(addresses);
+  });
   const writer: StatusWriter = new StatusWriter({
     write: createStatusWrite(api.client),
-    read: (key) => serviceReflector.items.get(key),
+    read: (key) => watches.services.items.get(key),
     ...tools,
   });
   const reports = new QuietStatus(writer, clock);
@@ -71,7 +64,7 @@ export function buildServices(
     provides: (key, vips) => labels?.provides(key, vips),
   };
   const ownVips = new Set<string>(parts.controlPlaneVips.map(({ vip }) => vip));
-  const operator = new ServicesOperator(
+  const operator: ServicesOperator = new ServicesOperator(
     {
       node,
       sweep: (keep) => {
@@ -81,7 +74,12 @@ export function buildServices(
         });
       },
       elect: (lease) => elect(parts, leaseWatches, options.globalLease, lease),
-      local,
+      local: {
+        hasLink: (name) => local.hasLink(name),
+        ownAddresses: () => local.ownAddresses(),
+        ownerOf: (address) => local.ownerOf(address),
+        nodeOf: (address) => nodeAddresses.nodeOf(address),
+      },
       status: reports,
       resolve: resolveName,
       clock,
@@ -90,33 +88,14 @@ export function buildServices(
     },
     options,
   );
-  const namespace = config.serviceNamespace === '' ? {} : { namespace: config.serviceNamespace };
-  const shared = { client: api.client, ...tools };
-  const serviceReflector = createReflector<Service>(shared, {
-    resource: services,
-    ...namespace,
-    map: projectService,
-    listener: operator.servicesListener,
-  });
-  const projector = new SliceProjector();
-  const sliceReflector = config.enableEndpoints
-    ? createReflector<EndpointSlice>(shared, {
-        resource: endpoints,
-        ...namespace,
-        map: projector.endpoints,
-        listener: operator.slicesListener,
-      })
-    : createReflector<EndpointSlice>(shared, {
-        resource: endpointSlices,
-        ...namespace,
-        labelSelector: serviceNameLabel,
-        map: projector.slice,
-        listener: operator.slicesListener,
-      });
+  const watches: ServicesWatches = watchServices(parts, operator, nodeAddresses);
   return {
     operator,
     writer,
-    watches: () => [serviceReflector.status(), sliceReflector.status(), ...leaseWatches.statuses()],
+    watches: () => {
+      const reflectors = [watches.services, watches.slices, watches.nodes];
+      return [...reflectors.map((each) => each.status()), ...leaseWatches.statuses()];
+    },
     run: async (signal) => {
       await local.start(() => {
         operator.linksChanged();
@@ -126,8 +105,10 @@ export function buildServices(
       };
       parts.claimListeners.add(claimed);
       const gate = watchServicesLink(parts, options, operator);
-      void serviceReflector.run(signal);
-      void sliceReflector.run(signal);
+      // Nodes first, so that no Service gets the address of one for a moment.
+      void watches.nodes.run(signal);
+      void watches.services.run(signal);
+      void watches.slices.run(signal);
       void labels?.clean(signal);
       try {
         await operator.run(signal);

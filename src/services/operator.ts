@@ -197,6 +197,11 @@ export class ServicesOperator {
     this.touch(this.catalogue.keys());
   }
 
+  /** These addresses became a node's own, or no longer are. */
+  nodesChanged(addresses: readonly Ip[]): void {
+    this.touch(addresses.flatMap((address) => [...this.catalogue.claimants(address)]));
+  }
+
   /** Gives up everything that is held, and stays out of the races for so long. */
   resign(why: string, pauseMs: number): void {
     this.campaigns.resign(why, pauseMs);

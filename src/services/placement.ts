@@ -16,6 +16,8 @@ export interface LocalView {
   ownAddresses(): Iterable<OwnAddress>;
   /** Link that carries this address as the machine's own. */
   ownerOf(address: Ip): string | undefined;
+  /** Another node that is known to the cluster by this address. */
+  nodeOf?(address: Ip): string | undefined;
 }
 
 export interface Place {
@@ -47,6 +49,8 @@ export function placeVip(
   if (owner !== undefined) {
     return withhold('address-in-use', `${vip} is an address of this node itself, on ${owner}`);
   }
+  const other = local.nodeOf?.(vip);
+  if (other !== undefined) return withhold('address-in-use', `${vip} is the address of node ${other}`);
   const link = chooseLink(vip, asked, config, local);
   if (!local.hasLink(link)) return withhold('no-link', `no link ${link} for ${vip} on this node`);
   const wanted = familyOf(vip) === 4 ? config.prefix4 : config.prefix6;

@@ -82,6 +82,20 @@ describe('Services under one lease', { skip: refused?.because ?? false }, () => 
     await gone(vip(2));
   });
 
+  it('the address of a node is refused to a Service, whichever node it is', async () => {
+    const holder = await leader();
+    for (const node of cluster.lab.controlPlanes) {
+      const name = `thief-${node.name}`;
+      await objects.create({ name, vip: node.ipv4 }, cluster.lab.nodes);
+      await waitFor(async () => (await objects.events(name)).length > 0, { what: 'an Event that says why' });
+      const [event] = await objects.events(name);
+      const whose =
+        node === holder ? 'an address of this node itself, on eth0' : `the address of node ${node.name}`;
+      assert.deepEqual(event && [event.reason, event.message], ['AddressInUse', `${node.ipv4} is ${whose}`]);
+      assert.deepEqual(await cluster.lab.holders(node.ipv4), [node.name]);
+    }
+  });
+
   it('SVC-23 SVC-35 a Service deleted while the manager was stopped is cleaned up at its next start', async () => {
     await objects.create({ name: 'late', vip: vip(3) }, cluster.lab.nodes);
     const holder = await cluster.holder(vip(3));

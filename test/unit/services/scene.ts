@@ -4,6 +4,7 @@ import { silentLogger } from '../../../src/lib/log.ts';
 import { createNode, type Node } from '../../../src/node/index.ts';
 import {
   LocalLinks,
+  NodeAddresses,
   projectService,
   ServicesOperator,
   SliceProjector,
@@ -77,12 +78,16 @@ export class TestNode {
   /** Set: no call to the API gets through. */
   isCutOff = false;
   private readonly node: Node;
+  readonly nodeAddresses: NodeAddresses;
 
   private constructor(world: World, name: string, kernel: FakeKernel, node: Node, local: LocalLinks) {
     this.name = name;
     this.kernel = kernel;
     this.node = node;
     const { clock } = world;
+    this.nodeAddresses = new NodeAddresses(name, (addresses) => {
+      this.operator.nodesChanged(addresses);
+    });
     this.operator = new ServicesOperator(
       {
         node,
@@ -102,7 +107,12 @@ export class TestNode {
             },
             { identity: name, leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000 },
           ),
-        local,
+        local: {
+          hasLink: (link) => local.hasLink(link),
+          ownAddresses: () => local.ownAddresses(),
+          ownerOf: (address) => local.ownerOf(address),
+          nodeOf: (address) => this.nodeAddresses.nodeOf(address),
+        },
         resolve: (name) => world.resolve(name),
         status: {
           want: (key, { ingress }) => {
