@@ -34,7 +34,7 @@ export interface ForwardingOptions {
 }
 
 /** IPVS sends no events, so it is asked; nf_tables does, and is asked in case one was missed. */
-const checkMs = { ipvs: 500, nftables: 10_000 } as const;
+const checkMs = { ipvs: 200, nftables: 10_000 } as const;
 
 /**
  * The reconciler of virtual servers. Throws KernelError `unsupported` when the chosen back-end is not

@@ -3,13 +3,14 @@ import { familyOf, type Family } from '../../../lib/ip.ts';
 import type { Ipvs, IpvsServiceKey } from '../../../linux/index.ts';
 import { isKernelError } from '../../../linux/errors.ts';
 import { specKey, type Balancer } from '../balancer.ts';
-import { Cutter, type Connections } from '../cutter.ts';
+import { Cutter } from '../cutter.ts';
 import { tableBesideIpvs } from '../nftables/beside-ipvs.ts';
 import { Tables } from '../nftables/tables.ts';
 import { TABLE } from '../nftables/translation.ts';
 import type { ForwardingKernel, Shared } from '../ports.ts';
 import { enableForwarding, ensureSysctl } from '../sysctls.ts';
 import type { ForwardingState, VirtualServerSpec } from '../types.ts';
+import { IpvsConnections } from './connections.ts';
 import { assignMarks, endpointName, serviceOf } from './desired.ts';
 import { planService, serviceKeyText, type IpvsStep, type ServiceState } from './plan.ts';
 
@@ -30,6 +31,7 @@ export class IpvsBalancer implements Balancer {
   /** Undefined where the kernel has no nf_tables. */
   private readonly tables: Tables | undefined;
   private readonly cutter: Cutter;
+  private readonly held: IpvsConnections;
   private specs: readonly VirtualServerSpec[] | undefined;
   private desired = new Map<string, ServiceState>();
   /** What the kernel has, as far as we know. */
@@ -42,7 +44,8 @@ export class IpvsBalancer implements Balancer {
     this.ports = ports;
     this.claims = claims;
     this.tables = ports.nftables === undefined ? undefined : new Tables(ports.nftables, ports.shared, TABLE);
-    this.cutter = new Cutter(ports, [ipvsConnections(ports)]);
+    this.held = new IpvsConnections(ports.ipvs);
+    this.cutter = new Cutter(ports, [this.held]);
   }
 
   /** Reads what a predecessor left for our VIPs. */
@@ -124,6 +127,9 @@ export class IpvsBalancer implements Balancer {
         'this kernel has no nf_tables: the source of packets stays the client, so the servers must route replies through this node',
       );
     }
+    if (method === 'bypass') {
+      notes.push('bypass routes packets to the VIP itself: on the node that holds it nobody gets them');
+    }
     if ((method === 'directroute' || method === 'tunnel') && this.tables === undefined) {
       notes.push(
         'this kernel has no nf_tables: clients on this node itself reach only a server on this node',
@@ -169,14 +175,20 @@ export class IpvsBalancer implements Balancer {
 
   private change(isRepair: boolean): void {
     const keys = new Set([...this.desired.keys(), ...this.believed.keys()]);
-    for (const key of keys) {
-      const desired = this.desired.get(key);
-      const steps = planService(desired, this.believed.get(key));
+    const plans = [...keys].map((key) => ({
+      key,
+      steps: planService(this.desired.get(key), this.believed.get(key)),
+    }));
+    if (!isRepair && plans.some(({ steps }) => steps.some(forgetsConnections))) {
+      this.held.remember(this.specs ?? []);
+    }
+    for (const { key, steps } of plans) {
       if (steps.length === 0) {
         this.problems.delete(key);
         continue;
       }
       this.run(key, steps, isRepair);
+      const desired = this.desired.get(key);
       if (desired !== undefined) this.believed.set(key, desired);
       else this.believed.delete(key);
     }
@@ -262,22 +274,7 @@ function isKeyOf(key: IpvsServiceKey, spec: VirtualServerSpec, marks: ReadonlyMa
   return key.address === spec.vip && key.port === spec.port;
 }
 
-/** Where conntrack knows nothing: everything but masquerade. IPVS itself forgets by `expire_nodest_conn`. */
-function ipvsConnections({ ipvs, conntrack }: IpvsBalancerPorts): Connections {
-  return {
-    of: ({ vip, port, method }) => {
-      if (method === 'masquerade' && conntrack !== undefined) return Promise.resolve([]);
-      const known = ipvs
-        .connections()
-        .filter(({ service }) => service.address === vip && service.port === port)
-        .map(({ client, service, server, state }) => ({
-          client,
-          service,
-          server,
-          isEstablished: state === 'established' || state === 'closing',
-        }));
-      return Promise.resolve(known);
-    },
-    forget: (_, connections) => connections.length,
-  };
+/** With its destination or service IPVS forgets a connection, and conntrack with it. */
+function forgetsConnections(step: IpvsStep): boolean {
+  return step.do === 'remove destination' || step.do === 'remove service';
 }

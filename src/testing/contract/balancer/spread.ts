@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Ip } from '../../../lib/ip.ts';
 import type { RealServer } from '../../../node/forwarding/index.ts';
 import { publish, refusedWith, shares, spread, withBalancer } from './clients.ts';
 import { virtualServer, type BalancerAbilities, type BalancerSubject, type OpenBalancer } from './subject.ts';
@@ -94,9 +95,36 @@ export function spreadContract(abilities: BalancerAbilities, open: OpenBalancer)
     });
   }
 
+  if (abilities.countsConnections === true) {
+    check('lc gives a server that is added all connections until it has as many', async (subject) => {
+      const spec = virtualServer(subject, subject.vip(0, 4), { scheduler: 'lc' });
+      await publish(subject, [{ ...spec, realServers: spec.realServers.slice(0, 2) }]);
+      assert.deepEqual(await held(subject, spec.vip, 6), [3, 3, 0]);
+      await publish(subject, [spec]);
+      assert.deepEqual(await held(subject, spec.vip, 3), [0, 0, 3]);
+    });
+
+    check('wlc fills the servers by their weights', async (subject) => {
+      const spec = virtualServer(subject, subject.vip(0, 4), { scheduler: 'wlc' });
+      const realServers = spec.realServers.map((server, i): RealServer => ({ ...server, weight: 3 - i }));
+      await publish(subject, [{ ...spec, realServers }]);
+      assert.deepEqual(await held(subject, spec.vip, 12), [6, 4, 2]);
+    });
+  }
+
   check('a virtual server without servers refuses at once', async (subject) => {
     const vip = subject.vip(0, 4);
     await publish(subject, [virtualServer(subject, vip, { realServers: [] })]);
     assert.equal(await refusedWith(subject, vip, 6443), 'ECONNREFUSED');
   });
+}
+
+/** Opens this many connections, one after the other, which stay; how many each server got. */
+async function held(subject: BalancerSubject, vip: Ip, count: number): Promise<readonly number[]> {
+  const counts = new Map<string, number>();
+  for (let n = 0; n < count; n++) {
+    const { server } = await subject.connect('client', vip, 6443);
+    counts.set(server, (counts.get(server) ?? 0) + 1);
+  }
+  return shares(counts);
 }

@@ -52,6 +52,8 @@ export interface BalancerAbilities {
   readonly balancesServersClients: boolean;
   /** Weights count with the scheduler rr too. */
   readonly weightsOfRoundRobin: boolean;
+  /** lc and wlc look at how many connections each server has. */
+  readonly countsConnections?: boolean;
 }
 
 export type OpenBalancer = () => Promise<BalancerSubject>;
