@@ -1,6 +1,6 @@
+import { bgpFindings } from './bgp-rules.ts';
 import { splitList } from './codecs.ts';
 import type { ConfigProblem } from './errors.ts';
-import { allPeers } from './peers.ts';
 import type { Sources } from './read.ts';
 import { displayName, displayValue, type Config, type SettingName } from './settings.ts';
 import { sourceText } from './sources.ts';
@@ -173,31 +173,6 @@ const instanceName: Rule = ({ instanceName: name }) => {
     : [{ setting: 'instanceName', problem: `contains invalid character ${JSON.stringify(bad)}`, remedy }];
 };
 
-/** V14 */
-const bgp: Rule = (config) => {
-  if (!config.enableBgp) return [];
-  const findings: Finding[] = [];
-  if (config.bgpAs === 0)
-    findings.push({
-      setting: 'bgpAs',
-      problem: 'AS 0 is not usable',
-      remedy: 'set bgp_as to your AS number',
-    });
-  if (config.bgpSourceIf !== '' && config.bgpSourceIp !== '')
-    findings.push({
-      setting: 'bgpSourceIp',
-      problem: 'source address and source link are mutually exclusive',
-      remedy: 'leave one of bgp_sourceip and bgp_sourceif empty',
-    });
-  if (config.annotations === '' && allPeers(config).length === 0)
-    findings.push({
-      setting: 'bgpPeers',
-      problem: 'at least one peer is needed',
-      remedy: 'set bgp_peers to address:AS, or bgp_peeraddress and bgp_peeras',
-    });
-  return findings;
-};
-
 const leastDebounceMs = 200;
 
 const debounce: Rule = ({ debounceTime }) =>
@@ -218,7 +193,7 @@ const daemonRules: readonly Rule[] = [
   legacyVip,
   autoSubnet,
   serviceSubnet,
-  bgp,
+  bgpFindings,
 ];
 
 const rules: readonly Rule[] = [vipList, leaseTimings, healthPort, instanceName, debounce];

@@ -16,6 +16,6 @@ export {
   type SessionState,
   type SessionTimer,
 } from './machine.ts';
-export { openMessage, type Negotiated, type SessionConfig } from './open.ts';
+export type { Negotiated, SessionConfig } from './open.ts';
 export { advertiseRoutes, withdrawRoutes, type RouteContext } from './routes.ts';
 export type { BgpMessage, Update } from './types.ts';

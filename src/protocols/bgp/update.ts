@@ -4,7 +4,7 @@ import type { Prefix } from '../../lib/ip.ts';
 import { BgpDecodeError, errorCode } from './errors.ts';
 import { readAttributes, writeAttributes } from './attributes.ts';
 import { prefixSize, readPrefixes, writePrefixes } from './prefixes.ts';
-import type { PathAttribute, Update } from './types.ts';
+import type { Update } from './types.ts';
 import { HEADER_LENGTH, MAX_MESSAGE_LENGTH } from './codec.ts';
 
 /**
@@ -63,12 +63,4 @@ export function packUpdates(
     size += prefixSize(prefix);
   }
   return batch.length === 0 ? updates : [...updates, build(batch)];
-}
-
-/** The kinds of a path's attributes that a receiver may rely on: the first of this kind, if any. */
-export function attributeOf<K extends PathAttribute['kind']>(
-  update: Update,
-  kind: K,
-): Extract<PathAttribute, { kind: K }> | undefined {
-  return update.attributes.find((each): each is Extract<PathAttribute, { kind: K }> => each.kind === kind);
 }

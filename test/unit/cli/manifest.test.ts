@@ -468,11 +468,11 @@ describe('nothing that was set is lost', () => {
 });
 
 test('what the daemon would refuse as not built yet is said on stderr', async () => {
-  const { status, out, err } = await kubeVip(['manifest', 'pod', '--bgp', '--wireguard']);
+  const { status, out, err } = await kubeVip(['manifest', 'pod', '--wireguard', '--zebra']);
   assert.equal(status, 0);
   assert.notEqual(out, '');
   assert.match(
     err,
-    /^Warning: not implemented yet: --bgp=true \(BGP mode\)\nWarning: not implemented yet: --wireguard=true/,
+    /^Warning: not implemented yet: --wireguard=true \(WireGuard mode\)\nWarning: not implemented yet: --zebra=true/,
   );
 });

@@ -177,6 +177,34 @@ describe('BGP', () => {
     ['no peer', { ...bgp, bgp_peers: '' }, /^bgp_peers: at least one peer is needed/],
     ['peers from annotations', { ...bgp, bgp_peers: '', annotation: 'example.com' }, undefined],
     ['the single peer', { ...bgp, bgp_peers: '', bgp_peeraddress: '192.0.2.2' }, undefined],
+    [
+      'a router id that is no IPv4 address',
+      { ...bgp, bgp_routerid: '2001:db8::1' },
+      /^env bgp_routerid=.*invalid router-id/,
+    ],
+    [
+      'a source address that is none',
+      { ...bgp, bgp_sourceip: 'eth0' },
+      /^env bgp_sourceip="eth0": not an IP address/,
+    ],
+    [
+      'a hold time that BGP forbids',
+      { ...bgp, bgp_hold_time: '2' },
+      /^env bgp_hold_time="2": not a hold time/,
+    ],
+    ['no hold time', { ...bgp, bgp_hold_time: '0' }, undefined],
+    ['a peer with AS 0', { ...bgp, bgp_peers: '192.0.2.2:0' }, /peer 192\.0\.2\.2: AS 0 is not usable/],
+    ['a peer twice', { ...bgp, bgp_peeraddress: '192.0.2.2' }, /^env bgp_peeraddress=.*named twice/],
+    [
+      'the single peer is no address',
+      { ...bgp, bgp_peers: '', bgp_peeraddress: 'router' },
+      /^env bgp_peeraddress="router": not an IP address/,
+    ],
+    [
+      'a password that no TCP signature takes',
+      { ...bgp, bgp_peers: '', bgp_peeraddress: '192.0.2.2', bgp_peerpass: 'x'.repeat(81) },
+      /^env bgp_peerpass="\*\*\*": peer 192\.0\.2\.2: the password is too long/,
+    ],
     ['without BGP nothing is asked', { bgp_as: '0' }, undefined],
   ]);
 });
