@@ -21,6 +21,7 @@ export { Capture, captureRefusal } from './capture.ts';
 export type { ArpFrame, Frame, NeighbourFrame } from './pcap.ts';
 export {
   clusterPrograms,
+  dataPathPrograms,
   ensureComponents,
   findComponent,
   networkTools,
@@ -40,7 +41,7 @@ export { RealApi, kubeVipUser } from './real-api.ts';
 export { Supervised } from './supervised.ts';
 export { startKeepalived } from './keepalived.ts';
 export { httpGet } from './http-get.ts';
-export { DataPath, dataPathPrograms } from './datapath/data-path.ts';
+export { DataPath } from './datapath/data-path.ts';
 export type { PodWish } from './datapath/data-path.ts';
 export { PodRunner } from './datapath/pod-runner.ts';
 export { Requests } from './datapath/requests.ts';

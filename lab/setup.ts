@@ -1,6 +1,13 @@
 // npm run setup [-- --check] [NAME ...]: installs or builds what the lab needs, and says what it does.
 import { parseArgs } from 'node:util';
-import { clusterPrograms, ensureComponents, networkTools, peerTools, routers } from './components.ts';
+import {
+  clusterPrograms,
+  dataPathPrograms,
+  ensureComponents,
+  networkTools,
+  peerTools,
+  routers,
+} from './components.ts';
 import { privilege } from './privilege.ts';
 
 const { values, positionals } = parseArgs({
@@ -11,7 +18,7 @@ const { values, positionals } = parseArgs({
 const names =
   positionals.length > 0
     ? positionals
-    : [...networkTools, 'openssl', ...clusterPrograms, ...peerTools, ...routers];
+    : [...networkTools, 'openssl', ...clusterPrograms, ...dataPathPrograms, ...peerTools, ...routers];
 const components = await ensureComponents(names, {
   install: !values.check,
   say: (line) => {

@@ -11,9 +11,6 @@ import { PodNetwork } from './pod-network.ts';
 import type { PodRunner } from './pod-runner.ts';
 import { startControllerManager, startProxy } from './programs.ts';
 
-/** The programs of a data path, for `ensureComponents`. */
-export const dataPathPrograms = ['kube-controller-manager', 'kube-proxy'] as const;
-
 export interface PodWish {
   readonly name: string;
   readonly namespace: string;

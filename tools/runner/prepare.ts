@@ -1,5 +1,6 @@
 import {
   clusterPrograms,
+  dataPathPrograms,
   ensureComponents,
   networkTools,
   peerTools,
@@ -26,7 +27,7 @@ export async function prepare(kinds: readonly Kind[]): Promise<ReadonlyMap<Kind,
     ...networkTools,
     ...peerTools,
     ...routers,
-    ...(cluster ? ['openssl', ...clusterPrograms] : []),
+    ...(cluster ? ['openssl', ...clusterPrograms, ...dataPathPrograms] : []),
   ];
   const components = await ensureComponents(names, { say: (line) => console.log(line) });
   for (const each of components) if ('missing' in each) console.log(`missing ${each.name}: ${each.because}`);

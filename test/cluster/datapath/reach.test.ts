@@ -2,16 +2,23 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import {
   Cluster,
+  clusterPrograms,
   DataPath,
+  dataPathPrograms,
+  ensureComponents,
   ensurePrivilege,
   httpGet,
   Requests,
   waitFor,
+  whyMissing,
   type Machine,
 } from '../../../lab/index.ts';
 import { createNamespace, createService, deleteService, namespace } from './service.ts';
 
 const refused = ensurePrivilege();
+const missing = whyMissing(
+  await ensureComponents([...clusterPrograms, ...dataPathPrograms], { install: false }),
+);
 
 interface Answer {
   readonly pod: string;
@@ -19,7 +26,7 @@ interface Answer {
   readonly source: string;
 }
 
-describe('from the VIP to the pod', { skip: refused?.because ?? false }, () => {
+describe('from the VIP to the pod', { skip: refused?.because ?? missing ?? false }, () => {
   let cluster: Cluster;
   let dataPath: DataPath;
   const vip = (n: number): string => cluster.lab.plan.vip(n);
