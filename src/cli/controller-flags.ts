@@ -3,24 +3,24 @@ import type { CloudControllerOptions } from '../manager/index.ts';
 
 const feature = 'ipam';
 
-/** The cloud controller's own flags, with the names that Kubernetes' controllers give them. */
+/** The cloud controller's own flags, with the names that Kubernetes' controllers give them. No key is one of the settings table's. */
 export const controllerSettings = {
   leaderElect: bool(true, {
     flag: 'leader-elect',
     feature,
     doc: 'Assign only while holding the lease; off for a process that is known to be alone.',
   }),
-  leaseDuration: duration(15_000, {
+  electLeaseDuration: duration(15_000, {
     flag: 'leader-elect-lease-duration',
     feature,
     doc: 'After this long others may take a lease that was not renewed.',
   }),
-  renewDeadline: duration(10_000, {
+  electRenewDeadline: duration(10_000, {
     flag: 'leader-elect-renew-deadline',
     feature,
     doc: 'A holder that could not renew for this long stops.',
   }),
-  retryPeriod: duration(2000, {
+  electRetryPeriod: duration(2000, {
     flag: 'leader-elect-retry-period',
     feature,
     doc: 'Between tries to acquire or renew.',
@@ -43,9 +43,9 @@ export function controllerOptions(
   const isOutside = flagValue(flags, 'outsideCluster', own.outsideCluster);
   return {
     isElected: flagValue(flags, 'leaderElect', own.leaderElect),
-    leaseDurationMs: flagValue(flags, 'leaseDuration', own.leaseDuration),
-    renewDeadlineMs: flagValue(flags, 'renewDeadline', own.renewDeadline),
-    retryPeriodMs: flagValue(flags, 'retryPeriod', own.retryPeriod),
+    leaseDurationMs: flagValue(flags, 'electLeaseDuration', own.electLeaseDuration),
+    renewDeadlineMs: flagValue(flags, 'electRenewDeadline', own.electRenewDeadline),
+    retryPeriodMs: flagValue(flags, 'electRetryPeriod', own.electRetryPeriod),
     kubeconfig: kubeconfig === '' ? (isOutside ? home : undefined) : kubeconfig,
   };
 }

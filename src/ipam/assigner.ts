@@ -33,8 +33,6 @@ const turnMs = 10;
 /** Nodes that cannot be listed hold nothing up for longer. */
 const nodesGraceMs = 2000;
 const createBackoff = { baseMs: 500, maxMs: 30_000 };
-/** A Service whose update met a newer version is looked at again when that arrives, or after this. */
-const staleMs = 2000;
 
 type Granted = Extract<Verdict, { readonly kind: 'write' }>;
 
@@ -248,7 +246,7 @@ export class Assigner {
       this.granted.delete(key);
       if (candidate !== undefined && verdict?.success !== undefined)
         this.assigned(candidate, verdict.success);
-    } else this.notWritten(key, candidate, failure, retryMs);
+    } else this.notWritten(candidate, failure, retryMs);
     if (this.overtaken.delete(key)) {
       this.work.add(key);
       this.decideAll();
@@ -268,23 +266,13 @@ export class Assigner {
   }
 
   private notWritten(
-    key: ServiceKey,
     candidate: Candidate | undefined,
     { kind = 'garbage', error }: NonNullable<Outcome['failure']>,
     retryMs: number | undefined,
   ): void {
     this.parts.observer.writeFailed?.(kind);
-    if (kind === 'conflict') {
-      // Not written, for certain: the version it was based on is gone.
-      if (this.book.dropGrant(key)) this.wake();
-      if (!this.overtaken.has(key)) {
-        this.arm(`ipam-stale ${key}`, staleMs, () => {
-          this.work.add(key);
-          this.decideAll();
-        });
-      }
-      return;
-    }
+    // A newer version is on its way, and may well be our own: an earlier try whose answer was lost.
+    if (kind === 'conflict') return;
     if (retryMs === undefined || candidate === undefined) return;
     const message = `its address could not be written: ${messageOf(error)}`;
     this.tell(candidate, { type: 'Warning', reason: 'AddressNotWritten', message });
@@ -292,8 +280,6 @@ export class Assigner {
 
   /** A newer version is there, or it is gone: what was decided on the old one is void. */
   private abandon(key: ServiceKey): void {
-    this.timers.get(`ipam-stale ${key}`)?.cancel();
-    this.timers.delete(`ipam-stale ${key}`);
     this.writer.drop(key);
     this.granted.delete(key);
     if (this.book.dropGrant(key)) this.wake();

@@ -109,7 +109,7 @@ export class ServiceWriter {
   }
 
   private settle(key: ServiceKey, job: Job, failure: Outcome['failure']): void {
-    const isOver = failure === undefined || failure.kind === 'conflict' || failure.kind === 'not-found';
+    const isOver = failure === undefined || failure.kind === 'not-found';
     if (isOver) this.jobs.delete(key);
     const retryMs = isOver ? undefined : backoffMs(++job.attempts, backoff, this.parts.random);
     if (retryMs !== undefined) {
