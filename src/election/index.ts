@@ -3,6 +3,7 @@ export type { Election, ElectionListener, ElectionStatus, LossReason } from './t
 export { createElection } from './driver.ts';
 export type { ElectionComponents } from './driver.ts';
 export type { ElectionObserver, ElectionStep } from './observer.ts';
+export { createUncontestedElection } from './uncontested.ts';
 export { createElectionPool } from './pool.ts';
 export type { ElectionPool } from './pool.ts';
 export { createKubeLeaseStore } from './kube-store.ts';

@@ -7,6 +7,11 @@ export function modeName(config: Config): string {
   return 'ARP';
 }
 
+/** Of the Services without a lease of their own, only the holder of the common lease has the VIPs. */
+export function hasServicesElection(config: Config): boolean {
+  return !config.enableRoutingTable || config.enableLeaderElection;
+}
+
 /** Only the holder of a lease has the control-plane VIPs; else each node decides for itself. */
 export function hasControlPlaneElection(config: Config): boolean {
   const { enableBgp, enableLeaderElection, enableRoutingTable } = config;

@@ -40,8 +40,6 @@ export async function runManager(loaded: LoadedConfig): Promise<number> {
     const features = { 'Control Plane': config.enableControlPlane, Services: config.enableServices };
     log.info('starting', { namespace: config.namespace, Mode: modeName(config), ...features });
     requireCapabilities();
-    if (config.enableRoutingTable && config.enableServices)
-      throw new StartError('not implemented yet: svc_enable=true in routing-table mode');
     if (config.enableBgp && config.enableServices)
       throw new StartError('not implemented yet: svc_enable=true in BGP mode');
     await run(await buildParts(loaded, clock, log), clock, log);

@@ -12,6 +12,7 @@ import {
   type ServicesObserver,
   type ServicesOptions,
 } from '../services/index.ts';
+import { createUncontestedElection } from '../election/index.ts';
 import type { Ip } from '../lib/ip.ts';
 import { resolveName } from '../linux/index.ts';
 import { servicesMark } from './instance.ts';
@@ -20,6 +21,7 @@ import { LeaseWatches } from './lease-watches.ts';
 import { ServiceLabels } from './service-labels.ts';
 import { servicesNews } from './services-news.ts';
 import { watchServices, type ServicesWatches } from './services-watches.ts';
+import { hasControlPlaneElection, hasServicesElection } from './mode.ts';
 import type { Parts } from './parts.ts';
 
 /** A VIP left by a predecessor goes after this long when nothing can be learned about its lease. */
@@ -59,8 +61,13 @@ export function buildServices(
     { component: 'kube-vip', node: config.nodeName },
   );
   const labels = config.enableNodeLabeling ? new ServiceLabels(parts) : undefined;
+  const news = servicesNews(parts.metrics, recorder, log, onLoss);
+  const hasLease = (lease: LeaseKey): boolean => lease !== options.globalLease || hasServicesElection(config);
   const observer: ServicesObserver = {
-    ...servicesNews(parts.metrics, recorder, log, onLoss),
+    ...news,
+    campaign: (lease, ...what) => {
+      if (hasLease(lease)) news.campaign?.(lease, ...what);
+    },
     provides: (key, vips) => labels?.provides(key, vips),
   };
   const ownVips = new Set<string>(parts.controlPlaneVips.map(({ vip }) => vip));
@@ -128,6 +135,7 @@ function elect(parts: Parts, watches: LeaseWatches, globalLease: LeaseKey, lease
   const { api, campaign, config, identity } = parts;
   const slash = lease.indexOf('/');
   const place = { namespace: lease.slice(0, slash), name: lease.slice(slash + 1) };
+  if (lease === globalLease && !hasServicesElection(config)) return createUncontestedElection(identity);
   if (lease === globalLease || lease === campaign.store.name) return campaign.pool.election(place);
   return electionAt(place, watches.watch(place.namespace, place.name), config, identity, api, parts);
 }
@@ -155,10 +163,11 @@ function optionsFrom(parts: Parts): ServicesOptions {
     mark: servicesMark(config),
     reserved: reservedVips(parts, globalLease),
     announcePeriodMs: config.arpBroadcastRate,
+    reach: config.enableRoutingTable ? 'route' : 'layer2',
     guarded: config.enableServiceSecurity,
     leaseDurationMs: config.leaseDuration * 1000,
     renewDeadlineMs: config.renewDeadline * 1000,
-    preserve: config.preserveVipOnLeadershipLoss,
+    preserve: config.preserveVipOnLeadershipLoss && config.enableArp,
     debounceMs: config.debounceTime,
     leftoverGraceMs: LEFTOVER_GRACE_MS,
     writeStatus: !config.disableServiceUpdates,
@@ -166,8 +175,11 @@ function optionsFrom(parts: Parts): ServicesOptions {
 }
 
 /** The control-plane VIPs are where their own lease is held, unless it is the Services' lease as well. */
-function reservedVips({ campaign, controlPlaneVips }: Parts, globalLease: LeaseKey): ReadonlyMap<Ip, string> {
-  if (globalLease === campaign.store.name) return new Map();
+function reservedVips(
+  { campaign, config, controlPlaneVips }: Parts,
+  globalLease: LeaseKey,
+): ReadonlyMap<Ip, string> {
+  if (hasControlPlaneElection(config) && globalLease === campaign.store.name) return new Map();
   return new Map(controlPlaneVips.map(({ vip }) => [vip, 'the control-plane VIP']));
 }
 

@@ -57,7 +57,7 @@ function leasesOf(
   const own = hasControlPlaneElection(config) ? [campaign.election.status()] : [];
   const names = new Set(own.map(({ lease }) => lease));
   const others = [...(services?.operator.leases() ?? []), ...(reports.ipam?.leases() ?? [])];
-  return [...own, ...others.filter(({ lease }) => !names.has(lease))];
+  return [...own, ...others.filter(({ lease }) => lease !== '' && !names.has(lease))];
 }
 
 function watchesOf(

@@ -2,13 +2,14 @@ import type { Election, ElectionStatus, LossReason } from '../election/types.ts'
 import type { ReflectorListener } from '../kube/types.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
-import type { Ip } from '../lib/ip.ts';
+import { familyOf, type Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BulkNodeStore } from '../node/types.ts';
 import { wantedAddresses } from './addresses.ts';
 import { Campaigns, type Campaign } from './campaigns.ts';
 import { Catalogue, type Entry } from './catalogue.ts';
 import { gate, isLocal, type Claim, type Withhold } from './decide.ts';
+import { servedFamilies } from './families.ts';
 import { guardedPorts } from './guard.ts';
 import { Leftovers } from './leftovers.ts';
 import { Membership } from './membership.ts';
@@ -293,14 +294,25 @@ export class ServicesOperator {
     const slices = [...this.catalogue.slicesOf(key)];
     const isSettled = mayMove ? this.settling.observe(key, slices) : () => true;
     const obstacle = gate({ service, slices }, this.options.node, { mayMove, isSettled });
-    return obstacle ?? this.place(entry, claim, lease);
+    return obstacle ?? this.place(entry, claim, lease, slices);
   }
 
   /** VIPs that have no place here are left out; with none left there is nothing to advertise. */
-  private place(entry: Entry, claim: Claim, lease: LeaseKey): Advert | Withhold {
+  private place(
+    entry: Entry,
+    claim: Claim,
+    lease: LeaseKey,
+    slices: readonly EndpointSlice[],
+  ): Advert | Withhold {
+    const { node, reach } = this.options;
+    const served = reach === 'route' ? servedFamilies(entry.service, slices, node) : undefined;
     const places: Place[] = [];
     let obstacle: Withhold | undefined;
     for (const vip of claim.addresses) {
+      if (served?.has(familyOf(vip)) === false) {
+        obstacle ??= noEndpointsFor(vip);
+        continue;
+      }
       const placed = placeVip(vip, claim.link, this.options, this.parts.local);
       if (placed.kind === 'place') places.push({ ...placed, fromName: claim.fromNames.has(vip) });
       else obstacle ??= placed;
@@ -345,7 +357,9 @@ export class ServicesOperator {
     const vips = places.map(({ vip }) => vip);
     this.parts.observer.provides?.(key, vips);
     if (!this.options.writeStatus) return;
-    this.reports.set(key, { ingress: ingressOf(entry.service, vips), vipHost: this.options.node });
+    // With routes a VIP has no single host.
+    const vipHost = this.options.reach === 'layer2' ? this.options.node : undefined;
+    this.reports.set(key, { ingress: ingressOf(entry.service, vips), vipHost });
   }
 
   /** Once the network is served. */
@@ -455,6 +469,11 @@ function aborted(signal: AbortSignal): Promise<void> {
       { once: true },
     );
   });
+}
+
+function noEndpointsFor(vip: Ip): Withhold {
+  const message = `no serving endpoint of the family of ${vip}`;
+  return { kind: 'withhold', reason: 'no-endpoints', message };
 }
 
 function failureOf({ reason }: Withhold): 'invalid_config' | 'new_instance' | undefined {

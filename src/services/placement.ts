@@ -96,13 +96,21 @@ function isInSubnet(vip: Ip, { address, prefixLength }: OwnAddress): boolean {
 /** What may reach the VIPs; undefined: everything. */
 export type Ports = readonly GuardedPort[] | undefined;
 
-/** What the holder wants of these places: the address, guarded and announced, as long as the fence holds. */
+/**
+ * What the holder wants of these places, guarded, as long as the fence holds: the address, announced, or
+ * the route.
+ */
 export function holderSpecs(
   places: readonly Place[],
   config: PlacementConfig,
   fence: Fence,
   ports?: Ports,
 ): Spec[] {
+  if (config.reach === 'route')
+    return places.flatMap((place): Spec[] => {
+      const { vip, link } = place;
+      return [...guardSpec(place, ports), { kind: 'route', vip, link, turn: 0, fence }];
+    });
   return places.flatMap((place): Spec[] => [
     ...guardSpec(place, ports),
     { ...addressSpec(place, config), fence },
@@ -118,6 +126,7 @@ export function holderSpecs(
 
 /** What a former holder keeps under `vip_preserve_on_leadership_loss`: the IPv4 addresses, silent. */
 export function preservedSpecs(places: readonly Place[], config: PlacementConfig, ports?: Ports): Spec[] {
+  if (config.reach === 'route') return [];
   return places
     .filter(({ vip }) => familyOf(vip) === 4)
     .flatMap((place) => [...guardSpec(place, ports), addressSpec(place, config)]);

@@ -44,7 +44,7 @@ export class SliceProjector {
   private readonly known = new Map<string, Endpoint>();
 
   readonly slice = (raw: KubeObject): EndpointSlice => {
-    const { metadata, endpoints } = raw as EndpointSlice;
+    const { metadata, endpoints, addressType } = raw as EndpointSlice;
     const serviceName = metadata.labels?.[serviceNameLabel] ?? '';
     return {
       metadata: drop({
@@ -52,6 +52,7 @@ export class SliceProjector {
         namespace: metadata.namespace,
         labels: { [serviceNameLabel]: serviceName },
       }),
+      ...(addressType === undefined ? {} : { addressType }),
       endpoints: (endpoints ?? none).map((endpoint) => this.intern(endpoint)),
     };
   };
@@ -60,7 +61,11 @@ export class SliceProjector {
   readonly endpoints = (raw: KubeObject): EndpointSlice => {
     const { metadata, subsets } = raw as KubeObject & {
       readonly subsets?: readonly {
-        readonly addresses?: readonly { readonly nodeName?: string; readonly hostname?: string }[];
+        readonly addresses?: readonly {
+          readonly ip?: string;
+          readonly nodeName?: string;
+          readonly hostname?: string;
+        }[];
       }[];
     };
     const name = metadata.name ?? '';
@@ -71,6 +76,8 @@ export class SliceProjector {
         namespace: metadata.namespace,
         labels: { [serviceNameLabel]: name },
       }),
+      // An Endpoints object has addresses of the Service's first family only.
+      ...(ready[0]?.ip === undefined ? {} : { addressType: ready[0].ip.includes(':') ? 'IPv6' : 'IPv4' }),
       endpoints: ready.map(({ nodeName, hostname }) =>
         this.intern(drop({ addresses: one, nodeName, hostname })),
       ),

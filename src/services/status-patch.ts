@@ -29,7 +29,8 @@ export function createStatusWrite(
     const ref = { name, namespace };
     const options = { subresource: 'status', signal, timeoutMs } as const;
     if (mayPatch) {
-      const metadata = { uid, resourceVersion, annotations: { [annotation.vipHost]: wanted.vipHost } };
+      const annotated = wanted.vipHost === undefined ? {} : { annotations: hostAnnotation(wanted.vipHost) };
+      const metadata = { uid, resourceVersion, ...annotated };
       const body = { metadata, status: { loadBalancer: { ingress: wanted.ingress } } };
       try {
         await client.patch(services, ref, 'merge', body, options);
@@ -56,13 +57,18 @@ async function rewrite(
   options: CallOptions & { readonly subresource: 'status' },
 ): Promise<void> {
   const current = await client.get<KubeObject & { status?: object }>(services, ref, options);
-  const annotations = { ...current.metadata.annotations, [annotation.vipHost]: wanted.vipHost };
+  const host = wanted.vipHost === undefined ? {} : hostAnnotation(wanted.vipHost);
+  const annotations = { ...current.metadata.annotations, ...host };
   const changed = {
     ...current,
     metadata: { ...current.metadata, annotations },
     status: { ...current.status, loadBalancer: { ingress: wanted.ingress } },
   };
   await client.update(services, changed, options);
+}
+
+function hostAnnotation(node: string): Readonly<Record<string, string>> {
+  return { [annotation.vipHost]: node };
 }
 
 function isForbidden(error: unknown): boolean {

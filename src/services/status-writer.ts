@@ -8,8 +8,8 @@ import { annotation, type Ingress, type Service, type ServiceKey } from './types
 /** What the holder reports about a Service. */
 export interface WantedStatus {
   readonly ingress: readonly Ingress[];
-  /** This node, for the annotation `vipHost`. */
-  readonly vipHost: string;
+  /** This node, for the annotation `vipHost`; undefined: not written. */
+  readonly vipHost: string | undefined;
 }
 
 export interface StatusWriterParts {
@@ -186,7 +186,7 @@ export function ingressOf(service: Service, vips: readonly string[]): readonly I
 }
 
 export function isWritten(service: Service, { ingress, vipHost }: WantedStatus): boolean {
-  if (service.metadata.annotations?.[annotation.vipHost] !== vipHost) return false;
+  if (vipHost !== undefined && service.metadata.annotations?.[annotation.vipHost] !== vipHost) return false;
   return textOf(service.status?.loadBalancer?.ingress ?? []) === textOf(ingress);
 }
 

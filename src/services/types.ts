@@ -28,6 +28,8 @@ export interface Service extends KubeObject {
 }
 
 export interface EndpointSlice extends KubeObject {
+  /** `IPv4`, `IPv6` or `FQDN`; absent where it is not known. */
+  readonly addressType?: string;
   readonly endpoints?: readonly Endpoint[];
 }
 
@@ -116,6 +118,11 @@ export interface PlacementConfig {
   readonly reserved: ReadonlyMap<Ip, string>;
   /** `vip_arpRate`, milliseconds. */
   readonly announcePeriodMs: number;
+  /**
+   * How VIPs are made reachable: `layer2` an address that is announced on its link, `route` a route in our
+   * kernel table, and no address.
+   */
+  readonly reach: 'layer2' | 'route';
   /** `enable_service_security` */
   readonly guarded: boolean;
 }

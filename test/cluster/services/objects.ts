@@ -77,6 +77,11 @@ export class Objects {
     else if (status >= 300) throw new Error(`EndpointSlice ${name}: ${status}`);
   }
 
+  /** The EndpointSlice goes, as when all Pods of a Deployment are deleted. */
+  async deleteEndpoints(service: string): Promise<void> {
+    await this.#cluster.api.client.delete(`${slices}/${service}-1`);
+  }
+
   get(name: string): Promise<ServiceObject> {
     return this.#cluster.api.client.get(`${core}/services/${name}`);
   }

@@ -1,4 +1,4 @@
-import { createElection } from '../../../src/election/index.ts';
+import { createElection, createUncontestedElection } from '../../../src/election/index.ts';
 import { formatPrefix, ip, type Ip } from '../../../src/lib/ip.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { createNode, type Node } from '../../../src/node/index.ts';
@@ -36,6 +36,7 @@ export const defaults: Omit<ServicesOptions, 'node'> = {
   mark: 249,
   reserved: new Map(),
   announcePeriodMs: 3000,
+  reach: 'layer2',
   guarded: false,
   leaseDurationMs: 5000,
   renewDeadlineMs: 3000,
@@ -92,8 +93,9 @@ export class TestNode {
       {
         node,
         sweep: (keep) => node.sweep(({ address }) => address.protocol === 249 && !keep(address.address)),
-        elect: (lease) =>
-          createElection(
+        elect: (lease) => {
+          if (!world.isContested && lease === global) return createUncontestedElection(name);
+          return createElection(
             {
               store: memoryLeaseStore(world.lease(lease), {
                 name: lease,
@@ -106,7 +108,8 @@ export class TestNode {
               log: silentLogger,
             },
             { identity: name, leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000 },
-          ),
+          );
+        },
         local: {
           hasLink: (link) => local.hasLink(link),
           ownAddresses: () => local.ownAddresses(),
@@ -145,7 +148,8 @@ export class TestNode {
     const { clock } = world;
     const guards = { nftables: new FakeNftables(), table: 'guard' };
     const guarding = world.options.guarded === true ? { guards } : {};
-    const node = createNode({ kernel, clock, log: silentLogger, ...guarding });
+    const routes = world.options.reach === 'route' ? { routes: { table: 198, protocol: 248, type: 1 } } : {};
+    const node = createNode({ kernel, clock, log: silentLogger, ...guarding }, routes);
     await node.start();
     const local = new LocalLinks({ kernel, clock, random: () => 0.5, log: silentLogger });
     const made = new TestNode(world, name, kernel, node, local);
@@ -168,6 +172,12 @@ export class TestNode {
 
   has(vip: string): boolean {
     return this.vips().some((entry) => entry.startsWith(`${vip}/`));
+  }
+
+  /** Routes in our table, as `vip/length`. */
+  async routes(): Promise<readonly string[]> {
+    const found = await this.kernel.routes({ table: 198 });
+    return found.map(({ destination }) => `${destination?.address}/${destination?.length}`).sort();
   }
 
   /** What is let in, as `vip protocol/port from ranges`. */
@@ -195,6 +205,8 @@ export class World {
   readonly clock = new FakeClock();
   readonly nodes: TestNode[] = [];
   readonly options: Partial<ServicesOptions>;
+  /** False: every node holds the common lease, as in modes without election. */
+  isContested = true;
   /** Instants at which an address was on two nodes. */
   readonly doubles: string[] = [];
   private readonly leases = new Map<string, MemoryLease>();
@@ -299,14 +311,40 @@ export class World {
 
   /** Endpoints of a Service: node names, with `~` in front when terminating. */
   endpoints(service: string, ...places: readonly string[]): void {
-    const key = `shop/${service}-1`;
+    this.slice(`${service}-1`, service, {}, places);
+  }
+
+  slice4(service: string, ...places: readonly string[]): void {
+    this.slice(`${service}-4`, service, { addressType: 'IPv4' }, places);
+  }
+
+  endpoints6(service: string, ...places: readonly string[]): void {
+    this.slice(`${service}-6`, service, { addressType: 'IPv6' }, places);
+  }
+
+  removeSlice(name: string): void {
+    const key = `shop/${name}`;
+    const before = this.slices.get(key);
+    this.slices.delete(key);
+    if (before === undefined) return;
+    for (const { operator } of this.nodes) operator.slicesListener.removed?.(key, before);
+  }
+
+  private slice(
+    name: string,
+    service: string,
+    type: { readonly addressType?: string },
+    places: readonly string[],
+  ): void {
+    const key = `shop/${name}`;
     const before = this.slices.get(key);
     const now = this.projector.slice({
       metadata: {
-        name: `${service}-1`,
+        name,
         namespace: 'shop',
         labels: { 'kubernetes.io/service-name': service },
       },
+      ...type,
       endpoints: places.map((place) => ({
         addresses: ['10.1.0.1'],
         nodeName: place.replace('~', ''),

@@ -52,7 +52,7 @@ function scene() {
     services.set(name, {
       metadata: {
         name,
-        ...(wanted === undefined ? {} : { annotations: { 'kube-vip.io/vipHost': wanted.vipHost } }),
+        ...(wanted === undefined ? {} : { annotations: { 'kube-vip.io/vipHost': wanted.vipHost ?? '' } }),
       },
       spec: { ports: [{ port: 80 }] },
       ...(wanted === undefined ? {} : { status: { loadBalancer: { ingress: wanted.ingress } } }),

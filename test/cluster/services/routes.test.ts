@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { Cluster, ensurePrivilege, waitFor, type Machine } from '../../../lab/index.ts';
+import { Objects } from './objects.ts';
+
+const refused = ensurePrivilege();
+
+/** What `ip route` finds in a table, sorted. */
+async function routes(node: Machine, table = 198): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const family of ['-4', '-6']) {
+    const args = [family, '-N', '-o', 'route', 'show', 'table', String(table)];
+    // A table in which nothing was ever put does not exist.
+    const { code, stdout } = await node.tryRun('ip', args);
+    if (code === 0) found.push(...stdout.split('\n').map((line) => line.trim()));
+  }
+  return found.filter((line) => line !== '').sort();
+}
+
+describe('Services in routing-table mode', { skip: refused?.because ?? false }, () => {
+  let cluster: Cluster;
+  let objects: Objects;
+  let nodes: readonly Machine[];
+  let created: string[] = [];
+  const vip = (n: number): string => cluster.lab.plan.vip(n);
+
+  before(async () => {
+    cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
+    objects = new Objects(cluster);
+    nodes = cluster.lab.controlPlanes;
+    await objects.createNamespace();
+  });
+  after(async () => {
+    await cluster.stop();
+  });
+  afterEach(async () => {
+    await Promise.all([...cluster.daemons.values()].map((daemon) => daemon.stop()));
+    for (const node of nodes) assert.deepEqual(await routes(node), [], `${node.name} after SIGTERM`);
+    for (const name of created) await objects.delete(name);
+    created = [];
+  });
+
+  const start = (env: Readonly<Record<string, string>> = {}): Promise<unknown> =>
+    cluster.startDaemons({
+      env: {
+        ...{
+          vip_arp: 'false',
+          vip_routingtable: 'true',
+          cp_enable: 'false',
+          address: '',
+          svc_enable: 'true',
+        },
+        ...env,
+      },
+    });
+
+  async function serve(wish: Parameters<Objects['create']>[0], on: readonly Machine[]): Promise<void> {
+    created.push(wish.name);
+    await objects.create(wish, on);
+  }
+
+  /** One digit a node: has it this VIP's route? */
+  const routed = async (address: string): Promise<string> => {
+    const found = await Promise.all(nodes.map((node) => routes(node)));
+    return found.map((lines) => (lines.some((line) => line.startsWith(`${address} `)) ? '1' : '0')).join('');
+  };
+
+  const becomes = (address: string, wanted: string | RegExp): Promise<unknown> =>
+    waitFor(
+      async () => {
+        const now = await routed(address);
+        return typeof wanted === 'string' ? now === wanted : wanted.test(now);
+      },
+      {
+        what: `${address} routed on ${String(wanted)}`,
+        timeoutMs: 15_000,
+        everyMs: 30,
+        detail: () => [...cluster.daemons.values()].map(({ process }) => process.tail()).join('\n'),
+      },
+    );
+
+  it('RT-01 RT-02 RT-03 RT-08 each qualifying node has a route and no address; it follows the endpoints and goes on exit', async () => {
+    await start();
+    await serve({ name: 'local', vip: vip(1), policy: 'Local' }, nodes.slice(0, 1));
+    await serve({ name: 'all', vip: vip(2) }, nodes.slice(0, 1));
+    await becomes(vip(1), '10');
+    await becomes(vip(2), '11');
+    const [first] = nodes;
+    assert.ok(first);
+    assert.deepEqual(
+      await routes(first),
+      [1, 2].map((n) => `${vip(n)} dev eth0 proto 248`),
+    );
+    for (const node of nodes)
+      for (const each of [vip(1), vip(2)]) assert.equal(await node.holds(each), false);
+    assert.deepEqual(await objects.ingress('local'), [vip(1)]);
+    assert.equal(await objects.leaseHolder('plndr-svcs-lock', 'kube-system'), undefined);
+    await objects.setEndpoints('all', []);
+    await becomes(vip(2), '00');
+    await objects.setEndpoints('all', nodes);
+    await becomes(vip(2), '11');
+    await objects.deleteEndpoints('all');
+    await becomes(vip(2), '00');
+    await objects.setEndpoints('all', nodes);
+    await becomes(vip(2), '11');
+  });
+
+  it('RT-01 table, protocol and type are as set', async () => {
+    await start({ vip_routingtableid: '77', vip_routingprotocol: '99', vip_routingtabletype: '2' });
+    await serve({ name: 'web', vip: vip(1) }, nodes);
+    const [first] = nodes;
+    assert.ok(first);
+    const found = await waitFor(async () => (await routes(first, 77)).at(0), { what: 'the route' });
+    assert.equal(found, `2 ${vip(1)} dev eth0 proto 99 scope 254`);
+    assert.deepEqual(await routes(first), []);
+  });
+
+  it('RT-04 with the common lease only its holder has the routes; the other takes over', async () => {
+    await start({ vip_leaderelection: 'true' });
+    await serve({ name: 'one', vip: vip(1) }, nodes);
+    await serve({ name: 'two', vip: vip(2) }, nodes);
+    await becomes(vip(1), /^(10|01)$/);
+    const before = await routed(vip(1));
+    await becomes(vip(2), before);
+    const holder = nodes[before.indexOf('1')];
+    assert.ok(holder);
+    assert.equal(await objects.leaseHolder('plndr-svcs-lock', 'kube-system'), holder.name);
+    await cluster.daemon(holder).stop();
+    await becomes(vip(1), before === '10' ? '01' : '10');
+  });
+
+  it('RT-04 with a lease for each Service its holder has the route', async () => {
+    await start({ svc_election: 'true' });
+    await serve({ name: 'one', vip: vip(1) }, nodes);
+    await becomes(vip(1), /^(10|01)$/);
+    const holder = nodes[(await routed(vip(1))).indexOf('1')];
+    assert.equal(await objects.leaseHolder('kubevip-one'), holder?.name);
+  });
+
+  it('RT-07 the cleaning takes stale routes only: those of Services and of the control plane stay', async () => {
+    for (const node of nodes) await node.ip('route add 192.0.2.7/32 dev eth0 table 198 proto 248');
+    await serve({ name: 'one', vip: vip(1) }, nodes);
+    await start({
+      ...{ cp_enable: 'true', address: vip(0), vip_cleanroutingtable: 'true' },
+      kubernetes_addr: `http://${cluster.lab.api.ipv4}:${cluster.api.port}`,
+    });
+    await becomes(vip(0), '11');
+    await becomes(vip(1), '11');
+    const [first] = nodes;
+    assert.ok(first);
+    const monitor = first.start('monitor', ['ip', '-o', 'monitor', 'route']);
+    await becomes('192.0.2.7', '00');
+    await monitor.stop();
+    const deleted = monitor
+      .log()
+      .split('\n')
+      .filter((line) => line.startsWith('Deleted'));
+    assert.deepEqual(deleted.length, 1, deleted.join('\n'));
+    assert.deepEqual([await routed(vip(0)), await routed(vip(1))], ['11', '11']);
+  });
+});
