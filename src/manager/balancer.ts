@@ -48,7 +48,8 @@ export interface RunningBalancer {
 export async function openForwarding({ config, clock, log, kernel }: Parts): Promise<Forwarding> {
   const ports = await openForwardingPorts(kernel);
   const claims = controlPlaneVips(config).map(({ vip }) => ({ vip, port: config.loadBalancerPort }));
-  const facts = await findFacts(ports, claims, [config.loadBalancerForwardingMethod]);
+  const methods = [config.loadBalancerForwardingMethod];
+  const facts = await findFacts(ports, claims, methods, config.lbScheduler);
   const choice = chooseBackend(config.lbBackend, facts);
   if ('refused' in choice) throw new StartError(`lb_enable: ${choice.refused}`);
   const forwarding = createForwarding({ ...ports, clock, log }, { choice, claims });

@@ -39,7 +39,7 @@ export const balancerSettings = {
     env: 'lb_backend',
     key: 'lbBackend',
     feature: 'balancer',
-    doc: 'Kernel facility that balances; auto takes nftables, and IPVS where nf_tables is missing.',
+    doc: 'Kernel facility that balances; auto takes IPVS where the kernel has it and nobody else uses it, otherwise nftables.',
   }),
   lbScheduler: choice(['rr', 'wrr', 'lc', 'wlc', 'sh', 'mh'], 'rr', {
     flag: 'lbScheduler',

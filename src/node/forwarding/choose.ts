@@ -38,16 +38,17 @@ export function chooseBackend(
       ? { backend: 'nftables', reason: 'lb_backend is nftables' }
       : { refused: nftablesMissing };
   }
-  // nftables first: it is the one whose whole contract passes. IPVS comes in where nf_tables is missing.
+  // IPVS that somebody else uses is left to them: kube-proxy removes services it does not know.
+  if (ipvsMissing === undefined && foreignServices === 0) {
+    return { backend: 'ipvs', reason: 'the kernel has IPVS and nobody else uses it' };
+  }
   if (nftablesMissing === undefined) {
-    const instead =
-      ipvsMissing ??
-      (foreignServices > 0 ? `IPVS holds ${foreignServices} services of somebody else` : 'it needs no IPVS');
+    const instead = ipvsMissing ?? `IPVS holds ${foreignServices} services of somebody else`;
     return { backend: 'nftables', reason: instead };
   }
   if (ipvsMissing === undefined) {
-    const shared = foreignServices > 0 ? ', shared with somebody else' : '';
-    return { backend: 'ipvs', reason: `the kernel has IPVS${shared}, but ${nftablesMissing}` };
+    const owners = `${foreignServices} services of somebody else`;
+    return { backend: 'ipvs', reason: `IPVS holds ${owners}, but ${nftablesMissing}` };
   }
   return { refused: `${ipvsMissing}; ${nftablesMissing}` };
 }

@@ -6,6 +6,7 @@ import { specKey, type Balancer } from './balancer.ts';
 import type { Choice } from './choose.ts';
 import { newCounters } from './counters.ts';
 import { IpvsBalancer } from './ipvs/balancer.ts';
+import { removeServices } from './ipvs/desired.ts';
 import { NftablesBalancer } from './nftables/balancer.ts';
 import type { ForwardingKernel, Shared } from './ports.ts';
 import { RealServerRole } from './real-server-role.ts';
@@ -49,6 +50,8 @@ class NodeForwarding implements Forwarding {
   private readonly shared: Shared;
   private readonly balancer: Balancer;
   private readonly role: RealServerRole;
+  private readonly ipvs: ForwardingKernel['ipvs'];
+  private readonly claims: NonNullable<ForwardingOptions['claims']>;
   private specs: readonly ForwardingSpec[] = [];
   private refused = new Map<string, string>();
   private isStarted = false;
@@ -57,12 +60,18 @@ class NodeForwarding implements Forwarding {
   constructor(components: ForwardingComponents, { choice, claims = [] }: ForwardingOptions) {
     const { clock, observer = {} } = components;
     this.choice = choice;
+    this.ipvs = components.ipvs;
+    this.claims = claims;
     this.shared = { clock, log: components.log.child('forwarding'), observer, counters: newCounters() };
     this.balancer = makeBalancer(choice, components, this.shared, claims);
     this.role = new RealServerRole({ ...components, shared: this.shared });
   }
 
   async start(): Promise<void> {
+    if (this.choice.backend === 'nftables' && this.ipvs !== undefined) {
+      const services = removeServices(this.ipvs, this.claims);
+      if (services > 0) this.shared.log.info('a predecessor balanced with IPVS', { services });
+    }
     await this.balancer.start();
     await this.role.start();
     this.isStarted = true;

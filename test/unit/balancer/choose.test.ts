@@ -15,10 +15,21 @@ function chosen(wanted: 'auto' | 'ipvs' | 'nftables', over: Partial<BalancerFact
   return 'refused' in choice ? `refused: ${choice.refused}` : choice.backend;
 }
 
-test('auto takes nftables, and IPVS where nf_tables is missing', () => {
-  assert.equal(chosen('auto'), 'nftables');
+test('auto takes IPVS where the kernel has it and nobody else uses it, otherwise nftables', () => {
+  assert.equal(chosen('auto'), 'ipvs');
   assert.equal(chosen('auto', { ipvsMissing: noIpvs }), 'nftables');
-  assert.equal(chosen('auto', { nftablesMissing: 'no nf_tables' }), 'ipvs');
+  assert.equal(chosen('auto', { foreignServices: 3 }), 'nftables');
+  assert.equal(chosen('auto', { foreignServices: 3, nftablesMissing: 'no nf_tables' }), 'ipvs');
+});
+
+test('the reason for a choice is told', () => {
+  const reason = (over: Partial<BalancerFacts>): string => {
+    const choice = chooseBackend('auto', { ...facts, ...over });
+    return 'refused' in choice ? '' : choice.reason;
+  };
+  assert.equal(reason({ foreignServices: 3 }), 'IPVS holds 3 services of somebody else');
+  assert.equal(reason({ ipvsMissing: noIpvs }), noIpvs);
+  assert.match(reason({}), /nobody else uses it/);
 });
 
 test('a method that only IPVS has takes IPVS, and cannot be had from nftables', () => {

@@ -11,7 +11,7 @@ import type { ForwardingKernel, Shared } from '../ports.ts';
 import { enableForwarding, ensureSysctl } from '../sysctls.ts';
 import type { ForwardingState, VirtualServerSpec } from '../types.ts';
 import { IpvsConnections } from './connections.ts';
-import { assignMarks, endpointName, serviceOf } from './desired.ts';
+import { assignMarks, endpointName, keysOf, serviceOf } from './desired.ts';
 import { planService, serviceKeyText, type IpvsStep, type ServiceState } from './plan.ts';
 
 export interface IpvsBalancerPorts extends ForwardingKernel {
@@ -148,16 +148,8 @@ export class IpvsBalancer implements Balancer {
     return assignMarks([...this.claims, ...specs]);
   }
 
-  /** Both names that a service of ours may have, now or from a run with other settings. */
   private claimedKeys(): readonly IpvsServiceKey[] {
-    const marks = this.marks(this.specs ?? []);
-    return this.claims.flatMap((claim) => {
-      const mark = marks.get(endpointName(claim)) ?? 0;
-      return [
-        { address: claim.vip, port: claim.port },
-        { mark, family: familyOf(claim.vip) },
-      ];
-    });
+    return keysOf(this.claims, this.marks(this.specs ?? []));
   }
 
   private async read(key: IpvsServiceKey): Promise<ServiceState | undefined> {
