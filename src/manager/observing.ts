@@ -2,6 +2,7 @@ import type { Config } from '../config/index.ts';
 import { collectStatus, renderDump, watchProcess, type StatusDocument } from '../observe/index.ts';
 import { openListeners } from './listeners.ts';
 import { hasControlPlaneElection } from './mode.ts';
+import { readOwnTables } from './own-tables.ts';
 import type { Parts } from './parts.ts';
 import type { ServicesFeature } from './services.ts';
 import { buildStatus } from './status.ts';
@@ -22,7 +23,7 @@ function firstObstacle(config: Config): string {
 
 /** Opens what lets people see the process: metrics, health, readiness, status, dump. */
 export function startObserving(parts: Parts, services: ServicesFeature | undefined): Observing {
-  const { clock, config, log, metrics, kernel, link } = parts;
+  const { clock, config, log, metrics, kernel } = parts;
   const startedAt = clock.now();
   const first = firstObstacle(config);
   const waiting = new Set(config.enableControlPlane ? [first] : []);
@@ -39,14 +40,12 @@ export function startObserving(parts: Parts, services: ServicesFeature | undefin
       waiting.clear();
     },
     dump: () => {
-      void kernel.links().then((links) => {
-        const known = links.map(({ name, adminUp }) => ({ name, up: adminUp }));
+      void readOwnTables(kernel, config).then((tables) => {
         const snapshot = {
           config,
           status: status(),
-          link: link.name,
-          servicesLink: services === undefined ? '' : config.servicesInterface,
-          links: known,
+          services: services?.operator.services(),
+          tables,
           loop: processWatch.loopDelay(),
         };
         process.stdout.write(renderDump(snapshot));

@@ -7,6 +7,7 @@ export {
   type ForwardingSpec,
   type ForwardingStatus,
 } from './forwarding/index.ts';
+export { TABLE as BALANCER_TABLE } from './forwarding/nftables/translation.ts';
 export { createNode, type Node, type NodeComponents, type NodeOptions } from './store.ts';
 export { servicesMarks } from './mark.ts';
 export { removeGuards } from './security/guards.ts';

@@ -6,10 +6,35 @@ import type { BalancerStatus, IpamStatus, StatusDocument } from './status.ts';
 export interface DumpSnapshot {
   readonly config: Config;
   readonly status: StatusDocument;
+  /** Undefined where Services are off. */
+  readonly services: readonly DumpedService[] | undefined;
+  /** Our tables in nf_tables. */
+  readonly tables: readonly DumpedTable[];
   /** How late the event loop was since the last scrape. */
   readonly loop: LoopDelay;
 }
 
+export interface DumpedService {
+  /** `namespace/name`. */
+  readonly service: string;
+  readonly uid: string;
+  /** This node advertises it. */
+  readonly isActive: boolean;
+  readonly vips: readonly string[];
+  readonly lease: string | undefined;
+  readonly slices: number;
+  readonly endpoints: number;
+  readonly state: string;
+}
+
+export interface DumpedTable {
+  readonly family: string;
+  readonly name: string;
+  readonly chains: readonly { readonly name: string; readonly rules: readonly string[] }[];
+}
+
+/** Lines of one kind; the rest is counted. */
+const MAX_LINES = 1000;
 const RULE = '='.repeat(80);
 
 type Value = string | number | boolean;
@@ -36,7 +61,7 @@ export function renderDump(snapshot: DumpSnapshot): string {
     ...section('NETWORK INTERFACES', interfaces(snapshot)),
     ...section('LEADER ELECTION CONFIGURATION', election(snapshot)),
     ...section('RUNTIME STATISTICS', runtime(snapshot)),
-    ...section('NFTABLES CONFIGURATION', ['(no tables of ours)']),
+    ...section('NFTABLES CONFIGURATION', nftables(snapshot)),
     '',
     RULE,
     'END OF CONFIGURATION DUMP',
@@ -106,17 +131,42 @@ function arp({ config, status }: DumpSnapshot): readonly Line[] {
   ];
 }
 
-function services({ config }: DumpSnapshot): readonly Line[] {
+function services({ config, services: all }: DumpSnapshot): readonly Line[] {
+  const active = (all ?? []).filter(({ isActive }) => isActive);
   return [
     ['Services Enabled', config.enableServices],
     ['Services Election', config.enableServicesElection],
     ['Load Balancer Class Only', config.loadBalancerClassOnly],
     ['Load Balancer Class Name', config.loadBalancerClassName],
-    ['Active Service Instances', 0],
+    ['Active Service Instances', active.length],
+    ...capped(active, ({ service, uid, vips }) => `  ${service} (UID ${uid}): ${vips.join(' ')}`),
     '',
     '--- KUBERNETES CONFIGURATION (SERVICES/ENDPOINTSLICES) ---',
-    '(Services are not watched)',
+    ...(all === undefined
+      ? ['(Services are not watched)']
+      : [
+          ['Services', all.length] as const,
+          ['EndpointSlices', all.reduce((sum, { slices }) => sum + slices, 0)] as const,
+          ...capped(all, describeService),
+        ]),
   ];
+}
+
+function describeService({ service, vips, lease = 'none', slices, endpoints, state }: DumpedService): string {
+  return `  ${service}: ${state}; VIPs ${vips.join(' ')}; lease ${lease}; ${endpoints} endpoints in ${slices} slices`;
+}
+
+function nftables({ tables }: DumpSnapshot): readonly Line[] {
+  if (tables.length === 0) return ['(no tables of ours)'];
+  return tables.flatMap(({ family, name, chains }) => [
+    `  table ${family} ${name}`,
+    ...capped(chains, (chain) => `    chain ${chain.name}: ${chain.rules.join('; ')}`),
+  ]);
+}
+
+function capped<T>(all: readonly T[], line: (each: T) => string): readonly string[] {
+  const rest = all.length - MAX_LINES;
+  return [...all.slice(0, MAX_LINES).map(line), ...(rest > 0 ? [`  ... and ${rest} more`] : [])];
 }
 
 function interfaces({ config, status }: DumpSnapshot): readonly Line[] {

@@ -18,6 +18,7 @@ import { Notices } from './notices.ts';
 import { placeVip, type LocalView, type Place } from './placement.ts';
 import { Publisher } from './publisher.ts';
 import { Settling } from './settling.ts';
+import { describeService, type ServiceReport } from './report.ts';
 import { ingressOf, type WantedStatus } from './status-writer.ts';
 import type {
   EndpointSlice,
@@ -220,6 +221,19 @@ export class ServicesOperator {
   /** The Services that are advertised by this node. */
   advertised(): readonly ServiceKey[] {
     return this.publisher.keys();
+  }
+
+  /** Every Service that this process knows, and what becomes of it. */
+  services(): readonly ServiceReport[] {
+    return [...this.catalogue.keys()].flatMap((key) => {
+      const entry = this.catalogue.get(key);
+      if (entry === undefined) return [];
+      const slices = [...this.catalogue.slicesOf(key)];
+      const published = this.publisher.get(key);
+      const lease = this.membership.leaseOf(key);
+      const holder = lease === undefined ? undefined : this.campaigns.get(lease)?.holder;
+      return [describeService({ entry, slices, published, lease, holder, node: this.options.node })];
+    });
   }
 
   leases(): readonly ElectionStatus[] {

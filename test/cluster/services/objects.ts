@@ -5,7 +5,7 @@ const core = `/api/v1/namespaces/${namespace}`;
 const slices = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
 
 export interface ServiceObject {
-  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
+  readonly metadata: { readonly uid?: string; readonly annotations?: Readonly<Record<string, string>> };
   readonly status?: {
     readonly loadBalancer?: {
       readonly ingress?: readonly { readonly ip?: string; readonly ports?: readonly unknown[] }[];

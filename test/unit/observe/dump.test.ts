@@ -13,6 +13,8 @@ const snapshot = {
     interface: 'eth0',
   },
   status: statusDocument(),
+  services: undefined,
+  tables: [],
   loop: { p50Ms: 0.1, p99Ms: 2, maxMs: 35.25 },
 };
 
@@ -65,4 +67,48 @@ test('the dump holds no secret', () => {
     renderDump({ ...snapshot, config: { ...snapshot.config, enableBgp: true } }),
     /hunter2/,
   );
+});
+
+test('OBS-02 the dump names active Services with their UID, and what becomes of the others', () => {
+  const service = (name: string, isActive: boolean, state: string) => ({
+    service: `shop/${name}`,
+    uid: `uid-${name}`,
+    isActive,
+    vips: ['192.0.2.1', '2001:db8::1'],
+    lease: 'kube-system/plndr-svcs-lock',
+    slices: 2,
+    endpoints: 3,
+    state,
+  });
+  const services = [service('web', true, 'advertised'), service('api', false, 'no-endpoints (none)')];
+  const tables = [
+    { family: 'ip', name: 'kube-vip-guard', chains: [{ name: 'prerouting', rules: ['to a guarded VIP'] }] },
+  ];
+  const lines = renderDump({ ...snapshot, services, tables }).split('\n');
+  for (const line of [
+    'Active Service Instances: 1',
+    '  shop/web (UID uid-web): 192.0.2.1 2001:db8::1',
+    'Services: 2',
+    'EndpointSlices: 4',
+    '  shop/api: no-endpoints (none); VIPs 192.0.2.1 2001:db8::1; lease kube-system/plndr-svcs-lock; 3 endpoints in 2 slices',
+    '  table ip kube-vip-guard',
+    '    chain prerouting: to a guarded VIP',
+  ])
+    assert.ok(lines.includes(line), line);
+  assert.ok(!lines.some((line) => line.includes('uid-api')));
+});
+
+test('the dump of very many Services is cut', () => {
+  const one = {
+    service: 's',
+    uid: 'u',
+    isActive: true,
+    vips: [],
+    lease: undefined,
+    slices: 0,
+    endpoints: 0,
+    state: '',
+  };
+  const text = renderDump({ ...snapshot, services: Array.from({ length: 1500 }, () => one) });
+  assert.equal(text.match(/\.\.\. and 500 more/g)?.length, 2);
 });

@@ -1,0 +1,55 @@
+import type { Entry } from './catalogue.ts';
+import { gate } from './decide.ts';
+import { countEndpoints } from './endpoints.ts';
+import type { Published } from './publisher.ts';
+import type { EndpointSlice, LeaseKey, ServiceKey } from './types.ts';
+
+/** One Service for people who look at the state of the process. */
+export interface ServiceReport {
+  readonly service: ServiceKey;
+  readonly uid: string;
+  readonly isActive: boolean;
+  readonly vips: readonly string[];
+  readonly lease: LeaseKey | undefined;
+  readonly slices: number;
+  /** Endpoints that serve. */
+  readonly endpoints: number;
+  /** `advertised`, or why not, in a word of the closed list and in words. */
+  readonly state: string;
+}
+
+/** Whether it will move soon is not told. */
+const unmoved = { mayMove: false, isSettled: () => true };
+
+export interface ReportInput {
+  readonly entry: Entry;
+  readonly slices: readonly EndpointSlice[];
+  readonly published: Published | undefined;
+  readonly lease: LeaseKey | undefined;
+  readonly holder: string | undefined;
+  readonly node: string;
+}
+
+export function describeService(input: ReportInput): ServiceReport {
+  const { entry, slices, published, lease, node } = input;
+  const wanted = entry.claim.kind === 'claim' ? entry.claim.addresses : [];
+  return {
+    service: entry.key,
+    uid: entry.service.metadata.uid ?? '',
+    isActive: published !== undefined,
+    vips: published?.places.map(({ vip }) => vip) ?? wanted,
+    lease: published?.lease ?? lease,
+    slices: slices.length,
+    endpoints: countEndpoints(slices, node).anywhere,
+    state: stateOf(input),
+  };
+}
+
+function stateOf({ entry: { claim, service }, slices, published, lease, holder, node }: ReportInput): string {
+  if (published !== undefined)
+    return published.silent ? 'preserved after the loss of its lease' : 'advertised';
+  const obstacle = claim.kind === 'withhold' ? claim : gate({ service, slices }, node, unmoved);
+  if (obstacle !== undefined) return `${obstacle.reason} (${obstacle.message})`;
+  if (lease === undefined) return 'no place on this node';
+  return holder === undefined || holder === '' ? 'waiting for its lease' : `held by ${holder}`;
+}
