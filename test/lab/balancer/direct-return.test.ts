@@ -5,6 +5,10 @@ import { virtualServer, withState } from '../../../src/testing/contract/balancer
 import type { BalancerSubject } from '../../../src/testing/contract/balancer/index.ts';
 import type { ForwardingSpecStatus } from '../../../src/node/forwarding/index.ts';
 import { ip } from '../../../src/lib/ip.ts';
+import { openKernel, openNftables, systemClock } from '../../../src/linux/index.ts';
+import { hostU32 } from '../../../src/node/forwarding/nftables/data.ts';
+import { MAX_FLOWS } from '../../../src/node/forwarding/nftables/direct-return.ts';
+import { TABLE } from '../../../src/node/forwarding/nftables/translation.ts';
 import { openSubject } from './host-subject.ts';
 import { addressOf, run, runHere, setSysctl, until, World } from './world.ts';
 
@@ -32,6 +36,23 @@ function onlyStatus(subject: BalancerSubject): ForwardingSpecStatus {
 
 const flows = (name: 'flows' | 'closing'): number =>
   runHere(`nft -j list map netdev kube-vip-lb ${name}_vs_6443_10.77.0.100`).match(/"concat"/g)?.length ?? 0;
+
+/** As many elements as there is room for; none is a client's. */
+function fillMap(set: string, size: number): void {
+  const kernel = openKernel({ clock: systemClock() });
+  const nftables = openNftables(kernel.poller);
+  const data = hostU32(0x0a4d0003);
+  const atOnce = 2000;
+  for (let from = 0; from < size; from += atOnce) {
+    const elements = Array.from({ length: Math.min(atOnce, size - from) }, (_, n) => ({
+      key: `c6120${(from + n).toString(16).padStart(5, '0')}000000`,
+      data,
+    }));
+    nftables.commit([{ do: 'add elements', family: 'netdev', table: TABLE, set, elements }]);
+  }
+  nftables.close();
+  kernel.close();
+}
 
 test('connections are not tracked on the holder, and servers see the client’s own address', () =>
   withSubject(async (subject) => {
@@ -82,6 +103,19 @@ test('a port that is used again does not lead back to its old server', () =>
       subject.plugIn(1);
       setSysctl('client', 'net.ipv4.ip_local_port_range', range);
     }
+  }));
+
+test('a connection ends well when there is no room to remember more ends', () =>
+  withSubject(async (subject) => {
+    const vip = subject.vip(0, 4);
+    await publish(subject, [virtualServer(subject, vip)]);
+    const connection = await subject.connect('client', vip, 6443);
+    const established = (): number =>
+      run(connection.server as 'server1', 'ss -Htn state established sport = :6443').split('\n').length;
+    const before = established();
+    fillMap('closing_vs_6443_10.77.0.100', MAX_FLOWS);
+    connection.close();
+    await until('the server has ended too', () => established() < before);
   }));
 
 test('a client that knocks at a dead server gets another one, and no reset', () =>

@@ -118,6 +118,7 @@ test('direct return', () => {
     'meta protocol ip tcp flags syn / fin,syn,rst,ack goto new_6443_10.0.0.100',
     `tcp flags fin,rst meta mark set ${client} map ${flows} ` +
       `update ${closing} { ${client} timeout 1m : meta mark } delete ${flows} { ${client} : meta mark } ${send}`,
+    `tcp flags fin,rst meta mark set ${client} map ${flows} ${send}`,
     `meta mark set ${client} map ${closing} ${send}`,
     'meta mark set 0x00000000',
   ]);

@@ -255,6 +255,7 @@ function serviceChain(service: DirectService): NftChain {
         [forget(flows)],
         send,
       ),
+      x.rule('the end of one when no more can be noted', isOurs, x.isClosing, remembered(flows), send),
       x.rule('its last packets', isOurs, remembered(closing), send),
       x.rule('not ours after all', [
         { op: 'immediate', to: 0, value: hostU32(0) },
