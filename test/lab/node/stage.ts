@@ -29,6 +29,7 @@ export interface Stage {
 export interface StageOptions {
   readonly lab?: LabOptions;
   readonly claims?: readonly Claim[];
+  readonly routes?: NonNullable<NodeOptions['routes']>;
 }
 
 /** Builds the lab, enters the machine's namespace for good, and starts a node there. */
@@ -42,7 +43,11 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
     const clock = systemClock();
     const kernel = openKernel({ clock });
     const components = { kernel, clock, log: recorder(logged), observer: observerOf(news) };
-    const nodeOptions: NodeOptions = options.claims === undefined ? {} : { claims: options.claims };
+    const { claims, routes } = options;
+    const nodeOptions: NodeOptions = {
+      ...(claims === undefined ? {} : { claims }),
+      ...(routes === undefined ? {} : { routes }),
+    };
     const start = async (): Promise<Node> => {
       const made = createNode(components, nodeOptions);
       await made.start();
