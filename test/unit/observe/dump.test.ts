@@ -112,3 +112,19 @@ test('the dump of very many Services is cut', () => {
   const text = renderDump({ ...snapshot, services: Array.from({ length: 1500 }, () => one) });
   assert.equal(text.match(/\.\.\. and 500 more/g)?.length, 2);
 });
+
+test('in BGP mode the dump tells of the peers and of what they know', () => {
+  const config = { ...snapshot.config, enableArp: false, enableBgp: true, bgpRouterId: '192.0.2.1' };
+  const text = renderDump({ ...snapshot, config });
+  for (const line of [
+    'BGP Enabled: true',
+    'AS: 65000',
+    'Router ID: 192.0.2.1',
+    'Peers: 2',
+    '  192.0.2.254:179, AS: 65500, established for 12s (established), 1 sessions',
+    '--- ACTIVE BGP RIB STATE ---',
+    '  192.0.2.10/32 next hop 192.0.2.1, known to 192.0.2.254',
+  ])
+    assert.ok(text.split('\n').includes(line), line);
+  assert.doesNotMatch(text, /hunter2/);
+});

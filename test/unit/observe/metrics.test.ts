@@ -36,6 +36,23 @@ test('CP-204 every metric of kube-vip by its name, type and labels; build_info i
   assert.match(text, /^kube_vip_is_leader\{node="cp-1",lease_name="plndr-cp-lock"\} 1$/m);
 });
 
+test('BGP-27 of the states of a BGP peer one is 1; a peer that is gone leaves no series', () => {
+  const metrics = createMetrics();
+  let status = statusDocument();
+  collectStatus(metrics, () => status);
+  const series = (): readonly string[] =>
+    metrics.render().match(/^kube_vip_manager_bgp_session_info\{.*$/gm) ?? [];
+  const of = (state: string, peer: string): string =>
+    `kube_vip_manager_bgp_session_info{state="SESSION_STATE_${state}",peer="${peer}"}`;
+  assert.equal(series().length, 12);
+  assert.deepEqual(
+    series().filter((line) => line.endsWith(' 1')),
+    [`${of('ESTABLISHED', '192.0.2.254:179')} 1`, `${of('ACTIVE', '[2001:db8::254]:179')} 1`],
+  );
+  status = { ...status, peers: [] };
+  assert.deepEqual(series(), []);
+});
+
 test('the status is mirrored at every scrape, and what is gone leaves no series', () => {
   const metrics = createMetrics();
   let status = statusDocument();
