@@ -4,6 +4,7 @@ import { electionMutants } from './election.ts';
 import { manifestMutants } from './manifests.ts';
 import type { Mutant } from './mutant.ts';
 import { observationMutants } from './observation.ts';
+import { routingMutants } from './routing.ts';
 import { serviceMutants } from './services.ts';
 import { vipMutants } from './vip.ts';
 
@@ -16,4 +17,5 @@ export const mutants: readonly Mutant[] = [
   ...observationMutants,
   ...serviceMutants,
   ...addressMutants,
+  ...routingMutants,
 ];
