@@ -73,6 +73,12 @@ describe('what npm run build makes', () => {
     assert.equal(ran.status, 1);
   });
 
+  test('any Node is started with bounds for its memory', () => {
+    const script = 'if [ "$1" = --version ]; then echo v24.0.0; else echo "$@"; fi';
+    const ran = runIn('/', pathWithNode('echo', script), join(elsewhere, 'bin/kube-vip'), 'version');
+    assert.match(ran.stdout, /^--max-semi-space-size=\d+ .*kube-vip\.js version$/m);
+  });
+
   test('the Node shipped beside the bundle is preferred', () => {
     symlinkSync(process.execPath, join(elsewhere, 'dist/node'));
     const ran = runIn('/', pathWithNode('old', 'echo v20.20.2'), join(elsewhere, 'bin/kube-vip'), 'version');
