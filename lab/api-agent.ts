@@ -74,6 +74,10 @@ function call(
     stream.on('data', (chunk: string) => (body += chunk));
     stream.on('error', fail);
     stream.on('end', () => {
+      if (status === 0) {
+        fail(new Error(`${server} closed the stream without an answer`));
+        return;
+      }
       clearTimeout(timer);
       session.off('error', fail);
       resolve({ status, body });

@@ -20,6 +20,7 @@ export class Requests {
   readonly #process: LabProcess;
   #live = { sent: 0, answered: 0, failed: 0, pod: '' };
   #report: LoadReport | undefined;
+  #isSilent = false;
 
   private constructor(client: Machine, config: LoadConfig) {
     const script = fileURLToPath(new URL('request-load.ts', import.meta.url));
@@ -30,11 +31,14 @@ export class Requests {
     );
     const { stdout } = this.#process.child;
     if (stdout === null) throw new Error('the load has no standard output');
-    createInterface({ input: stdout }).on('line', (text) => {
+    const lines = createInterface({ input: stdout });
+    lines.on('line', (text) => {
       const line = JSON.parse(text) as LoadLine;
       if ('live' in line) this.#live = line.live;
       else this.#report = line.report;
     });
+    // Its last words may come after its end.
+    lines.on('close', () => (this.#isSilent = true));
   }
 
   /** Resolves when the first answer is there. */
@@ -91,7 +95,7 @@ export class Requests {
       what,
       timeoutMs,
       detail: () => `${JSON.stringify(this.#live)}\n${this.#process.tail()}`,
-      hopeless: () => (this.#process.alive || this.#report !== undefined ? undefined : 'the load ended'),
+      hopeless: () => (this.#isSilent && this.#report === undefined ? 'the load ended' : undefined),
     });
   }
 }

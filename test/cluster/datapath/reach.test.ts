@@ -7,6 +7,7 @@ import {
   dataPathPrograms,
   ensureComponents,
   ensurePrivilege,
+  HolderWatch,
   httpGet,
   Requests,
   waitFor,
@@ -45,8 +46,13 @@ describe('from the VIP to the pod', { skip: refused?.because ?? missing ?? false
     await cluster.stop();
   });
 
-  function addPod(name: string, app: string, node: Machine): ReturnType<DataPath['addPod']> {
-    return dataPath.addPod({ name, namespace, labels: { app }, node });
+  function addPod(
+    name: string,
+    app: string,
+    node: Machine,
+    lingerSeconds = 1,
+  ): ReturnType<DataPath['addPod']> {
+    return dataPath.addPod({ name, namespace, labels: { app }, node, lingerSeconds });
   }
 
   /** The answer to one new connection, from the client; undefined when there is none. */
@@ -89,7 +95,8 @@ describe('from the VIP to the pod', { skip: refused?.because ?? missing ?? false
   });
 
   it('SVC-27 ELE-09 with policy Local the pod is on the holder and sees the client; a node without a pod does not hold', async () => {
-    await addPod('near-a', 'near', at(2));
+    // Long enough for the other node to settle.
+    await addPod('near-a', 'near', at(2), 4);
     await createService(dataPath, { name: 'near', vip: vip(2), policy: 'Local' });
     assert.equal((await cluster.holder(vip(2))).name, at(2).name);
     const first = await answerFrom(vip(2), at(2), 'an answer');
@@ -106,7 +113,8 @@ describe('from the VIP to the pod', { skip: refused?.because ?? missing ?? false
   it('a pod that is added gets requests, and after its removal none: no connection fails', async () => {
     const load = await Requests.start(cluster.lab.client, `http://${vip(1)}/`, { perSecond: 100 });
     try {
-      const pod = await addPod('web-c', 'web', at(2));
+      // Long enough for every kube-proxy to take it out of its rules.
+      const pod = await addPod('web-c', 'web', at(2), 4);
       await waitFor(() => load.live.pod === pod.name, { what: 'a request at the new pod', everyMs: 10 });
       await dataPath.removePod(pod);
       await load.answering(50);
@@ -131,6 +139,7 @@ describe('from the VIP to the pod', { skip: refused?.because ?? missing ?? false
       await createService(dataPath, { name: 'young', app: 'web', vip: vip(3), port: ports.young });
       for (const port of [ports.old, ports.young])
         await waitFor(() => ask(vip(3), port), { what: `an answer on port ${port}`, timeoutMs: 20_000 });
+      const watch = await HolderWatch.start(cluster.lab, vip(3));
       const load = await Requests.start(cluster.lab.client, `http://${vip(3)}:${ports[second]}/`);
       try {
         await deleteService(dataPath, first);
@@ -143,8 +152,12 @@ describe('from the VIP to the pod', { skip: refused?.because ?? missing ?? false
         assert.deepEqual(failed, []);
         assert.equal(synRetransmits, 0, 'no SYN was lost');
         assert.ok(answered > 300);
+        const { segments } = await watch.stop();
+        assert.equal(segments.length, 1, `one holder all the time: ${JSON.stringify(segments)}`);
+        assert.equal(segments[0]?.holders.length, 1);
       } finally {
         await load.kill();
+        await watch.kill();
       }
       await deleteService(dataPath, second);
       await waitFor(async () => (await cluster.lab.holders(vip(3))).length === 0, {
