@@ -131,10 +131,7 @@ class NodeTruth implements Node {
     this.addresses = new AddressReconciler({
       ...shared,
       random,
-      onUsable: (vip) => {
-        this.announcer.usable(vip);
-        this.advertisements?.addressChanged(vip);
-      },
+      onUsable: (vip) => this.announcer.usable(vip),
     });
     const { guards } = components;
     this.guards = guards === undefined ? undefined : new Guards({ ...guards, clock, log, book });

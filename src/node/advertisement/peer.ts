@@ -173,7 +173,7 @@ export class Peer {
     this.local = undefined;
     const scopeId = device === undefined ? undefined : this.parts.linkIndex(device);
     try {
-      const connection = this.parts.connect(
+      this.connection = this.parts.connect(
         {
           remote: address,
           port,
@@ -189,7 +189,7 @@ export class Peer {
             this.dispatch({ kind: 'connected' });
           },
           data: (bytes) => {
-            this.hear(framer, bytes, connection);
+            this.hear(framer, bytes);
           },
           closed: (why) => {
             this.connection = undefined;
@@ -197,23 +197,20 @@ export class Peer {
           },
         },
       );
-      this.connection = connection;
     } catch (error) {
       if (!isKernelError(error)) throw error;
       this.dispatch({ kind: 'disconnected', why: messageOf(error) });
     }
   }
 
-  private hear(framer: MessageFramer, bytes: Uint8Array, connection: TcpConnection): void {
+  private hear(framer: MessageFramer, bytes: Uint8Array): void {
     try {
+      // What follows the message that ended the session means nothing to the machine.
       for (const message of framer.push(bytes)) {
-        // The message before may have ended the session.
-        if (this.connection !== connection) return;
         this.dispatch({ kind: 'message', message: decodeMessage(message) });
       }
     } catch (error) {
       if (!(error instanceof BgpDecodeError)) throw error;
-      if (this.connection !== connection) return;
       this.dispatch({ kind: 'garbage', notification: error.notification, why: error.message });
     }
   }
