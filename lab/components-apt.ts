@@ -22,6 +22,9 @@ export const aptPackages: Readonly<Record<string, string>> = {
   nginx: 'nginx-light',
   bird: 'bird2',
   birdc: 'bird2',
+  ipvsadm: 'ipvsadm',
+  'linux.uml': 'user-mode-linux',
+  modprobe: 'kmod',
 };
 
 /** Debian starts these at their installation; the lab starts its own, in namespaces. */

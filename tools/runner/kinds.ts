@@ -8,7 +8,7 @@ export interface Kind {
   readonly concurrency: number;
   readonly fileTimeoutMs: number;
   /** What the kind needs beyond Node; lab/setup.ts decides whether it is there. */
-  readonly needs: 'nothing' | 'lab' | 'cluster';
+  readonly needs: 'nothing' | 'lab' | 'cluster' | 'kernel';
   /** Part of plain `npm test`. */
   readonly always: boolean;
   /** Only files that contain this text. */
@@ -51,13 +51,13 @@ export const kinds: readonly Kind[] = [
     always: true,
   },
   {
-    // Boots another kernel, for what this one lacks. Not part of plain `npm test`: see CONTRIBUTING.md.
+    // Boots another kernel, for what this one may lack.
     name: 'kernel',
     globs: ['test/kernel/**/*.test.ts'],
     concurrency: 1,
     fileTimeoutMs: 10 * 60_000,
-    needs: 'lab',
-    always: false,
+    needs: 'kernel',
+    always: true,
   },
   {
     name: 'fuzz',

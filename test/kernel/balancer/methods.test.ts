@@ -87,31 +87,4 @@ if (isInside) {
         assert.equal(await refusedWith(subject, vip, 6443), 'ETIMEDOUT');
       }));
   });
-
-  if (hasTables) {
-    describe('masquerade', () => {
-      let world: World;
-      before(() => {
-        world = new World({ directReturn: false, vips: 2 });
-      });
-      after(() => world.close());
-
-      test('CP-163 masquerade sets what it needs, translates source and port', () =>
-        withMethod(world, 'masquerade', async (subject) => {
-          const settings = ['net.ipv4.vs.conntrack', 'net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'];
-          for (const name of settings) setSysctl('holder', name, '0');
-          for (const family of [4, 6] as const) {
-            const vip = subject.vip(0, family);
-            await publish(subject, [virtualServer(subject, vip, { port: 443 })]);
-            // Server and client share a link: a reply to the client itself would not come back here.
-            assert.deepEqual(shares(await spread(subject, 'client', vip, 443, 9)), [3, 3, 3]);
-            const tracked = runHere(
-              `conntrack -L -f ipv${family} -p tcp --orig-dst ${vip} --orig-port-dst 443`,
-            );
-            assert.match(tracked, new RegExp(`src=\\S+ dst=${vip} sport=6443 dport`));
-          }
-          for (const name of settings) assert.equal(runHere(`sysctl -n ${name}`).trim(), '1', name);
-        }));
-    });
-  }
 } else runInside(import.meta.url, { 'IPVS, each method': {} });
