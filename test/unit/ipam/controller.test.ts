@@ -284,6 +284,7 @@ test('IPAM-18 what a user must know is an Event on the Service, once', async (t)
   s.service('shop/sign', { annotations: { [annotation]: '198.51.100.2' } });
   await s.told('sign', /^AddressOutsidePools/);
   assert.equal((await s.eventsOf('full')).length, 1);
+  assert.equal(s.log.lines.filter((line) => line.includes('shop/full: no free')).length, 1);
 });
 
 test('addresses of Nodes and of the control plane are not given to Services', async (t) => {

@@ -17,6 +17,8 @@ export class World {
   /** Updates that were sent and not answered yet. */
   outstanding: Outstanding[] = [];
   sent = 0;
+  /** What the fence of the leader says. */
+  holds = true;
   leader: Leader;
   private revision = 0;
   private readonly data: Readonly<Record<string, string>>;
@@ -140,7 +142,7 @@ class Leader {
         observer: {},
       },
       options,
-      { holds: () => true },
+      { holds: () => world.holds },
     );
     const { assigner } = this;
     const map = { metadata: options.configMap, data };
