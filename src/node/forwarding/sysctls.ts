@@ -27,6 +27,16 @@ function keepAdvertisements(kernel: Kernel, link: string): void {
   }
 }
 
+/**
+ * A translated packet goes back out of the link it came in by, so the kernel would tell clients and
+ * servers of a shorter way, which there is not, and would look them up for it with every packet. Other
+ * links keep their own setting. It stays so when we end, for what is still translated then.
+ */
+export function silenceRedirects(kernel: Kernel, link: string): void {
+  for (const name of ['all', sysctlName(link)])
+    ensureSysctl(kernel, `net.ipv4.conf.${name}.send_redirects`, '0');
+}
+
 /** Writes only what is not so already: the tree is read-only in a container that is not privileged. */
 export function ensureSysctl(kernel: Kernel, name: string, value: string): void {
   if (kernel.readSysctl(name) !== value) kernel.writeSysctl(name, value);

@@ -1,11 +1,12 @@
 import { familyOf, type Family } from '../../../lib/ip.ts';
 import { messageOf } from '../../../lib/errors.ts';
+import { isKernelError } from '../../../linux/errors.ts';
 import type { Balancer } from '../balancer.ts';
 import { specKey } from '../balancer.ts';
 import { Cutter } from '../cutter.ts';
 import { Neighbourhood } from '../neighbourhood.ts';
 import type { ForwardingKernel, Shared } from '../ports.ts';
-import { enableForwarding } from '../sysctls.ts';
+import { enableForwarding, silenceRedirects } from '../sysctls.ts';
 import type { ForwardingState, RealServer, VirtualServerSpec } from '../types.ts';
 import { directReturnTable } from './direct-return.ts';
 import { FlowMemory } from './flow-memory.ts';
@@ -33,6 +34,8 @@ export class NftablesBalancer implements Balancer {
   private readonly cutter: Cutter;
   private specs: readonly VirtualServerSpec[] = [];
   private found = new Map<string, Found>();
+  /** Links whose redirects could not be turned off. */
+  private readonly loud = new Set<string>();
   private forwarding = new Map<Family, 'on' | 'coming' | { readonly problem: string }>();
 
   constructor(ports: NftablesBalancerPorts) {
@@ -56,6 +59,7 @@ export class NftablesBalancer implements Balancer {
   apply(specs: readonly VirtualServerSpec[]): void {
     this.specs = specs;
     this.passPackets([...new Set(specs.map(({ vip }) => familyOf(vip)))]);
+    this.silence(specs);
     this.neighbourhood.want(
       specs
         .filter(isDirect)
@@ -67,6 +71,7 @@ export class NftablesBalancer implements Balancer {
 
   check(): Promise<void> {
     this.passPackets([...this.forwarding.keys()]);
+    this.silence(this.specs);
     return this.tables.check();
   }
 
@@ -184,6 +189,21 @@ export class NftablesBalancer implements Balancer {
           this.unexpected(`IPv${family} forwarding`, error);
         },
       );
+    }
+  }
+
+  /** Not worth more than a line in the log when it cannot be had: connections work all the same. */
+  private silence(specs: readonly VirtualServerSpec[]): void {
+    const translating = specs.filter(({ vip, method }) => familyOf(vip) === 4 && method !== 'local');
+    for (const link of new Set(translating.map((spec) => spec.link))) {
+      try {
+        silenceRedirects(this.ports.kernel, link);
+        this.loud.delete(link);
+      } catch (error) {
+        if (isKernelError(error, 'gone') || this.loud.has(link)) continue;
+        this.loud.add(link);
+        this.ports.shared.log.info('redirects cannot be turned off', { link, error: messageOf(error) });
+      }
     }
   }
 

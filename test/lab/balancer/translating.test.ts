@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { publish, shares, spread } from '../../../src/testing/contract/balancer/clients.ts';
+import { virtualServer } from '../../../src/testing/contract/balancer/subject.ts';
+import { openSubject } from './host-subject.ts';
+import { run, World } from './world.ts';
+
+let world: World;
+before(() => {
+  world = new World({ directReturn: false, vips: 1 });
+});
+after(() => world.close());
+
+/** ICMP redirects that the holder has sent so far. */
+function redirects(): number {
+  const [names = '', values = ''] = run('holder', 'cat /proc/net/snmp')
+    .split('\n')
+    .filter((line) => line.startsWith('Icmp: '));
+  return Number(values.split(' ')[names.split(' ').indexOf('OutRedirects')]);
+}
+
+test('nobody is told of a shorter way to the servers, though packets leave by the link they came in by', async () => {
+  const subject = await openSubject(world, { backend: 'nftables', reason: 'the test says so' }, 'masquerade');
+  try {
+    const vip = subject.vip(0, 4);
+    await publish(subject, [virtualServer(subject, vip)]);
+    assert.deepEqual(shares(await spread(subject, 'client', vip, 6443, 30)), [10, 10, 10]);
+    assert.equal(redirects(), 0);
+  } finally {
+    await subject.close();
+  }
+});
