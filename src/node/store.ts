@@ -294,6 +294,7 @@ class NodeTruth implements Node {
     const { refreshMs = defaultRefreshMs } = this.options;
     this.refresh = this.components.clock.after('node-refresh', refreshMs, () => {
       this.redump(false);
+      this.routes?.reassert(this.components.clock.now() - refreshMs);
       this.armRefresh();
     });
   }

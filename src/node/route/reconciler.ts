@@ -1,5 +1,5 @@
 import { backoffMs } from '../../lib/backoff.ts';
-import type { Clock, Random } from '../../lib/clock.ts';
+import type { Clock, Random, Timer } from '../../lib/clock.ts';
 import { familyOf, type Ip } from '../../lib/ip.ts';
 import type { LogFields, Logger } from '../../lib/log.ts';
 import type { KernelError } from '../../linux/errors.ts';
@@ -24,6 +24,9 @@ export interface RoutesParts {
   readonly counters: MutableCounters;
 }
 
+/** Routes written again in one turn; daemons that lost events should not lose these as well. */
+const reassertAtOnce = 64;
+const reassertPauseMs = 20;
 const retryBackoff = { baseMs: 50, maxMs: 5000 };
 
 /**
@@ -37,6 +40,7 @@ export class Routes {
   private readonly table: RouteTable;
   private readonly records = new Map<SpecKey, RouteRecord>();
   private readonly byVip = new Map<Ip, Set<RouteRecord>>();
+  private nextReassert: Timer | undefined;
 
   constructor(parts: RoutesParts, form: RouteForm) {
     this.parts = parts;
@@ -58,6 +62,7 @@ export class Routes {
 
   close(): void {
     this.table.close();
+    this.nextReassert?.cancel();
     for (const record of this.records.values()) record.retry?.cancel();
   }
 
@@ -90,6 +95,17 @@ export class Routes {
     this.table.lookAgain();
   }
 
+  /**
+   * Writes again what was not written after `since` (monotonic milliseconds), with the other realm:
+   * routing daemons lose events when many come at once.
+   */
+  reassert(since: number): void {
+    const due = [...this.records.values()].filter(
+      ({ state, writtenAt }) => state.kind === 'present' && writtenAt <= since,
+    );
+    this.reassertSome(due);
+  }
+
   /** Removes routes with our mark that no spec wants and the filter picks; returns what is gone. */
   sweep(filter: (route: Route) => boolean): readonly Route[] {
     if (!this.table.isKnown()) return [];
@@ -118,6 +134,18 @@ export class Routes {
 
   lastOf(key: SpecKey): LastAction | undefined {
     return this.records.get(key)?.last;
+  }
+
+  private reassertSome(due: readonly RouteRecord[]): void {
+    const now = due.slice(0, reassertAtOnce).filter(({ wanted }) => wanted !== undefined);
+    for (const record of now) record.extraTurns++;
+    this.run(now);
+    const rest = due.slice(reassertAtOnce);
+    this.nextReassert?.cancel();
+    if (rest.length === 0) return;
+    this.nextReassert = this.parts.clock.after('route-reassert', reassertPauseMs, () => {
+      this.reassertSome(rest);
+    });
   }
 
   private recordsFor(specs: readonly Spec[]): readonly RouteRecord[] {
@@ -181,10 +209,11 @@ export class Routes {
     if (record.wanted === undefined && record.placed === undefined) this.leave(record);
   }
 
-  private planFor({ wanted, spec, placed, placedTurn }: RouteRecord): RoutePlan {
+  private planFor(record: RouteRecord): RoutePlan {
+    const { wanted, spec, placed, placedTurn } = record;
     const { observed, book } = this.parts;
     return planRoute({
-      wanted,
+      wanted: wanted && { ...wanted, turn: turnOf(record) },
       form: this.form,
       link: observed.linkNamed(spec.link),
       observed: this.table.to(spec.vip),
@@ -206,7 +235,8 @@ export class Routes {
     if (error !== undefined) return this.refused(record, error);
     const isNew = record.placed === undefined;
     record.placed = route;
-    record.placedTurn = record.wanted?.turn;
+    record.placedTurn = turnOf(record);
+    record.writtenAt = this.parts.clock.now();
     record.attempts = 0;
     this.parts.counters.routesSet++;
     if (record.vanished) this.note(record, 'restored');
@@ -286,6 +316,10 @@ export class Routes {
     });
     return false;
   }
+}
+
+function turnOf({ wanted, extraTurns }: RouteRecord): number {
+  return (wanted?.turn ?? 0) + extraTurns;
 }
 
 /** It is not where it was put, and that was not our doing. */

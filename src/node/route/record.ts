@@ -12,6 +12,10 @@ export interface RouteRecord {
   wanted: WantedRoute | undefined;
   placed: Route | undefined;
   placedTurn: number | undefined;
+  /** Monotonic milliseconds of the last write. */
+  writtenAt: number;
+  /** Turns of our own, added to those that are wanted. */
+  extraTurns: number;
   state: RouteState;
   /** It was there and has vanished without our doing. */
   vanished: boolean;
@@ -33,6 +37,8 @@ export function newRouteRecord(key: SpecKey, spec: RouteSpec): RouteRecord {
     wanted: undefined,
     placed: undefined,
     placedTurn: undefined,
+    writtenAt: 0,
+    extraTurns: 0,
     state: { kind: 'unwanted' },
     vanished: false,
     failure: undefined,

@@ -81,6 +81,30 @@ test('CP-189 each turn writes the route again, with the other realm', async () =
   assert.deepEqual(await table(), ['10.0.0.5/32 proto 248 realm 1']);
 });
 
+test('a route that was not written for a whole refresh is written again, with the other realm, in slices', async () => {
+  const { node, kernel, clock } = await routed();
+  node.publish(
+    'service/default/a',
+    Array.from({ length: 100 }, (_, i) => routeOf(`10.0.1.${i}`)),
+  );
+  await clock.advance(25_000);
+  node.publish('control-plane', [routeOf(vip, { turn: 1 })]);
+  const seen: string[] = [];
+  kernel.watch(['route'], (event) => {
+    if (event.kind !== 'route') return;
+    const { destination, realm } = event.route;
+    seen.push(`${event.change} ${destination?.address} ${realm ?? ''}`.trim());
+  });
+  await clock.advance(5000);
+  assert.deepEqual(seen.length, 64);
+  await clock.advance(1000);
+  assert.deepEqual(seen.length, 100);
+  assert.ok(seen.includes('set 10.0.1.0 1') && !seen.some((line) => line.includes(vip)));
+  seen.length = 0;
+  await clock.advance(30_000);
+  assert.ok(seen.includes('set 10.0.1.0 2') && seen.includes(`set ${vip} 2`));
+});
+
 test('a route that somebody deletes or changes is put back with the event that says so', async () => {
   const { node, kernel, table, clock, logged } = await routed();
   node.publish('control-plane', [routeOf(vip)]);
