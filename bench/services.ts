@@ -74,7 +74,7 @@ try {
     restSeconds: Number(values.rest),
     controller: values.controller,
   });
-  await Promise.all([...cluster.daemons.values()].map((daemon) => daemon.waitReady()));
+  await Promise.all([...cluster.daemons.values()].map((daemon) => daemon.waitReady(60_000)));
   const hasHolder = (): Promise<boolean> =>
     bench.holder().then(
       () => true,

@@ -40,17 +40,19 @@ export function openPacketSocket(poller: Poller, options: PacketSocketOptions): 
 class OpenPacketSocket implements PacketSocket {
   private readonly fd: number;
   private readonly object: string;
+  private readonly doing: sys.Doing;
   private readonly reading: { close(): void };
   private isOpen = true;
 
   constructor(fd: number, object: string, reading: { close(): void }) {
     this.fd = fd;
     this.object = object;
+    this.doing = { op: 'send packet', object };
     this.reading = reading;
   }
 
   send(frame: Uint8Array): void {
-    const doing = { op: 'send packet', object: this.object };
+    const { doing } = this;
     if (!this.isOpen) throw this.closed(doing.op);
     try {
       sys.send(doing, this.fd, frame);

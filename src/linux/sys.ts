@@ -126,7 +126,14 @@ export function listen(doing: Doing, fd: number, backlog: number): void {
 
 /** Sends one datagram, to the connected or bound peer when `address` is absent; returns bytes sent. */
 export function send(doing: Doing, fd: number, data: Uint8Array, address?: Uint8Array): number {
-  return checked(doing, (c) => c.sendto(fd, data, data.length, 0, address ?? null, address?.length ?? 0));
+  // Not by `checked`: no function is made for each of the frames and requests.
+  const c = libc();
+  for (;;) {
+    const sent = c.sendto(fd, data, data.length, 0, address ?? null, address?.length ?? 0);
+    if (sent >= 0) return sent;
+    const errno = koffi.errno();
+    if (errno !== errnoOf.EINTR) throw new KernelError({ ...doing, errno });
+  }
 }
 
 /**
@@ -259,10 +266,15 @@ export function indexOfName(name: string): number | undefined {
   return index === 0 ? undefined : index;
 }
 
+/** struct timespec, read as halves: 64-bit numbers would be two objects for each look at the clock. */
 const timespec = new BigInt64Array(2);
+const halves = new Uint32Array(timespec.buffer);
+const low = (new Uint8Array(Uint16Array.of(1).buffer)[0] ?? 0) ? 0 : 1;
 
 /** Milliseconds, fractional, of a CLOCK_* clock. */
 export function clockMs(clockId: number): number {
-  checked({ op: 'read clock', object: `clock ${clockId}` }, (c) => c.clock_gettime(clockId, timespec));
-  return Number(timespec[0]) * 1000 + Number(timespec[1]) / 1e6;
+  if (libc().clock_gettime(clockId, timespec) < 0)
+    throw new KernelError({ op: 'read clock', object: `clock ${clockId}`, errno: koffi.errno() });
+  const seconds = (halves[1 - low] ?? 0) * 2 ** 32 + (halves[low] ?? 0);
+  return seconds * 1000 + (halves[2 + low] ?? 0) / 1e6;
 }

@@ -5,6 +5,8 @@ type Change =
   | { readonly kind: 'link'; readonly change: 'set' | 'gone'; readonly link: Link }
   | { readonly kind: 'address'; readonly change: 'set' | 'gone'; readonly address: Address };
 
+const noIds: ReadonlySet<string> = new Set();
+
 /** IPv6 has an address at most once on a link, whatever its prefix; IPv4 once for each prefix length. */
 export function addressId(key: AddressKey): string {
   const prefix = familyOf(key.address) === 4 ? `/${key.prefixLength}` : '';
@@ -63,7 +65,11 @@ export class Observed {
 
   /** On some link, through with duplicate address detection: the kernel answers for it. */
   isUsable(vip: Ip): boolean {
-    return this.addressesOf(vip).some((address) => !address.tentative && !address.dadFailed);
+    for (const id of this.byIp.get(vip) ?? noIds) {
+      const address = this.addresses.get(id);
+      if (address !== undefined && !address.tentative && !address.dadFailed) return true;
+    }
+    return false;
   }
 
   /** A link-local IPv6 address that can be a source on this link. */

@@ -206,14 +206,14 @@ export class Announcer {
     this.enqueue(entry, step.state.nextAt);
     // An advertisement has one form only.
     const forms = familyOf(entry.vip) === 4 ? step.forms : step.forms.slice(0, 1);
-    for (const form of forms) this.send(entry, context, form);
+    for (const form of forms) this.send(entry, context, form, now);
     return true;
   }
 
-  private send(entry: Announcement, context: FrameContext, form: GratuitousForm): void {
+  private send(entry: Announcement, context: FrameContext, form: GratuitousForm, now: number): void {
     if (!entry.wanted.maySend()) {
       this.parts.counters.framesWithheld++;
-      this.told(entry, 'withheld');
+      this.told(entry, 'withheld', now);
       return;
     }
     try {
@@ -222,17 +222,17 @@ export class Announcer {
       if (!isKernelError(error)) throw error;
       this.parts.counters.framesFailed++;
       this.complain(entry, messageOf(error));
-      this.told(entry, 'failed');
+      this.told(entry, 'failed', now);
       return;
     }
     this.parts.counters.framesSent++;
     if (entry.complaint !== undefined) this.parts.log.info('VIP is announced again', naming(entry));
     entry.complaint = undefined;
-    this.told(entry, 'sent');
+    this.told(entry, 'sent', now);
   }
 
-  private told(entry: Announcement, what: 'sent' | 'failed' | 'withheld'): void {
-    entry.last = { what, at: this.parts.clock.now() } satisfies LastAction;
+  private told(entry: Announcement, what: 'sent' | 'failed' | 'withheld', at: number): void {
+    entry.last = { what, at } satisfies LastAction;
     this.parts.observer.announced?.(entry.vip, entry.link, what);
   }
 
