@@ -139,6 +139,9 @@ export class Stages {
       this.#add('one more: create sent → address assigned, p50', quantile(assigned, 0.5), 'ms');
       this.#add('one more: create sent → address assigned, p99', quantile(assigned, 0.99), 'ms');
     }
+    const since = onLink.map((ms, i) => ms - (answered[i] ?? Number.NaN));
+    this.#add('one more: create answered → VIP on the link, p50', quantile(since, 0.5), 'ms', 5);
+    this.#add('one more: create answered → VIP on the link, p99', quantile(since, 0.99), 'ms', 30);
     this.#add('one more: create sent → VIP on the link, p50', quantile(onLink, 0.5), 'ms', 5);
     this.#add('one more: create sent → VIP on the link, p99', quantile(onLink, 0.99), 'ms', 30);
     this.#add('one more: create sent → announced, p50', quantile(announced, 0.5), 'ms', 5);
