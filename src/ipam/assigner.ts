@@ -8,7 +8,7 @@ import type { Logger } from '../lib/log.ts';
 import { AddressBook } from './book.ts';
 import { changed } from './change.ts';
 import type { Verdict } from './decide.ts';
-import { allPools } from './pools.ts';
+import { configProblems } from './pools.ts';
 import type { AssignmentStatus, Candidate, IpamObserver, IpamOptions, Notice, ServiceKey } from './types.ts';
 import { poolUsage } from './usage.ts';
 import { ServiceWriter, type Outcome } from './writer.ts';
@@ -172,7 +172,7 @@ export class Assigner {
 
   private setConfig(data: Readonly<Record<string, string>>): void {
     this.book.setConfig(data);
-    const problems = allPools(data).flatMap((found) => ('problem' in found ? [found.problem.message] : []));
+    const problems = configProblems(data);
     for (const message of problems) {
       if (this.poolProblems.includes(message)) continue;
       this.parts.observer.poolProblem?.({ type: 'Warning', reason: 'MalformedAddressPool', message });
@@ -226,8 +226,9 @@ export class Assigner {
       return;
     }
     this.waiting.delete(key);
-    if (verdict.kind === 'nothing') this.told.delete(key);
-    else this.give(candidate, verdict);
+    if (verdict.kind === 'write') this.give(candidate, verdict);
+    else if (verdict.notice !== undefined) this.tell(candidate, verdict.notice);
+    else this.told.delete(key);
   }
 
   private give(candidate: Candidate, verdict: Granted): void {

@@ -7,7 +7,8 @@ import type { Candidate, Change, IpamOptions, Notice, RefusalReason } from './ty
 
 /** What there is to do about one Service. */
 export type Verdict =
-  | { readonly kind: 'nothing' }
+  /** `notice`: all is written, but a user should know this. */
+  | { readonly kind: 'nothing'; readonly notice?: Notice }
   | {
       readonly kind: 'write';
       readonly change: Change;
@@ -81,8 +82,9 @@ function keepAsked(service: Candidate, world: World): Verdict {
   const { addresses, malformed } = readAddresses(service.asked);
   if (malformed !== undefined) return refuseMalformed('annotation kube-vip.io/loadbalancerIPs', malformed);
   const conflict = checkRequested(world.claims, request(service), addresses);
+  if (isDone)
+    return conflict === undefined ? { kind: 'nothing' } : { kind: 'nothing', notice: clash(conflict) };
   if (conflict !== undefined) return refuse('in-use', `cannot have what it asks for: ${conflict.message}`);
-  if (isDone) return { kind: 'nothing' };
   return {
     kind: 'write',
     change: { label: 'set', finalizer: finalizerOf(world) },
@@ -198,6 +200,15 @@ function isIn(pool: Pool, address: Ip): boolean {
   const family = familyOf(address);
   const value = numberOf(address);
   return pool.ranges.some((range) => range.family === family && range.first <= value && value <= range.last);
+}
+
+/** Ports or annotations were changed by hand; whoever has the address keeps it. */
+function clash({ message }: { readonly message: string }): Notice {
+  return {
+    type: 'Warning',
+    reason: 'AddressConflict',
+    message: `has an address on ports of another: ${message}`,
+  };
 }
 
 function refusePool({ reason, message }: PoolProblem, { options }: World): Verdict {

@@ -55,6 +55,24 @@ export function allPools(data: Data): readonly (PoolLookup & { readonly key: str
     });
 }
 
+/** What is wrong in the ConfigMap, each with its key and value; also what only makes a key mean nothing. */
+export function configProblems(data: Data): readonly string[] {
+  const pools = allPools(data).flatMap((found) => ('problem' in found ? [found.problem.message] : []));
+  const ignored = Object.entries(data).flatMap(([key, value]) => {
+    const words = wordsOf(key);
+    if (words === undefined || value === '' || words.includes(value)) return [];
+    return [`${key}: ${JSON.stringify(value)} is none of ${words.join(', ')} and is ignored`];
+  });
+  return [...pools, ...ignored];
+}
+
+/** The values a key other than a pool can have. */
+function wordsOf(key: string): readonly string[] | undefined {
+  if (key.startsWith('allow-share-')) return [...goTrue, ...goFalse];
+  if (key === 'search-order') return ['asc', 'desc'];
+  return key === 'skip-end-ips-in-cidr' ? ['true', 'false'] : undefined;
+}
+
 function readPool(data: Data, key: string, namespace: string): PoolLookup {
   const text = (data[key] ?? '').trim();
   if (text === '') return problem('empty-pool', `${key} is empty: give it addresses or remove the key`);
@@ -122,8 +140,11 @@ function scoped(data: Data, name: string, namespace: string): string | undefined
 }
 
 /** Go's strconv.ParseBool; what it cannot parse is false here. */
+const goTrue = ['1', 't', 'T', 'TRUE', 'true', 'True'];
+const goFalse = ['0', 'f', 'F', 'FALSE', 'false', 'False'];
+
 function goBool(text: string | undefined): boolean {
-  return text !== undefined && ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text);
+  return text !== undefined && goTrue.includes(text);
 }
 
 function problem(reason: PoolProblem['reason'], message: string): { readonly problem: PoolProblem } {

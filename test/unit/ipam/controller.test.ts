@@ -40,9 +40,10 @@ test('IPAM-09 an address chosen by hand stays, is labelled, and is given to nobo
   s.service('shop/a', { annotations: { [annotation]: '192.0.2.1' } });
   s.service('shop/b', { spec: { loadBalancerIP: '192.0.2.2' }, labels: { 'ipam-address': 'x' } });
   s.service('shop/c', { annotations: { [annotation]: '' }, spec: { loadBalancerIP: '192.0.2.3' } });
-  s.service('shop/d');
+  // Decided first, by its name.
+  s.service('shop/0');
   s.start();
-  await s.has('shop/d', '192.0.2.4');
+  await s.has('shop/0', '192.0.2.4');
   await s.has('shop/b', '192.0.2.2');
   await s.has('shop/c', '192.0.2.3');
   assert.equal(s.addressOf('shop/a'), '192.0.2.1');
@@ -76,6 +77,7 @@ test('IPAM-12 a malformed Service, annotation or pool stops nobody else, and is 
     'cidr-broken': '192.0.2.0/29,10.0.0.300/24',
     'range-upside': '10.0.0.9-10.0.0.1',
     'range-empty': '',
+    'allow-share-shop': 'perhaps',
   });
   s.service('shop/bad', { annotations: { [annotation]: '192.0.2.1, 10.0.0.300' } });
   s.service('shop/odd', { annotations: { [annotation]: ' , ' }, spec: { ports: 7, ipFamilies: 'x' } });
@@ -104,7 +106,8 @@ test('IPAM-12 a malformed Service, annotation or pool stops nobody else, and is 
     () => s.read('shop/web5')?.metadata.labels !== undefined,
   );
   assert.ok(s.log.lines.some((line) => /^warn cidr-broken: "10\.0\.0\.300\/24"/.test(line)));
-  assert.deepEqual(s.ipam.status().problems.length, 3);
+  await s.told('kubevip', /^MalformedAddressPool: allow-share-shop: "perhaps" is none of 1, t,/);
+  assert.deepEqual(s.ipam.status().problems.length, 4);
 });
 
 test('IPAM-13 without class mode: Services without a class; foreign and ignored ones are left alone', async (t) => {
@@ -285,6 +288,24 @@ test('IPAM-18 what a user must know is an Event on the Service, once', async (t)
   await s.told('sign', /^AddressOutsidePools/);
   assert.equal((await s.eventsOf('full')).length, 1);
   assert.equal(s.log.lines.filter((line) => line.includes('shop/full: no free')).length, 1);
+});
+
+test('IPAM-18 ports that are changed into those of another Service on the address are told', async (t) => {
+  const s = await scene(t);
+  s.pools({ 'range-shop': '192.0.2.1-192.0.2.1', 'allow-share-shop': 'true' });
+  s.service('shop/a', { port: 80 });
+  s.service('shop/b', { port: 81 });
+  s.start();
+  await s.has('shop/b', '192.0.2.1');
+  const { metadata } = s.read('shop/b') ?? assert.fail();
+  s.service('shop/b', {
+    annotations: metadata.annotations ?? {},
+    labels: metadata.labels ?? {},
+    finalizers: metadata.finalizers ?? [],
+    port: 80,
+  });
+  await s.told('b', /^AddressConflict: .*192\.0\.2\.1 is used by Service shop\/a \(TCP\/80\)/);
+  assert.equal(s.addressOf('shop/b'), '192.0.2.1');
 });
 
 test('addresses of Nodes and of the control plane are not given to Services', async (t) => {
