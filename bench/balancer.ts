@@ -1,4 +1,4 @@
-// npm run bench -- balancer [--quick] [--rounds 21] [--seconds 1] [--clients 32] [--only requests,connections,bulk,removal,change]
+// npm run bench -- balancer [--quick] [--rounds 28] [--seconds 1] [--clients 32] [--only requests,connections,bulk,removal,change]
 //                           [--paths direct,router,...] [--json FILE]
 // What balancing in the kernel costs: our two nftables modes beside hand-written rules, a router, haproxy and IPVS.
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -43,12 +43,12 @@ function choose<T extends string>(option: string, text: string, from: readonly T
   return words.length === 0 ? from : from.filter((each) => words.includes(each));
 }
 
-const rounds = count('rounds', values.rounds ?? (values.quick ? '4' : '21'));
+const rounds = count('rounds', values.rounds ?? (values.quick ? '4' : '28'));
 const options = { seconds: count('seconds', values.seconds), clients: count('clients', values.clients) };
 const parts = choose('only', values.only, [...kinds, 'removal', 'change']);
 const wanted = choose('paths', values.paths, pathNames);
 /** What is only there to compare with, and bulk data, is not measured in every round. */
-const every = values.quick ? 2 : 3;
+const every = values.quick ? 2 : 5;
 
 const refused = ensurePrivilege();
 if (refused !== undefined) fail(`The benchmark cannot make network namespaces: ${refused.because}`);
