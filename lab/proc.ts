@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 
 /** A process that can be recognised later: pids are used again, a pid with its start time is not. */
 export interface ProcessId {
@@ -12,9 +12,16 @@ function statFields(pid: number): readonly string[] | undefined {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command name (field 2) is in parentheses and may hold anything: count from the last one.
     return text.slice(text.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return undefined;
+  } catch (error) {
+    // Anything else, too many open files say, tells nothing about the process.
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
   }
+}
+
+/** Which processes this one can see: the same pid is another process in another namespace. */
+export function pidNamespace(): string {
+  return readlinkSync('/proc/self/ns/pid');
 }
 
 /** The identity of a live process; undefined when there is none with this pid. */

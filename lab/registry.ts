@@ -4,13 +4,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deleteNamespaces, processesIn } from './netns.ts';
-import { identify, isAlive, signal } from './proc.ts';
+import { identify, isAlive, pidNamespace, signal } from './proc.ts';
 import type { ProcessId } from './proc.ts';
 import { waitFor } from './wait.ts';
 
 /** What a lab owns, written down before it is made, so that another process can take it away. */
 interface Record {
   readonly owner: ProcessId;
+  readonly pidNamespace: string;
   readonly namespaces: readonly string[];
   readonly processes: readonly ProcessId[];
 }
@@ -76,6 +77,7 @@ export class Registry {
   #record(): Record {
     return {
       owner: this.#owner,
+      pidNamespace: pidNamespace(),
       namespaces: [...this.#namespaces],
       processes: [...this.#processes.values()],
     };
@@ -123,7 +125,8 @@ async function destroy(dir: string, record: Record, keepFiles = false): Promise<
 /** Removes what one dead owner left; false when the owner still runs or the folder is no lab. */
 export async function reap(dir: string): Promise<boolean> {
   const record = readRecord(dir);
-  if (record === undefined || isAlive(record.owner)) return false;
+  // Folders may be shared with a namespace whose processes cannot be seen from here.
+  if (record?.pidNamespace !== pidNamespace() || isAlive(record.owner)) return false;
   await destroy(dir, record);
   return true;
 }
