@@ -10,7 +10,7 @@ import {
 import { nodes } from '../kube/index.ts';
 import { healthCheck } from './health.ts';
 import { openForwarding, startBalancer } from './balancer.ts';
-import { runEveryNode, withSessions } from './bgp.ts';
+import { runEveryNode } from './bgp.ts';
 import { hasControlPlaneElection } from './mode.ts';
 import type { Parts } from './parts.ts';
 import { runRoutingTable } from './routing-table.ts';
@@ -27,10 +27,7 @@ export interface ControlPlaneWiring extends Parts {
 /** Runs the control-plane feature until the signal aborts; afterwards its VIPs, routes, label and lease are gone. */
 export function runControlPlane(wiring: ControlPlaneWiring, signal: AbortSignal): Promise<void> {
   const { config } = wiring;
-  if (config.enableBgp)
-    return withSessions(wiring, signal, () =>
-      hasControlPlaneElection(config) ? runElected(wiring, signal) : runEveryNode(wiring, signal),
-    );
+  if (config.enableBgp && !hasControlPlaneElection(config)) return runEveryNode(wiring, signal);
   if (!config.enableRoutingTable) return runElected(wiring, signal);
   const onChecked = (): void => {
     wiring.onHolder('');

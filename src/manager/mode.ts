@@ -9,6 +9,8 @@ export function modeName(config: Config): string {
 
 /** Of the Services without a lease of their own, only the holder of the common lease has the VIPs. */
 export function hasServicesElection(config: Config): boolean {
+  // With BGP every node with endpoints is one more path, whatever the control plane does.
+  if (config.enableBgp) return false;
   return !config.enableRoutingTable || config.enableLeaderElection;
 }
 

@@ -4,6 +4,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { ownMissingCapabilities, systemClock } from '../linux/index.ts';
 import { createLeaseNews, createLogger, LogLines } from '../observe/index.ts';
+import { withSessions } from './bgp.ts';
 import { runControlPlane } from './control-plane.ts';
 import { StartError } from './errors.ts';
 import { managersIpam } from './ipam.ts';
@@ -40,8 +41,6 @@ export async function runManager(loaded: LoadedConfig): Promise<number> {
     const features = { 'Control Plane': config.enableControlPlane, Services: config.enableServices };
     log.info('starting', { namespace: config.namespace, Mode: modeName(config), ...features });
     requireCapabilities();
-    if (config.enableBgp && config.enableServices)
-      throw new StartError('not implemented yet: svc_enable=true in BGP mode');
     await run(await buildParts(loaded, clock, log), clock, log);
     return 0;
   } finally {
@@ -90,13 +89,15 @@ async function run(parts: Parts, clock: Clock, log: Logger): Promise<void> {
     },
   };
   try {
-    const features = [
-      ...(config.enableControlPlane ? [runControlPlane(wiring, signals.signal)] : []),
-      ...(services === undefined ? [] : [services.run(signals.signal)]),
-      ...(ipam === undefined ? [] : [ipam.run(signals.signal)]),
-    ];
     cleanRoutingTable(parts, () => services?.operator.waitingFor() === undefined, signals.signal);
-    await together(features, signals.stop);
+    await withSessions(parts, signals.signal, () => {
+      const features = [
+        ...(config.enableControlPlane ? [runControlPlane(wiring, signals.signal)] : []),
+        ...(services === undefined ? [] : [services.run(signals.signal)]),
+        ...(ipam === undefined ? [] : [ipam.run(signals.signal)]),
+      ];
+      return together(features, signals.stop);
+    });
   } finally {
     signals.close();
     await observing.close();

@@ -1,4 +1,4 @@
-import { servicePrefixes } from '../config/index.ts';
+import { servicePrefixes, type Config } from '../config/index.ts';
 import { watchLinkGate } from '../control-plane/index.ts';
 import { EventRecorder, type ReflectorStatus } from '../kube/index.ts';
 import {
@@ -61,7 +61,7 @@ export function buildServices(
     { component: 'kube-vip', node: config.nodeName },
   );
   const labels = config.enableNodeLabeling ? new ServiceLabels(parts) : undefined;
-  const news = servicesNews(parts.metrics, recorder, log, onLoss);
+  const news = servicesNews(parts.metrics, recorder, log, options.globalLease, onLoss);
   const hasLease = (lease: LeaseKey): boolean => lease !== options.globalLease || hasServicesElection(config);
   const observer: ServicesObserver = {
     ...news,
@@ -163,7 +163,8 @@ function optionsFrom(parts: Parts): ServicesOptions {
     mark: servicesMark(config),
     reserved: reservedVips(parts, globalLease),
     announcePeriodMs: config.arpBroadcastRate,
-    reach: config.enableRoutingTable ? 'route' : 'layer2',
+    reach: reachOf(config),
+    attach: config.bgpAttachIpToInterface,
     guarded: config.enableServiceSecurity,
     leaseDurationMs: config.leaseDuration * 1000,
     renewDeadlineMs: config.renewDeadline * 1000,
@@ -172,6 +173,11 @@ function optionsFrom(parts: Parts): ServicesOptions {
     leftoverGraceMs: LEFTOVER_GRACE_MS,
     writeStatus: !config.disableServiceUpdates,
   };
+}
+
+function reachOf({ enableBgp, enableRoutingTable }: Config): ServicesOptions['reach'] {
+  if (enableBgp) return 'bgp';
+  return enableRoutingTable ? 'route' : 'layer2';
 }
 
 /** The control-plane VIPs are where their own lease is held, unless it is the Services' lease as well. */

@@ -6,4 +6,5 @@ export { projectService, serviceNameLabel, SliceProjector } from './project.ts';
 export { createStatusWrite } from './status-patch.ts';
 export { QuietStatus } from './quiet-status.ts';
 export { StatusWriter, type StatusWriterCounts } from './status-writer.ts';
+export { reconcileFailures } from './types.ts';
 export type * from './types.ts';

@@ -23,6 +23,7 @@ import { ingressOf, type WantedStatus } from './status-writer.ts';
 import type {
   EndpointSlice,
   LeaseKey,
+  ReconcileFailure,
   Service,
   ServiceKey,
   ServicesObserver,
@@ -294,7 +295,8 @@ export class ServicesOperator {
       observer.reconciled?.(key, (clock.now() - start) / 1000, failure);
     } catch (error) {
       log.error('a Service could not be handled', { service: key, error: messageOf(error) });
-      observer.reconciled?.(key, (clock.now() - start) / 1000, 'new_instance');
+      const failure = this.catalogue.get(key) === undefined ? 'delete_service' : 'service_context';
+      observer.reconciled?.(key, (clock.now() - start) / 1000, failure);
     }
   }
 
@@ -319,7 +321,7 @@ export class ServicesOperator {
     slices: readonly EndpointSlice[],
   ): Advert | Withhold {
     const { node, reach } = this.options;
-    const served = reach === 'route' ? servedFamilies(entry.service, slices, node) : undefined;
+    const served = reach !== 'layer2' ? servedFamilies(entry.service, slices, node) : undefined;
     const places: Place[] = [];
     let obstacle: Withhold | undefined;
     for (const vip of claim.addresses) {
@@ -340,11 +342,13 @@ export class ServicesOperator {
     if (verdict?.kind === 'advert') {
       this.notices.advertisable(verdict.entry, this.options.guarded);
       this.membership.enlist(key, verdict.lease);
+      this.parts.observer.electing?.(key, verdict.lease);
       this.apply(key, verdict);
       return;
     }
     this.withdraw(key);
     this.membership.quit(key);
+    this.parts.observer.electing?.(key, undefined);
     const entry = this.catalogue.get(key);
     if (entry === undefined) {
       this.settling.forget(key);
@@ -371,7 +375,7 @@ export class ServicesOperator {
     const vips = places.map(({ vip }) => vip);
     this.parts.observer.provides?.(key, vips);
     if (!this.options.writeStatus) return;
-    // With routes a VIP has no single host.
+    // With routes, and peers that know them, a VIP has no single host.
     const vipHost = this.options.reach === 'layer2' ? this.options.node : undefined;
     this.reports.set(key, { ingress: ingressOf(entry.service, vips), vipHost });
   }
@@ -490,7 +494,7 @@ function noEndpointsFor(vip: Ip): Withhold {
   return { kind: 'withhold', reason: 'no-endpoints', message };
 }
 
-function failureOf({ reason }: Withhold): 'invalid_config' | 'new_instance' | undefined {
+function failureOf({ reason }: Withhold): ReconcileFailure | undefined {
   if (reason === 'lease-policy' || reason === 'not-implemented' || reason === 'invalid-address')
     return 'invalid_config';
   return reason === 'no-link' || reason === 'address-in-use' ? 'new_instance' : undefined;

@@ -98,7 +98,7 @@ export type Ports = readonly GuardedPort[] | undefined;
 
 /**
  * What the holder wants of these places, guarded, as long as the fence holds: the address, announced, or
- * the route.
+ * the route, or the peers knowing of it.
  */
 export function holderSpecs(
   places: readonly Place[],
@@ -110,6 +110,12 @@ export function holderSpecs(
     return places.flatMap((place): Spec[] => {
       const { vip, link } = place;
       return [...guardSpec(place, ports), { kind: 'route', vip, link, turn: 0, fence }];
+    });
+  if (config.reach === 'bgp')
+    return places.flatMap((place): Spec[] => {
+      const { vip, link } = place;
+      const address: readonly Spec[] = config.attach ? [{ ...addressSpec(place, config), fence }] : [];
+      return [...guardSpec(place, ports), ...address, { kind: 'advertisement', vip, link, fence }];
     });
   return places.flatMap((place): Spec[] => [
     ...guardSpec(place, ports),
@@ -126,7 +132,7 @@ export function holderSpecs(
 
 /** What a former holder keeps under `vip_preserve_on_leadership_loss`: the IPv4 addresses, silent. */
 export function preservedSpecs(places: readonly Place[], config: PlacementConfig, ports?: Ports): Spec[] {
-  if (config.reach === 'route') return [];
+  if (config.reach !== 'layer2') return [];
   return places
     .filter(({ vip }) => familyOf(vip) === 4)
     .flatMap((place) => [...guardSpec(place, ports), addressSpec(place, config)]);

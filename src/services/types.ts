@@ -120,9 +120,11 @@ export interface PlacementConfig {
   readonly announcePeriodMs: number;
   /**
    * How VIPs are made reachable: `layer2` an address that is announced on its link, `route` a route in our
-   * kernel table, and no address.
+   * kernel table, and no address, `bgp` a route that BGP peers are told of, with an address where `attach` says.
    */
-  readonly reach: 'layer2' | 'route';
+  readonly reach: 'layer2' | 'route' | 'bgp';
+  /** `bgp_attach_ip_to_interface` */
+  readonly attach: boolean;
   /** `enable_service_security` */
   readonly guarded: boolean;
 }
@@ -163,7 +165,17 @@ export interface ServicesObserver {
   /** A reconciliation that took this long, or was refused for this reason. */
   reconciled?(key: ServiceKey, seconds: number, failure: ReconcileFailure | undefined): void;
   gone?(key: ServiceKey): void;
+  /** The lease whose holder advertises it; undefined: none, it is withheld. Told again when nothing has changed, too. */
+  electing?(key: ServiceKey, lease: LeaseKey | undefined): void;
   campaign?(lease: LeaseKey, change: 'started' | 'ended' | 'acquired' | 'lost', reason?: string): void;
 }
 
-export type ReconcileFailure = 'invalid_config' | 'new_instance';
+export type ReconcileFailure = (typeof reconcileFailures)[number];
+
+/** Reasons of `kube_vip_service_reconcile_errors_total`. */
+export const reconcileFailures = [
+  'invalid_config',
+  'new_instance',
+  'service_context', // it could not be handled at all
+  'delete_service', // and neither could its end
+] as const;

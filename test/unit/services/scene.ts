@@ -37,6 +37,7 @@ export const defaults: Omit<ServicesOptions, 'node'> = {
   reserved: new Map(),
   announcePeriodMs: 3000,
   reach: 'layer2',
+  attach: false,
   guarded: false,
   leaseDurationMs: 5000,
   renewDeadlineMs: 3000,
