@@ -99,8 +99,8 @@ export const routingMutants: readonly Mutant[] = [
   {
     line: 'RT-02',
     file: 'src/manager/services.ts',
-    from: "reach: config.enableRoutingTable ? 'route' : 'layer2',",
-    to: "reach: 'layer2',",
+    from: "return enableRoutingTable ? 'route' : 'layer2';",
+    to: "return 'layer2';",
     test: services,
   },
   {

@@ -123,8 +123,8 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'SVC-18',
     file: 'src/services/status-patch.ts',
-    from: 'annotations: { [annotation.vipHost]: wanted.vipHost } };\n      const body',
-    to: 'annotations: {} };\n      const body',
+    from: 'wanted.vipHost === undefined ? {} : { annotations: hostAnnotation(wanted.vipHost) };',
+    to: '{};',
     test: global,
   },
   {
@@ -178,9 +178,9 @@ export const serviceMutants: readonly Mutant[] = [
   },
   {
     line: 'SVC-26',
-    file: managerSource,
-    from: 'const sliceReflector = config.enableEndpoints',
-    to: 'const sliceReflector = !config.enableEndpoints',
+    file: 'src/manager/services-watches.ts',
+    from: 'slices: config.enableEndpoints',
+    to: 'slices: !config.enableEndpoints',
     test: settings,
   },
   {
@@ -241,7 +241,7 @@ export const serviceMutants: readonly Mutant[] = [
   },
   {
     line: 'SVC-37',
-    file: managerSource,
+    file: 'src/manager/services-watches.ts',
     from: "const namespace = config.serviceNamespace === '' ? {} : { namespace: config.serviceNamespace };",
     to: 'const namespace = {};',
     test: settings,
@@ -256,8 +256,8 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'SVC-38',
     file: 'src/services/operator.ts',
-    from: "if (reason === 'lease-policy' || reason === 'not-implemented') return 'invalid_config';",
-    to: '',
+    from: "if (reason === 'lease-policy' || reason === 'not-implemented' || reason === 'invalid-address')",
+    to: "if (reason === 'invalid-address')",
     test: notices,
   },
   {

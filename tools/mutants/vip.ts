@@ -50,9 +50,9 @@ export const vipMutants: readonly Mutant[] = [
   },
   {
     line: 'CP-95',
-    file: 'src/control-plane/specs.ts',
-    from: 'options.vips.',
-    to: 'options.vips.slice(0, 1).',
+    file: 'src/config/validate.ts',
+    from: 'parseVips(vipText(config), config.vipSubnet).vips;',
+    to: 'parseVips(vipText(config), config.vipSubnet).vips.slice(0, 1);',
     test: processTest,
   },
   {

@@ -103,11 +103,30 @@ describe('from the VIP to the pod', { skip: refused?.because ?? missing ?? false
     assert.equal(first.source, cluster.lab.client.ipv4);
     const [pod] = dataPath.pods({ app: 'near' });
     assert.ok(pod !== undefined);
-    await addPod('near-b', 'near', at(0));
+    await addPod('near-b', 'near', at(0), 4);
     await dataPath.removePod(pod);
     assert.deepEqual(await cluster.lab.holders(vip(2)), [at(0).name]);
     const second = await answerFrom(vip(2), at(0), 'an answer from the other node');
     assert.equal(second.source, cluster.lab.client.ipv4);
+  });
+
+  it('SVC-28 the VIP of a Local Service leaves while its last endpoint still serves: no connection fails', async () => {
+    const [old] = dataPath.pods({ app: 'near' });
+    assert.equal(old?.node, at(0));
+    const load = await Requests.start(cluster.lab.client, `http://${vip(2)}/`, { perSecond: 100 });
+    try {
+      await addPod('near-c', 'near', at(1), 4);
+      const removal = dataPath.removePod(old);
+      await waitFor(() => at(1).holds(vip(2)), { what: 'the VIP to move', everyMs: 10 });
+      assert.ok(old.process?.alive, 'before the old pod has ended');
+      await removal;
+      await load.answering(50);
+      const { byPod, failed } = await load.stop();
+      assert.deepEqual(failed, []);
+      assert.deepEqual(Object.keys(byPod), ['near-b', 'near-c']);
+    } finally {
+      await load.kill();
+    }
   });
 
   it('a pod that is added gets requests, and after its removal none: no connection fails', async () => {

@@ -65,7 +65,7 @@ describe('Services, while the API server misbehaves', { skip: refused?.because ?
     });
   }
 
-  it('SVC-24 a storm of 403: what stands stays, what changed meanwhile is made up for', async () => {
+  it('a storm of 403: what stands stays, what changed meanwhile is made up for', async () => {
     await objects.create({ name: 'one', vip: vip(1) }, cluster.lab.nodes);
     await objects.create({ name: 'two', vip: vip(2) }, cluster.lab.nodes);
     await becomes('110');

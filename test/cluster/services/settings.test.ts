@@ -150,6 +150,8 @@ describe('settings of Services', { skip: refused?.because ?? false }, () => {
       };
       const second = node.start('second', [process.execPath, 'src/main.ts', 'manager'], { env });
       await waitFor(async () => (await first.http('/readyz', 2113))?.status === 200, { what: 'the second' });
+      const theirs = JSON.parse((await first.http('/status', 2113))?.body ?? '{}') as { vips?: unknown };
+      assert.deepEqual(theirs.vips, [], 'the second wants nothing of the first');
       await sleep(4000);
       assert.equal(await node.holds(vip(1)), true);
       await second.stop();
