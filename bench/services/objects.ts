@@ -1,7 +1,7 @@
 /** The objects of the benchmark, by number: a Service with one EndpointSlice of five endpoints. */
 export const namespace = 'bench';
-export const servicesPath = `/api/v1/namespaces/${namespace}/services`;
-export const slicesPath = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
+const servicesPath = `/api/v1/namespaces/${namespace}/services`;
+const slicesPath = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
 
 const endpointsEach = 5;
 
