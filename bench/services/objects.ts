@@ -1,7 +1,5 @@
 /** The objects of the benchmark, by number: a Service with one EndpointSlice of five endpoints. */
 export const namespace = 'bench';
-const servicesPath = `/api/v1/namespaces/${namespace}/services`;
-const slicesPath = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
 
 const endpointsEach = 5;
 
