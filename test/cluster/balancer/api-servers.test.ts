@@ -169,4 +169,66 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
     await cluster.daemon(holder).stop();
     assert.equal(await rules(), false);
   });
+
+  describe('with the method local, checked at a path that only known users may ask for', () => {
+    const running = (): readonly Machine[] =>
+      cluster.lab.controlPlanes.filter((node) => cluster.daemon(node).process.alive);
+
+    before(async () => {
+      await Promise.all(running().map((node) => cluster.daemon(node).stop()));
+      await cluster.startDaemons({
+        env: {
+          lb_enable: 'true',
+          lb_fwdmethod: 'local',
+          lb_probe_path: '/apis',
+          lb_probe_interval_ms: '250',
+          lb_probe_timeout_ms: '500',
+        },
+      });
+      await cluster.holder();
+    });
+
+    it('CP-170 the checks use the configured kubeconfig', async () => {
+      const holder = await cluster.holder();
+      const node = cluster.lab.controlPlanes.find(({ name }) => name !== holder.name) ?? holder;
+      const asked = await node.tryRun('curl', [
+        '-sk',
+        '-o',
+        '/dev/null',
+        '-w',
+        '%{http_code}',
+        'https://127.0.0.1:6443/apis',
+      ]);
+      assert.equal(asked.stdout, '403', 'nobody is told without credentials');
+      await waitFor(
+        async () => {
+          const text = (await cluster.daemon(holder).http('/status'))?.body ?? '{}';
+          const { balancer } = JSON.parse(text) as {
+            balancer?: { backends: readonly { phase: string; lastProblem?: string }[] };
+          };
+          const healthy = balancer?.backends.filter(({ lastProblem }) => lastProblem === undefined) ?? [];
+          return healthy.length === 3;
+        },
+        { what: 'three healthy backends', timeoutMs: 10_000 },
+      );
+      assert.doesNotMatch(cluster.daemon(holder).log(), /backend is unhealthy/);
+    });
+
+    it('CP-164 the holder gives the lease up when its own API server is dead', async () => {
+      const holder = await cluster.holder();
+      await cluster.real.processesOf(holder).apiserver.kill();
+      const next = await waitFor(
+        async () => {
+          const [name] = (await cluster.lab.holders(vip)).filter((each) => each !== holder.name);
+          return name;
+        },
+        { what: 'another holder', timeoutMs: 20_000 },
+      );
+      assert.notEqual(next, holder.name);
+      assert.match(cluster.daemon(holder).log(), /local API server is dead/);
+      assert.equal(cluster.daemon(holder).exits.length, 0, 'the process goes on');
+      cluster.real.startNode(holder);
+      await cluster.real.waitReady([holder]);
+    });
+  });
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import {
   Capture,
@@ -320,5 +321,22 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
       await daemon.waitReady();
       assert.doesNotMatch(daemon.log().slice(before), / INFO /);
     });
+  });
+
+  it('CP-168 IPVS is asked for and this kernel has none: it says so and ends, and leaves nothing', async (t) => {
+    if (existsSync('/proc/net/ip_vs')) {
+      t.skip('this kernel has IPVS');
+      return;
+    }
+    await withDaemon(
+      { lb_enable: 'true', lb_backend: 'ipvs', lb_fwdmethod: 'masquerade' },
+      async (daemon) => {
+        await waitFor(() => !daemon.process.alive, { what: 'the end of the process' });
+        assert.equal(daemon.exits[0]?.code ?? daemon.process.child.exitCode, 1);
+        assert.match(daemon.log(), /ensure IPVS kernel modules are loaded \(ip_vs and ip_vs_rr\)/);
+        assert.equal(await held(), false);
+        assert.doesNotMatch(await node.run('nft', ['list', 'ruleset']), /kube-vip/);
+      },
+    );
   });
 });

@@ -144,6 +144,23 @@ describe('what follows from other settings', () => {
     assert.equal(both.config.vipSubnet, '25');
   });
 
+  test('CP-162 a forwarding method is read in any case; an unknown one is local, with a warning', () => {
+    for (const [given, method] of [
+      ['MasQuerade', 'masquerade'],
+      ['LOCAL', 'local'],
+      ['Tunnel', 'tunnel'],
+      ['DirectRoute', 'directroute'],
+      ['byPass', 'bypass'],
+    ] as const) {
+      const { config, warnings } = load({ env: { ...working, lb_fwdmethod: given } });
+      assert.equal(config.loadBalancerForwardingMethod, method);
+      assert.deepEqual(warnings, []);
+    }
+    const { config, warnings } = load({ env: { ...working, lb_fwdmethod: 'nat' } });
+    assert.equal(config.loadBalancerForwardingMethod, 'local');
+    assert.match(warnings.join(), /lb_fwdmethod="nat" is none of .*; using local/);
+  });
+
   test('an unknown forwarding method or DNS mode means the default, with a warning', () => {
     const { config, warnings } = load({ env: { ...working, lb_fwdmethod: 'magic', dns_mode: 'Both' } });
     assert.equal(config.loadBalancerForwardingMethod, 'local');
