@@ -138,7 +138,7 @@ describe('settings of Services', { skip: refused?.because ?? false }, () => {
     });
   });
 
-  it('SVC-37 two instances with namespaces of their own leave one another alone', async () => {
+  it('SVC-37 OBS-05 two instances with namespaces of their own leave one another alone', async () => {
     await withDaemon({ ...servicesOnly, svc_namespace: namespace }, async () => {
       await appears(vip(1));
       const first = cluster.daemon(node);
@@ -157,6 +157,34 @@ describe('settings of Services', { skip: refused?.because ?? false }, () => {
       await second.stop();
       assert.equal(await node.holds(vip(1)), true);
     });
+  });
+
+  it('ARP-06 a link down longer than the timeout: VIP and lease are given up, and taken again when it is up', async () => {
+    await node.ip(
+      'link add kvtest0 type veth peer name kvtest1',
+      'link set kvtest0 up',
+      'link set kvtest1 up',
+    );
+    const env = {
+      vip_loseleadership: 'true',
+      vip_loseleadership_timeout_seconds: '1',
+      vip_servicesinterface: 'kvtest0',
+    };
+    try {
+      await withDaemon({ ...servicesOnly, ...env }, async () => {
+        await appears(vip(1));
+        await node.ip('link set kvtest1 down');
+        const released = async (): Promise<boolean> =>
+          (await objects.leaseHolder('plndr-svcs-lock', 'kube-system')) === '';
+        await waitFor(released, { what: 'the lease to be given up', everyMs: 10 });
+        assert.equal(await node.holds(vip(1)), false);
+        await node.ip('link set kvtest1 up');
+        await appears(vip(1));
+        assert.equal(cluster.daemon(node).exits.length, 0, 'the process goes on');
+      });
+    } finally {
+      await node.ip('link del kvtest0');
+    }
   });
 
   it('ARP-02 ARP-09 announcements alternate every vip_arpRate; the VIP is deprecated', async () => {

@@ -64,7 +64,7 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
     stage.node().withdraw('control-plane');
   });
 
-  it('CP-94 an IPv6 VIP that fails detection is re-added with nodad, far within one tick', async () => {
+  it('CP-94 ARP-04 an IPv6 VIP that fails detection is re-added with nodad, far within one tick', async () => {
     const other = stage.lab.node(1);
     await other.ip(`addr add ${vip6}/128 dev eth0 nodad`);
     const monitor = watchAddresses();
@@ -90,7 +90,7 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
     }
   });
 
-  it('is back after del, flush, link down and up, and a recreated link', async () => {
+  it('ARP-04 is back after del, flush, link down and up, and a recreated link', async () => {
     const { machine, lab } = stage;
     stage.node().publish('control-plane', holding([vip, vip6]));
     await settled(vip6);

@@ -68,7 +68,7 @@ describe('announcements on the wire', { skip: refused?.because ?? false }, () =>
     }
   });
 
-  it('CP-113 an IPv6 VIP is announced by unsolicited advertisements as they should be', async () => {
+  it('CP-113 ARP-03 an IPv6 VIP is announced by unsolicited advertisements as they should be', async () => {
     const capture = await Capture.start(stage.lab.client, 'icmp6');
     stage.node().publish('control-plane', holding([vip6]));
     await waitFor(() => naOf(capture.frames(), vip6).length >= 2, { what: 'two advertisements' });

@@ -69,21 +69,21 @@ test('CP-04 an unknown command is an error with usage', () => {
 });
 
 describe('a start that cannot work says why on stderr and ends with 1', () => {
-  test('CP-20 no mode', () => {
+  test('CP-20 SVC-40 no mode', () => {
     refuses(
       { ...arp, vip_arp: '' },
       /^Error: vip_arp: no valid kube-vip mode detected; set one of vip_arp, /,
     );
   });
 
-  test('CP-21 two modes', () => {
+  test('CP-21 SVC-40 two modes', () => {
     refuses(
       { ...arp, bgp_enable: 'true', bgp_peers: '192.0.2.1:1' },
       /^Error: env bgp_enable="true": multiple kube-vip modes detected: vip_arp, bgp_enable;/,
     );
   });
 
-  test('CP-22 no feature', () => {
+  test('CP-22 SVC-40 no feature', () => {
     refuses(
       { ...arp, cp_enable: '' },
       /^Error: cp_enable: no features are enabled; set cp_enable or svc_enable to true\n$/,

@@ -60,7 +60,7 @@ test('types are inferred from the table', () => {
   assert.equal(settings.bgpPeerPass.secret, true);
 });
 
-describe('every environment variable of the original sets its setting', () => {
+describe('SVC-39 every environment variable of the original sets its setting', () => {
   for (const row of referenceRows)
     for (const env of row.env)
       test(`${env}=${row.sample}`, () => {
@@ -72,7 +72,7 @@ describe('every environment variable of the original sets its setting', () => {
       });
 });
 
-describe('every flag of the original sets its setting', () => {
+describe('SVC-39 every flag of the original sets its setting', () => {
   for (const row of referenceRows.filter(({ flag }) => flag !== ''))
     test(`--${row.flag}=${row.sample}`, () => {
       const { config, sources, problems } = read({ argv: [`--${row.flag}=${row.sample}`] });
@@ -85,7 +85,7 @@ describe('every flag of the original sets its setting', () => {
     });
 });
 
-test('CP-10 a key of the config file takes effect, in every spelling, in YAML and in JSON, over defaults that are not zero', () => {
+test('CP-10 SVC-39 a key of the config file takes effect, in every spelling, in YAML and in JSON, over defaults that are not zero', () => {
   let seen = 0;
   for (const row of referenceRows)
     for (const key of row.keys) {

@@ -68,7 +68,7 @@ test('without detection an IPv6 VIP is announced at once', async () => {
   assert.deepEqual(sent(), ['0 eth0 na 2001:db8::1 from fe80::ff:fe00:2']);
 });
 
-test('CP-115 a link-local IPv6 VIP is not announced, and the log says so once', async () => {
+test('CP-115 ARP-03 a link-local IPv6 VIP is not announced, and the log says so once', async () => {
   const { node, sent, clock, logged } = await scene();
   node.publish('control-plane', both('fe80::1:1'));
   await clock.advance(120_000);
@@ -223,7 +223,7 @@ test('owners that share an announcement: the shorter period counts, and it ends 
   assert.deepEqual(sent(), []);
 });
 
-test('CP-114 on an InfiniBand link the ARP has hardware type 32 and 20-byte addresses', async () => {
+test('CP-114 ARP-08 on an InfiniBand link the ARP has hardware type 32 and 20-byte addresses', async () => {
   const own = '80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:10:00:01' as Mac;
   const broadcast = '00:ff:ff:ff:ff:12:40:1b:ff:ff:00:00:00:00:00:00:ff:ff:ff:ff' as Mac;
   const { node, kernel } = await scene((k) => {
