@@ -125,4 +125,27 @@ describe('Services on real API servers', { skip: refused?.because ?? false }, ()
       pids,
     );
   });
+
+  it('SVC-36 the role that kube-vip is known to need is enough: no patch of a status, no Events', async () => {
+    const rule = (group: string, resources: readonly string[], verbs: string): object => {
+      return { apiGroups: [group], resources, verbs: verbs.split(' ') };
+    };
+    const rules = [
+      rule('', ['services/status'], 'update'),
+      rule('', ['services', 'endpoints'], 'list get watch update'),
+      rule('', ['nodes'], 'list get watch update patch'),
+      rule('', ['pods'], 'list'),
+      rule('coordination.k8s.io', ['leases'], 'list get watch update create'),
+      rule('discovery.k8s.io', ['endpointslices'], 'list get watch update'),
+    ];
+    const path = '/apis/rbac.authorization.k8s.io/v1/clusterroles/system:kube-vip-role';
+    await cluster.api.client.patch(path, { rules });
+    await objects.create({ name: 'known', vip: vip(5) }, cluster.lab.nodes);
+    const holder = await cluster.holder(vip(5));
+    await statusIs('known', [vip(5)]);
+    const { metadata } = await objects.get('known');
+    assert.equal(metadata.annotations?.['kube-vip.io/vipHost'], holder.name);
+    await objects.delete('known');
+    await waitFor(async () => (await cluster.lab.holders(vip(5))).length === 0, { what: 'the VIP to go' });
+  });
 });
