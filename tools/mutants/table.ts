@@ -1,4 +1,5 @@
 import { addressMutants } from './addresses.ts';
+import { balancerMutants } from './balancer.ts';
 import { configurationMutants } from './configuration.ts';
 import { electionMutants } from './election.ts';
 import { manifestMutants } from './manifests.ts';
@@ -14,6 +15,7 @@ export const mutants: readonly Mutant[] = [
   ...manifestMutants,
   ...electionMutants,
   ...vipMutants,
+  ...balancerMutants,
   ...observationMutants,
   ...serviceMutants,
   ...addressMutants,
