@@ -121,7 +121,13 @@ function ask(): void {
     response.on('error', (error) => fail(error.message));
   });
   request.on('timeout', () => request.destroy(new Error('no answer in time')));
-  request.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message));
+  request.on('error', (error: NodeJS.ErrnoException) => {
+    // Some other program here has the port: nothing was sent, so nothing was measured.
+    if (error.code === 'EADDRINUSE') {
+      sent--;
+      ask();
+    } else fail(error.code ?? error.message);
+  });
 }
 
 function report(): LoadReport {
