@@ -29,8 +29,6 @@ import type { Parts } from './parts.ts';
 
 /** Backends whose probes failed within this time of each other are one outage. */
 const TOGETHER_MS = 10_000;
-/** What an explicit `backend_health_check_interval` of 0 or less stands for, seconds. */
-const ORIGINAL_INTERVAL_S = 5;
 
 export interface RunningBalancer {
   /** This node carries the VIPs from now on. */
@@ -184,8 +182,7 @@ export function probeIntervalMs(config: Config, sources: Sources): number {
   const given = (name: 'backendHealthCheckInterval' | 'lbProbeIntervalMs'): boolean =>
     sources[name].kind !== 'default';
   if (given('lbProbeIntervalMs') || !given('backendHealthCheckInterval')) return config.lbProbeIntervalMs;
-  const seconds = config.backendHealthCheckInterval;
-  return (seconds > 0 ? seconds : ORIGINAL_INTERVAL_S) * 1000;
+  return config.backendHealthCheckInterval * 1000;
 }
 
 /** A Node's name, label, addresses and readiness; the rest of it is large and not needed. */

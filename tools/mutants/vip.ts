@@ -99,9 +99,9 @@ export const vipMutants: readonly Mutant[] = [
   },
   {
     line: 'CP-111',
-    file: 'src/node/address/reconciler.ts',
-    from: 'this.parts.onUsable(',
-    to: 'void (',
+    file: 'src/protocols/announce/machine.ts',
+    from: "burstsDone: 0, nextForm: 'reply', nextAt: now }",
+    to: "burstsDone: 0, nextForm: 'reply', nextAt: now + 60_000 }",
     test: processTest,
   },
   {
@@ -141,9 +141,9 @@ export const vipMutants: readonly Mutant[] = [
   },
   {
     line: 'CP-117',
-    file: 'src/node/address/reconciler.ts',
-    from: 'this.parts.onUsable(',
-    to: 'void (',
+    file: 'src/protocols/announce/machine.ts',
+    from: "burstsDone: 0, nextForm: 'reply', nextAt: now }",
+    to: "burstsDone: 0, nextForm: 'reply', nextAt: now + 60_000 }",
     test: announcements,
   },
   {
