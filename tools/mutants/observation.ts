@@ -43,9 +43,9 @@ export const observationMutants: readonly Mutant[] = [
   },
   {
     line: 'CP-204',
-    file: 'src/manager/run.ts',
-    from: 'if (lost === undefined) leaseNews.acquired();',
-    to: 'if (lost === undefined) void leaseNews;',
+    file: 'src/observe/metrics.ts',
+    from: "'kube_vip_is_leader'",
+    to: "'kube_vip_leads'",
     test: processTest,
   },
   {

@@ -202,18 +202,12 @@ export const vipMutants: readonly Mutant[] = [
     to: "link.operState === 'up' || link.adminUp ||",
     test: trouble,
   },
-  {
-    line: 'CP-126',
-    file: operator,
-    from: "if (this.preserving) await this.outlast();\n    this.parts.node.withdraw('control-plane');\n    this.parts.sweep();",
-    to: '',
-    test: processTest,
-  },
+  { line: 'CP-126', file: 'src/manager/signals.ts', from: 'controller.abort();', to: '', test: processTest },
   {
     line: 'CP-128',
     file: 'src/observe/http-listener.ts',
-    from: 'const timer = setTimeout(() => server.closeAllConnections(), graceMs);',
-    to: 'const timer = undefined;',
+    from: 'clearTimeout(timer);\n      resolve();',
+    to: 'clearTimeout(timer);',
     test: processTest,
   },
   {
