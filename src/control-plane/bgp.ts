@@ -1,3 +1,4 @@
+import { aborted } from '../lib/abort.ts';
 import type { Logger } from '../lib/log.ts';
 import type { NodeStore } from '../node/types.ts';
 import { advertisedSpecs, type AddressForm } from './specs.ts';
@@ -79,17 +80,4 @@ export class EveryNode {
   private publish(): void {
     this.parts.node.publish('control-plane', advertisedSpecs(this.options, this.isHealthy));
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    signal.addEventListener(
-      'abort',
-      () => {
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }

@@ -1,3 +1,4 @@
+import { isAborted } from '../lib/abort.ts';
 import { attempt } from '../lib/attempt.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
@@ -144,8 +145,4 @@ export class RoutingTable {
       return [address, { kind: 'route', vip, link, turn: this.turns.get(family) ?? 0 }];
     });
   }
-}
-
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
 }

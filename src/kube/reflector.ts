@@ -1,3 +1,4 @@
+import { isAborted } from '../lib/abort.ts';
 import type { Clock, Random } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -251,9 +252,4 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
       ...(fieldSelector === undefined ? {} : { fieldSelector }),
     };
   }
-}
-
-/** Read through a function: the flag changes during an await, which the compiler does not see. */
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
 }

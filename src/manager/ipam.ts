@@ -20,6 +20,7 @@ import {
   type Reflector,
   type ReflectorStatus,
 } from '../kube/index.ts';
+import { aborted } from '../lib/abort.ts';
 import type { Clock, Random } from '../lib/clock.ts';
 import type { Fence } from '../lib/fence.ts';
 import type { Logger } from '../lib/log.ts';
@@ -213,14 +214,4 @@ function statusOf(election: Election | undefined, assignment: AssignmentStatus |
     return { active: false, holder, pools: [], problems: [], waiting: 0, writing: 0, waitingFor: undefined };
   }
   return { active: true, holder: election?.status().identity ?? '', ...assignment };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      resolve();
-    };
-    if (signal.aborted) done();
-    else signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -1,5 +1,6 @@
 import { isServiceLabel, NodeLabels, serviceLabel, serviceLabelValue } from '../control-plane/index.ts';
 import { nodes, type NodeObject } from '../kube/index.ts';
+import { isAborted } from '../lib/abort.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Ip } from '../lib/ip.ts';
@@ -59,9 +60,4 @@ export class ServiceLabels {
   close(budgetMs: number): Promise<void> {
     return this.labels.close(budgetMs);
   }
-}
-
-/** Read through a function: it may abort during any await. */
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
 }

@@ -1,3 +1,4 @@
+import { isAborted } from '../lib/abort.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock, Random } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
@@ -92,9 +93,4 @@ export class LocalLinks implements LocalView {
       }
     }
   }
-}
-
-/** Read through a function: it may abort during any await. */
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
 }

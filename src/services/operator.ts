@@ -1,5 +1,6 @@
 import type { Election, ElectionStatus, LossReason } from '../election/types.ts';
 import type { ReflectorListener } from '../kube/types.ts';
+import { aborted } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import { familyOf, type Ip } from '../lib/ip.ts';
@@ -474,19 +475,6 @@ export class ServicesOperator {
     const global = this.campaigns.get(this.options.globalLease);
     return global === undefined || global.fence !== undefined;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener(
-      'abort',
-      () => {
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }
 
 function noEndpointsFor(vip: Ip): Withhold {
