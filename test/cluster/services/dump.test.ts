@@ -61,7 +61,7 @@ describe('what a process with Services tells about itself', { skip: refused?.bec
     assert.equal(daemon.process.alive, true);
   });
 
-  it('OBS-01 OBS-04 the metrics of Services have the names, labels and reasons of kube-vip', async () => {
+  it('OBS-01 the metrics of Services have the names and labels of kube-vip', async () => {
     const annotations = { 'kube-vip.io/leaseName': 'shared' };
     await objects.create({ name: 'bad', vip: vip(3), policy: 'Local', annotations }, [node]);
     const off = { 'kube-vip.io/serviceInterface': 'eth9' };
