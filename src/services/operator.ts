@@ -1,30 +1,25 @@
-import type { Election, ElectionStatus, LossReason } from '../election/types.ts';
+import type { Election, ElectionStatus } from '../election/types.ts';
 import type { ReflectorListener } from '../kube/types.ts';
 import { aborted } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
-import { familyOf, type Ip } from '../lib/ip.ts';
+import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BulkNodeStore } from '../node/types.ts';
 import { wantedAddresses } from './addresses.ts';
-import { Campaigns, type Campaign } from './campaigns.ts';
-import { Catalogue, type Entry } from './catalogue.ts';
-import { gate, isLocal, type Claim, type Withhold } from './decide.ts';
-import { servedFamilies } from './families.ts';
-import { guardedPorts } from './guard.ts';
+import { Catalogue } from './catalogue.ts';
+import { failureOf, Judge, type Advert, type Verdict } from './judge.ts';
 import { Leftovers } from './leftovers.ts';
-import { Membership } from './membership.ts';
 import { Names, type ResolveName } from './names.ts';
 import { Notices } from './notices.ts';
-import { placeVip, type LocalView, type Place } from './placement.ts';
-import { Publisher } from './publisher.ts';
+import type { LocalView } from './placement.ts';
 import { Settling } from './settling.ts';
 import { describeService, type ServiceReport } from './report.ts';
 import { ingressOf, type WantedStatus } from './status-writer.ts';
+import { Tenure } from './tenure.ts';
 import type {
   EndpointSlice,
   LeaseKey,
-  ReconcileFailure,
   Service,
   ServiceKey,
   ServicesObserver,
@@ -49,14 +44,6 @@ export interface ServicesParts {
   readonly observer: ServicesObserver;
 }
 
-/** A Service that this node may carry: under which lease, and where its VIPs go. */
-interface Advert {
-  readonly kind: 'advert';
-  readonly entry: Entry;
-  readonly lease: LeaseKey;
-  readonly places: readonly Place[];
-}
-
 /**
  * The services operator: turns Services, their endpoints and the tenure of leases into specs for this node.
  *
@@ -71,9 +58,8 @@ export class ServicesOperator {
   private readonly options: ServicesOptions;
   private readonly names: Names;
   private readonly catalogue: Catalogue;
-  private readonly campaigns: Campaigns;
-  private readonly membership: Membership;
-  private readonly publisher: Publisher;
+  private readonly judge: Judge;
+  private readonly tenure: Tenure;
   private readonly notices: Notices;
   private readonly settling: Settling;
   private readonly work: WorkQueue<ServiceKey>;
@@ -81,11 +67,10 @@ export class ServicesOperator {
   private readonly reports = new Map<ServiceKey, WantedStatus>();
   private leftovers: Leftovers | undefined;
   private synced = { services: false, slices: false };
-  private startedAt = 0;
   private hasDecided = false;
 
   constructor(parts: ServicesParts, options: ServicesOptions) {
-    const { clock, log, node, observer } = parts;
+    const { clock, log, observer } = parts;
     this.parts = parts;
     this.options = options;
     this.names = new Names({
@@ -101,48 +86,37 @@ export class ServicesOperator {
       this.reconcile(key);
     };
     this.work = new WorkQueue(clock, 'services-work', handle, (work) => {
-      this.publisher.batch(work);
+      this.tenure.batch(work);
       this.report();
     });
     this.settling = new Settling(clock, (key) => {
       this.touchKnown(key);
     });
-    this.notices = new Notices(clock, observer, () => this.isSpokesman());
-    this.publisher = new Publisher(
+    this.notices = new Notices(clock, observer, () => this.tenure.isSpokesman());
+    const { catalogue, settling } = this;
+    this.judge = new Judge(
       {
-        node,
-        log,
-        changed: (key, isPublished) => {
-          if (!isPublished) this.ceased(key);
-          observer.advertising?.(key, isPublished);
+        catalogue,
+        settling,
+        local: parts.local,
+        withheld: (entry, why) => {
+          this.notices.withheld(entry, why);
         },
       },
       options,
     );
-    this.campaigns = new Campaigns({
-      elect: parts.elect,
-      clock,
-      acquired: (campaign) => {
-        this.acquired(campaign);
-      },
-      lost: (campaign, reason) => {
-        this.lost(campaign, reason);
-      },
-      observed: (campaign) => {
-        this.observed(campaign);
-      },
-      changed: (lease, change) => observer.campaign?.(lease, change),
-      failed: (error) => {
-        log.error('an election broke down', { error: messageOf(error) });
-      },
-    });
-    this.membership = new Membership(
+    this.tenure = new Tenure(
       {
-        campaigns: this.campaigns,
-        clock,
-        publishedUnder: (key) => this.publisher.get(key)?.lease,
-        overdue: (key) => {
-          this.withdraw(key);
+        ...parts,
+        look: (keys) => {
+          this.work.add(keys);
+          this.work.work();
+        },
+        learned: () => this.leftovers?.sweepSoon(),
+        ceased: (key) => {
+          this.reports.delete(key);
+          parts.status.drop(key);
+          observer.provides?.(key, []);
         },
       },
       options,
@@ -152,8 +126,7 @@ export class ServicesOperator {
   /** Resolves when the signal has aborted, no VIP of a Service is on the node and every lease is released. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, sweep } = this.parts;
-    this.startedAt = clock.now();
-    if (!this.options.perServiceElection) this.campaigns.pin(this.options.globalLease);
+    this.tenure.start();
     const mayBeOurs = (vip: Ip): boolean => this.mayBeOurs(vip);
     this.leftovers = new Leftovers({ sweep, mayBeOurs, clock }, this.options.leftoverGraceMs);
     await aborted(signal);
@@ -162,9 +135,7 @@ export class ServicesOperator {
     this.names.close();
     this.notices.close();
     this.settling.close();
-    this.membership.close();
-    await this.campaigns.stop();
-    for (const key of this.publisher.keys()) this.publisher.withdraw(key);
+    await this.tenure.stop();
   }
 
   readonly servicesListener: ReflectorListener<Service> = {
@@ -208,21 +179,21 @@ export class ServicesOperator {
 
   /** Gives up everything that is held, and stays out of the races for so long. */
   resign(why: string, pauseMs: number): void {
-    this.campaigns.resign(why, pauseMs);
+    this.tenure.resign(why, pauseMs);
   }
 
   /** Another station claims this VIP. */
   claimedElsewhere(vip: Ip, link: string, mac: string): void {
     for (const key of this.catalogue.claimants(vip)) {
       const service = this.catalogue.get(key)?.service;
-      if (service !== undefined && this.publisher.get(key) !== undefined)
+      if (service !== undefined && this.tenure.get(key) !== undefined)
         this.notices.conflict(service, vip, link, mac);
     }
   }
 
   /** The Services that are advertised by this node. */
   advertised(): readonly ServiceKey[] {
-    return this.publisher.keys();
+    return this.tenure.keys();
   }
 
   /** Every Service that this process knows, and what becomes of it. */
@@ -231,15 +202,15 @@ export class ServicesOperator {
       const entry = this.catalogue.get(key);
       if (entry === undefined) return [];
       const slices = [...this.catalogue.slicesOf(key)];
-      const published = this.publisher.get(key);
-      const lease = this.membership.leaseOf(key);
-      const holder = lease === undefined ? undefined : this.campaigns.get(lease)?.holder;
+      const published = this.tenure.get(key);
+      const lease = this.tenure.leaseOf(key);
+      const holder = lease === undefined ? undefined : this.tenure.holderOf(lease);
       return [describeService({ entry, slices, published, lease, holder, node: this.options.node })];
     });
   }
 
   leases(): readonly ElectionStatus[] {
-    return this.campaigns.statuses();
+    return this.tenure.statuses();
   }
 
   /** Why the operator cannot decide anything yet; undefined when it can. */
@@ -290,10 +261,9 @@ export class ServicesOperator {
     const { clock, log, observer } = this.parts;
     const start = clock.now();
     try {
-      const verdict = this.judge(key);
+      const verdict = this.judge.judge(key);
       this.settle(key, verdict);
-      const failure = verdict?.kind === 'withhold' ? failureOf(verdict) : undefined;
-      observer.reconciled?.(key, (clock.now() - start) / 1000, failure);
+      observer.reconciled?.(key, (clock.now() - start) / 1000, failureOf(verdict));
     } catch (error) {
       log.error('a Service could not be handled', { service: key, error: messageOf(error) });
       const failure = this.catalogue.get(key) === undefined ? 'delete_service' : 'service_context';
@@ -301,55 +271,14 @@ export class ServicesOperator {
     }
   }
 
-  private judge(key: ServiceKey): Advert | Withhold | undefined {
-    const entry = this.catalogue.get(key);
-    if (entry === undefined) return undefined;
-    const { claim, service } = entry;
-    if (claim.kind === 'withhold') return claim;
-    const lease = this.catalogue.leaseFor(entry, claim);
-    const mayMove = isLocal(service) && lease !== this.options.globalLease;
-    const slices = [...this.catalogue.slicesOf(key)];
-    const isSettled = mayMove ? this.settling.observe(key, slices) : () => true;
-    const obstacle = gate({ service, slices }, this.options.node, { mayMove, isSettled });
-    return obstacle ?? this.place(entry, claim, lease, slices);
-  }
-
-  /** VIPs that have no place here are left out; with none left there is nothing to advertise. */
-  private place(
-    entry: Entry,
-    claim: Claim,
-    lease: LeaseKey,
-    slices: readonly EndpointSlice[],
-  ): Advert | Withhold {
-    const { node, reach } = this.options;
-    const served = reach !== 'layer2' ? servedFamilies(entry.service, slices, node) : undefined;
-    const places: Place[] = [];
-    let obstacle: Withhold | undefined;
-    for (const vip of claim.addresses) {
-      if (served?.has(familyOf(vip)) === false) {
-        obstacle ??= noEndpointsFor(vip);
-        continue;
-      }
-      const placed = placeVip(vip, claim.link, this.options, this.parts.local);
-      if (placed.kind === 'place') places.push({ ...placed, fromName: claim.fromNames.has(vip) });
-      else obstacle ??= placed;
-    }
-    if (obstacle !== undefined) this.notices.withheld(entry, obstacle);
-    if (places.length === 0 && obstacle !== undefined) return obstacle;
-    return { kind: 'advert', entry, lease, places };
-  }
-
-  private settle(key: ServiceKey, verdict: Advert | Withhold | undefined): void {
+  private settle(key: ServiceKey, verdict: Verdict | undefined): void {
     if (verdict?.kind === 'advert') {
       this.notices.advertisable(verdict.entry, this.options.guarded);
-      this.membership.enlist(key, verdict.lease);
-      this.parts.observer.electing?.(key, verdict.lease);
-      this.apply(key, verdict);
+      this.tenure.carry(key, verdict);
+      this.carried(key, verdict);
       return;
     }
-    this.withdraw(key);
-    this.membership.quit(key);
-    this.parts.observer.electing?.(key, undefined);
+    this.tenure.giveUp(key);
     const entry = this.catalogue.get(key);
     if (entry === undefined) {
       this.settling.forget(key);
@@ -358,21 +287,8 @@ export class ServicesOperator {
     } else if (verdict !== undefined) this.notices.withheld(entry, verdict);
   }
 
-  private apply(key: ServiceKey, { lease, places, entry }: Advert): void {
-    const campaign = this.campaigns.get(lease);
-    const before = this.publisher.get(key);
-    if (campaign?.fence !== undefined) {
-      const { fence } = campaign;
-      const ports = this.options.guarded ? guardedPorts(entry.service) : undefined;
-      this.publisher.publish(key, { lease, places, ports, fence });
-      this.membership.settle(key);
-    } else if (before !== undefined) {
-      const mayStay = before.silent || this.membership.isTrailing(key);
-      if (mayStay && !this.isHeldElsewhere(campaign))
-        this.publisher.restrict(key, before, new Set(places.map(({ vip }) => vip)));
-      else this.withdraw(key);
-    }
-    if (this.publisher.get(key)?.silent !== false) return;
+  private carried(key: ServiceKey, { places, entry }: Advert): void {
+    if (this.tenure.get(key)?.silent !== false) return;
     const vips = places.map(({ vip }) => vip);
     this.parts.observer.provides?.(key, vips);
     if (!this.options.writeStatus) return;
@@ -388,102 +304,16 @@ export class ServicesOperator {
     this.settleFirst();
   }
 
-  private withdraw(key: ServiceKey, reason?: LossReason): void {
-    this.reports.delete(key);
-    this.publisher.withdraw(key, reason);
-    this.membership.settle(key);
-  }
-
-  private isHeldElsewhere(campaign: Campaign | undefined): boolean {
-    const holder = campaign?.holder ?? '';
-    return holder !== '' && holder !== this.options.node;
-  }
-
-  private acquired({ lease, members }: Campaign): void {
-    this.parts.observer.campaign?.(lease, 'acquired');
-    this.work.add(members);
-    this.work.work();
-    this.leftovers?.sweepSoon();
-  }
-
-  private lost({ lease, members, trailing }: Campaign, reason: LossReason): void {
-    const held = [...members, ...trailing].filter((key) => this.publisher.get(key)?.lease === lease);
-    if (this.options.preserve && reason !== 'released') {
-      this.publisher.batch(() => {
-        for (const key of held) this.silence(key);
-      });
-    } else this.publisher.withdrawAll(held, reason);
-    for (const key of held) {
-      this.reports.delete(key);
-      if (this.publisher.get(key) === undefined) this.membership.settle(key);
-    }
-    this.parts.observer.campaign?.(lease, 'lost', reason);
-  }
-
-  private silence(key: ServiceKey): void {
-    const before = this.publisher.get(key);
-    if (before !== undefined) this.publisher.silence(key, before);
-    this.ceased(key);
-  }
-
-  private ceased(key: ServiceKey): void {
-    this.parts.status.drop(key);
-    this.parts.observer.provides?.(key, []);
-  }
-
-  private observed(campaign: Campaign): void {
-    this.leftovers?.sweepSoon();
-    if (!this.isHeldElsewhere(campaign)) return;
-    // What trails behind this lease, or was preserved for it, has another holder now.
-    this.work.add([...campaign.members].filter((key) => this.publisher.get(key) !== undefined));
-    this.work.work();
-  }
-
   private settleFirst(): void {
     if (this.hasDecided || this.work.size > 0 || !this.synced.services || !this.synced.slices) return;
     this.hasDecided = true;
     this.leftovers?.sweepSoon();
   }
 
-  /**
-   * A leftover stays while this node may still turn out to be the holder of a Service that wants it: the
-   * record names this node or nobody, and there was no time to learn more.
-   */
+  /** A leftover stays while this node may still turn out to be the holder of a Service that wants it. */
   private mayBeOurs(vip: Ip): boolean {
-    const { globalLease, leftoverGraceMs, renewDeadlineMs, node } = this.options;
-    if (!this.hasDecided) {
-      const holder = this.campaigns.get(globalLease)?.holder ?? '';
-      // A restarted holder has its tenure back long before its Services are listed.
-      return this.isUnsettled(holder, this.startedAt, holder === node ? renewDeadlineMs : leftoverGraceMs);
-    }
-    for (const key of this.catalogue.claimants(vip)) {
-      const lease = this.membership.leaseOf(key);
-      const campaign = lease === undefined ? undefined : this.campaigns.get(lease);
-      if (campaign === undefined || this.publisher.get(key) !== undefined) continue;
-      if (this.isUnsettled(campaign.holder ?? '', campaign.startedAt, leftoverGraceMs)) return true;
-    }
+    if (!this.hasDecided) return this.tenure.mayHoldAnything();
+    for (const key of this.catalogue.claimants(vip)) if (this.tenure.mayHold(key)) return true;
     return false;
   }
-
-  private isUnsettled(holder: string, since: number, patienceMs: number): boolean {
-    const mayBeNode = holder === '' || holder === this.options.node;
-    return mayBeNode && this.parts.clock.now() < since + patienceMs;
-  }
-
-  /** Where all nodes see the same trouble, one of them speaks of it. */
-  private isSpokesman(): boolean {
-    const global = this.campaigns.get(this.options.globalLease);
-    return global === undefined || global.fence !== undefined;
-  }
-}
-
-function noEndpointsFor(vip: Ip): Withhold {
-  const message = `no serving endpoint of the family of ${vip}`;
-  return { kind: 'withhold', reason: 'no-endpoints', message };
-}
-
-function failureOf({ reason }: Withhold): ReconcileFailure | undefined {
-  if (reason === 'lease-policy' || reason === 'not-implemented' || reason === 'invalid-address')
-    return 'invalid_config';
-  return reason === 'no-link' || reason === 'address-in-use' ? 'new_instance' : undefined;
 }

@@ -8,7 +8,7 @@ const operator = 'src/control-plane/routing-table.ts';
 const wiring = 'src/manager/routing-table.ts';
 const reconciler = 'src/node/route/reconciler.ts';
 const form = 'src/node/route/form.ts';
-const servicesOperator = 'src/services/operator.ts';
+const servicesJudge = 'src/services/judge.ts';
 
 /** Routing-table mode of the control plane, and of Services. */
 export const routingMutants: readonly Mutant[] = [
@@ -112,7 +112,7 @@ export const routingMutants: readonly Mutant[] = [
   },
   {
     line: 'RT-03',
-    file: servicesOperator,
+    file: servicesJudge,
     from: 'if (served?.has(familyOf(vip)) === false) {',
     to: 'if (served?.size === 0) {',
     test: unitServices,

@@ -220,14 +220,14 @@ export const serviceMutants: readonly Mutant[] = [
   },
   {
     line: 'SVC-34',
-    file: 'src/services/operator.ts',
+    file: 'src/services/tenure.ts',
     from: 'await this.campaigns.stop();',
     to: '',
     test: leases,
   },
   {
     line: 'SVC-34',
-    file: 'src/services/operator.ts',
+    file: 'src/services/tenure.ts',
     from: 'await this.campaigns.stop();\n    for (const key of this.publisher.keys()) this.publisher.withdraw(key);',
     to: '',
     test: settings,
@@ -255,7 +255,7 @@ export const serviceMutants: readonly Mutant[] = [
   },
   {
     line: 'SVC-38',
-    file: 'src/services/operator.ts',
+    file: 'src/services/judge.ts',
     from: "if (reason === 'lease-policy' || reason === 'not-implemented' || reason === 'invalid-address')",
     to: "if (reason === 'invalid-address')",
     test: notices,
@@ -325,7 +325,7 @@ export const serviceMutants: readonly Mutant[] = [
   },
   {
     line: 'ELE-10',
-    file: 'src/services/operator.ts',
+    file: 'src/services/tenure.ts',
     from: 'await this.campaigns.stop();',
     to: '',
     test: leases,

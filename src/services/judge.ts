@@ -1,0 +1,85 @@
+import { familyOf, type Ip } from '../lib/ip.ts';
+import type { Catalogue, Entry } from './catalogue.ts';
+import { gate, isLocal, type Claim, type Withhold } from './decide.ts';
+import { servedFamilies } from './families.ts';
+import { placeVip, type LocalView, type Place } from './placement.ts';
+import type { Settling } from './settling.ts';
+import type { EndpointSlice, LeaseKey, ReconcileFailure, ServiceKey, ServicesOptions } from './types.ts';
+
+/** A Service that this node may carry: under which lease, and where its VIPs go. */
+export interface Advert {
+  readonly kind: 'advert';
+  readonly entry: Entry;
+  readonly lease: LeaseKey;
+  readonly places: readonly Place[];
+}
+
+export type Verdict = Advert | Withhold;
+
+export interface JudgeParts {
+  readonly catalogue: Catalogue;
+  readonly settling: Settling;
+  readonly local: LocalView;
+  /** A VIP, or all of them, is left out for this reason. */
+  readonly withheld: (entry: Entry, why: Withhold) => void;
+}
+
+/** Says what this node should do about one Service, as things are now. Changes nothing on the node. */
+export class Judge {
+  private readonly parts: JudgeParts;
+  private readonly options: ServicesOptions;
+
+  constructor(parts: JudgeParts, options: ServicesOptions) {
+    this.parts = parts;
+    this.options = options;
+  }
+
+  /** Undefined when there is no such Service. */
+  judge(key: ServiceKey): Verdict | undefined {
+    const { catalogue, settling } = this.parts;
+    const entry = catalogue.get(key);
+    if (entry === undefined) return undefined;
+    const { claim, service } = entry;
+    if (claim.kind === 'withhold') return claim;
+    const lease = catalogue.leaseFor(entry, claim);
+    const mayMove = isLocal(service) && lease !== this.options.globalLease;
+    const slices = [...catalogue.slicesOf(key)];
+    const isSettled = mayMove ? settling.observe(key, slices) : () => true;
+    const obstacle = gate({ service, slices }, this.options.node, { mayMove, isSettled });
+    return obstacle ?? this.place(entry, claim, lease, slices);
+  }
+
+  /** VIPs that have no place here are left out; with none left there is nothing to advertise. */
+  private place(entry: Entry, claim: Claim, lease: LeaseKey, slices: readonly EndpointSlice[]): Verdict {
+    const { node, reach } = this.options;
+    const served = reach !== 'layer2' ? servedFamilies(entry.service, slices, node) : undefined;
+    const places: Place[] = [];
+    let obstacle: Withhold | undefined;
+    for (const vip of claim.addresses) {
+      if (served?.has(familyOf(vip)) === false) {
+        obstacle ??= noEndpointsFor(vip);
+        continue;
+      }
+      const placed = placeVip(vip, claim.link, this.options, this.parts.local);
+      if (placed.kind === 'place') places.push({ ...placed, fromName: claim.fromNames.has(vip) });
+      else obstacle ??= placed;
+    }
+    if (obstacle !== undefined) this.parts.withheld(entry, obstacle);
+    if (places.length === 0 && obstacle !== undefined) return obstacle;
+    return { kind: 'advert', entry, lease, places };
+  }
+}
+
+function noEndpointsFor(vip: Ip): Withhold {
+  const message = `no serving endpoint of the family of ${vip}`;
+  return { kind: 'withhold', reason: 'no-endpoints', message };
+}
+
+/** The reason under which a verdict is counted as a failure; undefined where it is none. */
+export function failureOf(verdict: Verdict | undefined): ReconcileFailure | undefined {
+  if (verdict?.kind !== 'withhold') return undefined;
+  const { reason } = verdict;
+  if (reason === 'lease-policy' || reason === 'not-implemented' || reason === 'invalid-address')
+    return 'invalid_config';
+  return reason === 'no-link' || reason === 'address-in-use' ? 'new_instance' : undefined;
+}

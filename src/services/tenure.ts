@@ -1,0 +1,220 @@
+import type { Election, ElectionStatus, LossReason } from '../election/types.ts';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import type { BulkNodeStore } from '../node/types.ts';
+import { Campaigns, type Campaign } from './campaigns.ts';
+import { guardedPorts } from './guard.ts';
+import type { Advert } from './judge.ts';
+import { Membership } from './membership.ts';
+import { Publisher, type Published } from './publisher.ts';
+import type { LeaseKey, ServiceKey, ServicesObserver, ServicesOptions } from './types.ts';
+
+export interface TenureParts {
+  readonly node: Pick<BulkNodeStore, 'publishAll'>;
+  readonly elect: (lease: LeaseKey) => Election;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly observer: ServicesObserver;
+  /** Another verdict, or the same under another tenure, may be right for these now. */
+  readonly look: (keys: Iterable<ServiceKey>) => void;
+  /** More is known about who holds what. */
+  readonly learned: () => void;
+  /** This node advertises the Service no more; if its addresses stay, then in silence. */
+  readonly ceased: (key: ServiceKey) => void;
+}
+
+/**
+ * What this node carries, and by what right: the campaigns for the leases of Services, and the specs of
+ * those whose lease it holds. What a loss takes away is off the node when the election's call returns.
+ */
+export class Tenure {
+  private readonly parts: TenureParts;
+  private readonly options: ServicesOptions;
+  private readonly campaigns: Campaigns;
+  private readonly membership: Membership;
+  private readonly publisher: Publisher;
+  private startedAt = 0;
+
+  constructor(parts: TenureParts, options: ServicesOptions) {
+    const { clock, log, node, observer } = parts;
+    this.parts = parts;
+    this.options = options;
+    this.publisher = new Publisher(
+      {
+        node,
+        log,
+        changed: (key, isPublished) => {
+          if (!isPublished) parts.ceased(key);
+          observer.advertising?.(key, isPublished);
+        },
+      },
+      options,
+    );
+    this.campaigns = new Campaigns({
+      elect: parts.elect,
+      clock,
+      acquired: (campaign) => {
+        this.acquired(campaign);
+      },
+      lost: (campaign, reason) => {
+        this.lost(campaign, reason);
+      },
+      observed: (campaign) => {
+        this.observed(campaign);
+      },
+      changed: (lease, change) => observer.campaign?.(lease, change),
+      failed: (error) => {
+        log.error('an election broke down', { error: messageOf(error) });
+      },
+    });
+    this.membership = new Membership(
+      {
+        campaigns: this.campaigns,
+        clock,
+        publishedUnder: (key) => this.publisher.get(key)?.lease,
+        overdue: (key) => {
+          this.withdraw(key);
+        },
+      },
+      options,
+    );
+  }
+
+  start(): void {
+    this.startedAt = this.parts.clock.now();
+    if (!this.options.perServiceElection) this.campaigns.pin(this.options.globalLease);
+  }
+
+  /** Resolves when no VIP of a Service is on the node and every lease is released. */
+  async stop(): Promise<void> {
+    this.membership.close();
+    await this.campaigns.stop();
+    for (const key of this.publisher.keys()) this.publisher.withdraw(key);
+  }
+
+  /** What is carried in this call goes to the node together, at its end at the latest. */
+  batch(work: () => void): void {
+    this.publisher.batch(work);
+  }
+
+  get(key: ServiceKey): Published | undefined {
+    return this.publisher.get(key);
+  }
+
+  keys(): readonly ServiceKey[] {
+    return this.publisher.keys();
+  }
+
+  leaseOf(key: ServiceKey): LeaseKey | undefined {
+    return this.membership.leaseOf(key);
+  }
+
+  holderOf(lease: LeaseKey): string | undefined {
+    return this.campaigns.get(lease)?.holder;
+  }
+
+  statuses(): readonly ElectionStatus[] {
+    return this.campaigns.statuses();
+  }
+
+  resign(why: string, pauseMs: number): void {
+    this.campaigns.resign(why, pauseMs);
+  }
+
+  /** Joins the race for its lease, and publishes what the tenure allows. */
+  carry(key: ServiceKey, { lease, places, entry }: Advert): void {
+    this.membership.enlist(key, lease);
+    this.parts.observer.electing?.(key, lease);
+    const campaign = this.campaigns.get(lease);
+    const before = this.publisher.get(key);
+    if (campaign?.fence !== undefined) {
+      const { fence } = campaign;
+      const ports = this.options.guarded ? guardedPorts(entry.service) : undefined;
+      this.publisher.publish(key, { lease, places, ports, fence });
+      this.membership.settle(key);
+    } else if (before !== undefined) {
+      const mayStay = before.silent || this.membership.isTrailing(key);
+      if (mayStay && !this.isHeldElsewhere(campaign))
+        this.publisher.restrict(key, before, new Set(places.map(({ vip }) => vip)));
+      else this.withdraw(key);
+    }
+  }
+
+  /** It is not to be advertised from here: off the node, and out of the race. */
+  giveUp(key: ServiceKey): void {
+    this.withdraw(key);
+    this.membership.quit(key);
+    this.parts.observer.electing?.(key, undefined);
+  }
+
+  /** Nothing is decided yet: this node may turn out to be the holder of everything. */
+  mayHoldAnything(): boolean {
+    const { globalLease, leftoverGraceMs, renewDeadlineMs, node } = this.options;
+    const holder = this.holderOf(globalLease) ?? '';
+    // A restarted holder has its tenure back long before its Services are listed.
+    return this.isUnsettled(holder, this.startedAt, holder === node ? renewDeadlineMs : leftoverGraceMs);
+  }
+
+  /**
+   * This node may still turn out to be its holder, and has not published it: the record names this node or
+   * nobody, and there was no time to learn more.
+   */
+  mayHold(key: ServiceKey): boolean {
+    const lease = this.membership.leaseOf(key);
+    const campaign = lease === undefined ? undefined : this.campaigns.get(lease);
+    if (campaign === undefined || this.publisher.get(key) !== undefined) return false;
+    return this.isUnsettled(campaign.holder ?? '', campaign.startedAt, this.options.leftoverGraceMs);
+  }
+
+  /** Where all nodes see the same trouble, one of them speaks of it. */
+  isSpokesman(): boolean {
+    const global = this.campaigns.get(this.options.globalLease);
+    return global === undefined || global.fence !== undefined;
+  }
+
+  private withdraw(key: ServiceKey): void {
+    this.publisher.withdraw(key);
+    this.membership.settle(key);
+  }
+
+  private isHeldElsewhere(campaign: Campaign | undefined): boolean {
+    const holder = campaign?.holder ?? '';
+    return holder !== '' && holder !== this.options.node;
+  }
+
+  private acquired({ lease, members }: Campaign): void {
+    this.parts.observer.campaign?.(lease, 'acquired');
+    this.parts.look(members);
+    this.parts.learned();
+  }
+
+  private lost({ lease, members, trailing }: Campaign, reason: LossReason): void {
+    const held = [...members, ...trailing].filter((key) => this.publisher.get(key)?.lease === lease);
+    if (this.options.preserve && reason !== 'released') {
+      this.publisher.batch(() => {
+        for (const key of held) this.silence(key);
+      });
+    } else this.publisher.withdrawAll(held, reason);
+    for (const key of held) if (this.publisher.get(key) === undefined) this.membership.settle(key);
+    this.parts.observer.campaign?.(lease, 'lost', reason);
+  }
+
+  private silence(key: ServiceKey): void {
+    const before = this.publisher.get(key);
+    if (before !== undefined) this.publisher.silence(key, before);
+    this.parts.ceased(key);
+  }
+
+  private observed(campaign: Campaign): void {
+    this.parts.learned();
+    if (!this.isHeldElsewhere(campaign)) return;
+    // What trails behind this lease, or was preserved for it, has another holder now.
+    this.parts.look([...campaign.members].filter((key) => this.publisher.get(key) !== undefined));
+  }
+
+  private isUnsettled(holder: string, since: number, patienceMs: number): boolean {
+    const mayBeNode = holder === '' || holder === this.options.node;
+    return mayBeNode && this.parts.clock.now() < since + patienceMs;
+  }
+}
