@@ -37,7 +37,7 @@ export const kinds: readonly Kind[] = [
   {
     name: 'lab',
     globs: ['test/lab/**/*.test.ts'],
-    concurrency: 1,
+    concurrency: 2,
     fileTimeoutMs: 5 * 60_000,
     needs: 'lab',
     always: true,
@@ -45,7 +45,7 @@ export const kinds: readonly Kind[] = [
   {
     name: 'cluster',
     globs: ['test/cluster/**/*.test.ts'],
-    concurrency: 1,
+    concurrency: 2,
     fileTimeoutMs: 10 * 60_000,
     needs: 'cluster',
     always: true,

@@ -14,13 +14,7 @@ describe('a manager with svc_ipam', { skip: refused?.because ?? false }, () => {
     cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
     objects = new Objects(cluster);
     await objects.createNamespace();
-    await cluster.startDaemons({ env: { svc_enable: 'true', svc_ipam: 'true' } });
-  });
-  after(async () => {
-    await cluster.stop();
-  });
-
-  it('IPAM-08 gives a Service its address, puts it on the network and reports it', async () => {
+    // Before the daemons: they create an empty one where there is none.
     await cluster.api.client.create('/api/v1/namespaces/kube-system/configmaps', {
       apiVersion: 'v1',
       kind: 'ConfigMap',
@@ -28,6 +22,13 @@ describe('a manager with svc_ipam', { skip: refused?.because ?? false }, () => {
       // The first is the control-plane VIP: not for Services.
       data: { 'range-global': `${vip(0)}-${vip(4)}` },
     });
+    await cluster.startDaemons({ env: { svc_enable: 'true', svc_ipam: 'true' } });
+  });
+  after(async () => {
+    await cluster.stop();
+  });
+
+  it('IPAM-08 gives a Service its address, puts it on the network and reports it', async () => {
     await objects.create({ name: 'web' }, cluster.lab.nodes);
     const holder = await cluster.holder(vip(1));
     assert.deepEqual(await cluster.lab.holders(vip(1)), [holder.name]);
