@@ -226,7 +226,9 @@ describe('routing-table mode on every node, real API servers', { skip: refused?.
       six ? node.ipv6 : node.ipv4,
     ]);
     const script = 'exec 3<>"/dev/tcp/$1/6443"';
-    const { code } = await client.tryRun('bash', ['-c', script, 'bash', address], { timeoutMs: 3000 });
+    const { code } = await client.tryRun('bash', ['--norc', '-c', script, 'bash', address], {
+      timeoutMs: 3000,
+    });
     return code === 0;
   }
 
@@ -283,7 +285,7 @@ describe('routing-table mode on every node, real API servers', { skip: refused?.
     const { client } = cluster.lab;
     await client.run('ip', ['route', 'replace', `${address}/32`, 'via', node.ipv4]);
     const script = 'exec 3<>"/dev/tcp/$1/$2"';
-    const { code } = await client.tryRun('bash', ['-c', script, 'bash', address, String(port)], {
+    const { code } = await client.tryRun('bash', ['--norc', '-c', script, 'bash', address, String(port)], {
       timeoutMs: 3000,
     });
     return code === 0;

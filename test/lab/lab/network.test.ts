@@ -85,7 +85,7 @@ describe('lab network', { skip: refused?.because ?? false }, () => {
     await process1.waitForLog(/up/);
     const dial = (from: typeof node): Promise<boolean> =>
       from
-        .tryRun('timeout', ['1', 'bash', '-c', `exec 3<>/dev/tcp/${node.ipv4}/6443`])
+        .tryRun('timeout', ['1', 'bash', '--norc', '-c', `exec 3<>/dev/tcp/${node.ipv4}/6443`])
         .then((r) => r.code === 0);
     assert.ok(await dial(node));
     await node.cable.blackholeApi(6443);

@@ -99,6 +99,7 @@ describe('SVC-32 service security', () => {
         'exec',
         namespaceOf('client'),
         'bash',
+        '--norc',
         '-c',
         `echo x >/dev/udp/${vip}/${port}`,
       ]);
