@@ -1,16 +1,18 @@
 import { DecodeError } from './errors.ts';
 
-/** Reads network-order fields and refuses to pass the end of what it was given. */
+/** Reads fields, in network order unless told otherwise, and refuses to pass the end of what it was given. */
 export class ByteReader {
   readonly protocol: string;
+  readonly littleEndian: boolean;
   private readonly bytes: Uint8Array;
-  private readonly view: DataView;
+  private readonly data: DataView;
   private at = 0;
 
-  constructor(protocol: string, bytes: Uint8Array) {
+  constructor(protocol: string, bytes: Uint8Array, littleEndian = false) {
     this.protocol = protocol;
     this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.littleEndian = littleEndian;
+    this.data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   get offset(): number {
@@ -26,15 +28,23 @@ export class ByteReader {
   }
 
   u8(field: string): number {
-    return this.view.getUint8(this.take(field, 1));
+    return this.data.getUint8(this.take(field, 1));
   }
 
-  u16(field: string): number {
-    return this.view.getUint16(this.take(field, 2));
+  u16(field: string, littleEndian = this.littleEndian): number {
+    return this.data.getUint16(this.take(field, 2), littleEndian);
   }
 
-  u32(field: string): number {
-    return this.view.getUint32(this.take(field, 4));
+  u32(field: string, littleEndian = this.littleEndian): number {
+    return this.data.getUint32(this.take(field, 4), littleEndian);
+  }
+
+  s32(field: string): number {
+    return this.data.getInt32(this.take(field, 4), this.littleEndian);
+  }
+
+  u64(field: string, littleEndian = this.littleEndian): bigint {
+    return this.data.getBigUint64(this.take(field, 8), littleEndian);
   }
 
   /** A copy of the next `length` bytes. */
@@ -44,8 +54,24 @@ export class ByteReader {
     return Uint8Array.prototype.slice.call(this.bytes, start, start + length);
   }
 
+  /** The next `length` bytes where they are: copy them to keep them. */
+  view(field: string, length: number): Uint8Array {
+    const start = this.take(field, length);
+    return this.bytes.subarray(start, start + length);
+  }
+
+  /** A view of all that is left. */
+  rest(field: string): Uint8Array {
+    return this.view(field, this.remaining);
+  }
+
   skip(field: string, length: number): void {
     this.take(field, length);
+  }
+
+  /** Moves on by `length`, or to the end where padding was left out after the last element. */
+  skipPadded(length: number): void {
+    this.at = Math.min(this.bytes.length, this.at + length);
   }
 
   private take(field: string, length: number): number {
@@ -57,29 +83,50 @@ export class ByteReader {
   }
 }
 
-/** Writes network-order fields into a buffer that grows as needed. */
+/** Writes fields, in network order unless told otherwise, into a buffer that grows as needed. */
 export class ByteWriter {
-  private buffer = new Uint8Array(64);
-  private view = new DataView(this.buffer.buffer);
-  private length = 0;
+  readonly littleEndian: boolean;
+  private buffer = new Uint8Array(128);
+  private data = new DataView(this.buffer.buffer);
+  private at = 0;
+
+  constructor(littleEndian = false) {
+    this.littleEndian = littleEndian;
+  }
+
+  get length(): number {
+    return this.at;
+  }
 
   // `room` may replace the buffer and its view: it is called before either is looked up.
 
   u8(value: number): this {
     const at = this.room(1);
-    this.view.setUint8(at, value);
+    this.data.setUint8(at, value);
     return this;
   }
 
-  u16(value: number): this {
+  u16(value: number, littleEndian = this.littleEndian): this {
     const at = this.room(2);
-    this.view.setUint16(at, value);
+    this.data.setUint16(at, value, littleEndian);
     return this;
   }
 
-  u32(value: number): this {
+  u32(value: number, littleEndian = this.littleEndian): this {
     const at = this.room(4);
-    this.view.setUint32(at, value);
+    this.data.setUint32(at, value, littleEndian);
+    return this;
+  }
+
+  s32(value: number): this {
+    const at = this.room(4);
+    this.data.setInt32(at, value, this.littleEndian);
+    return this;
+  }
+
+  u64(value: bigint, littleEndian = this.littleEndian): this {
+    const at = this.room(8);
+    this.data.setBigUint64(at, value, littleEndian);
     return this;
   }
 
@@ -91,23 +138,32 @@ export class ByteWriter {
 
   zeros(count: number): this {
     const at = this.room(count);
-    this.buffer.fill(0, at, this.length);
+    this.buffer.fill(0, at, this.at);
     return this;
+  }
+
+  /** Fills in a 16-bit number, such as a length, that was left open at `offset`. */
+  patchU16(offset: number, value: number): void {
+    this.data.setUint16(offset, value, this.littleEndian);
+  }
+
+  patchU32(offset: number, value: number): void {
+    this.data.setUint32(offset, value, this.littleEndian);
   }
 
   /** A copy of what was written. */
   done(): Uint8Array {
-    return this.buffer.slice(0, this.length);
+    return this.buffer.slice(0, this.at);
   }
 
   private room(count: number): number {
-    const start = this.length;
-    this.length += count;
-    if (this.length > this.buffer.length) {
-      const bigger = new Uint8Array(Math.max(this.buffer.length * 2, this.length));
+    const start = this.at;
+    this.at += count;
+    if (this.at > this.buffer.length) {
+      const bigger = new Uint8Array(Math.max(this.buffer.length * 2, this.at));
       bigger.set(this.buffer);
       this.buffer = bigger;
-      this.view = new DataView(bigger.buffer);
+      this.data = new DataView(bigger.buffer);
     }
     return start;
   }

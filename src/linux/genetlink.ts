@@ -33,7 +33,7 @@ export function genericReader(
   littleEndian = hostIsLittleEndian,
 ): NlReader {
   const reader = new NlReader(protocol, payload, littleEndian);
-  reader.bytesOf('genetlink header', headerLength);
+  reader.skip('genetlink header', headerLength);
   return reader;
 }
 

@@ -90,7 +90,7 @@ export function forEachAttribute(
     const length = reader.u16('attribute length');
     const type = reader.u16('attribute type');
     if (length < 4) reader.fail('attribute length', `${length} is less than the header`);
-    const payload = reader.bytesOf('attribute payload', length - 4);
+    const payload = reader.view('attribute payload', length - 4);
     visit(type & typeMask, payload, type);
     reader.skipPadded(align4(length) - length);
   }

@@ -41,7 +41,7 @@ export function splitMessages(datagram: Uint8Array, littleEndian = hostIsLittleE
     const flags = reader.u16('flags');
     const sequence = reader.u32('sequence');
     const portId = reader.u32('port id');
-    const payload = reader.bytesOf('payload', length - headerLength);
+    const payload = reader.view('payload', length - headerLength);
     reader.skipPadded(align4(length) - length);
     messages.push({ type, flags, sequence, portId, payload });
   }
@@ -98,8 +98,8 @@ export function decodeAck(message: NetlinkMessage, littleEndian = hostIsLittleEn
 /** The header of the refused request, and its body unless the kernel capped it. */
 function skipEcho(reader: NlReader, isCapped: boolean): void {
   const length = reader.u32('request length');
-  reader.bytesOf('request header', headerLength - 4);
+  reader.skip('request header', headerLength - 4);
   if (isCapped) return;
   if (length < headerLength) reader.fail('request length', `${length} is less than the header`);
-  reader.bytesOf('request payload', Math.min(reader.remaining, align4(length - headerLength)));
+  reader.skip('request payload', Math.min(reader.remaining, align4(length - headerLength)));
 }

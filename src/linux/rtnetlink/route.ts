@@ -96,7 +96,7 @@ function decodeMultipath(bytes: Uint8Array, littleEndian: boolean): readonly Nex
     const weight = reader.u8('hops') + 1;
     const ifindex = reader.s32('ifindex');
     if (length < hopHeaderLength) reader.fail('length', `${length} is less than the header`);
-    const body = reader.bytesOf('attributes', length - hopHeaderLength);
+    const body = reader.view('attributes', length - hopHeaderLength);
     const inner = hopAttributes.decode(new NlReader('rtnetlink next hop', body, littleEndian));
     reader.skipPadded(align4(length) - length);
     hops.push({ gateway: inner.gateway ?? inner.via, ifindex: ifindex > 0 ? ifindex : undefined, weight });

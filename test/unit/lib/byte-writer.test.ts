@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ByteWriter } from '../../../src/lib/bytes.ts';
 
 test('a writer grows in the middle of any kind of field', () => {
-  for (const start of [61, 62, 63, 64]) {
+  for (const start of [125, 126, 127, 128]) {
     const head = new Uint8Array(start).fill(1);
     assert.equal(new ByteWriter().bytes(head).u8(0x11).u8(0x12).done().at(-1), 0x12);
     assert.deepEqual([...new ByteWriter().bytes(head).u16(0x1122).done().slice(start)], [0x11, 0x22]);
