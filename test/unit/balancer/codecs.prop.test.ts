@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { DecodeError } from '../../../src/lib/errors.ts';
 import { decodeConnection } from '../../../src/linux/conntrack/codec.ts';
 import { decodeFamilyId } from '../../../src/linux/genetlink.ts';
 import * as ipvs from '../../../src/linux/ipvs/codec.ts';
 import { parseConnections } from '../../../src/linux/ipvs/connections.ts';
 import * as nft from '../../../src/linux/nftables/decode.ts';
-import { bytesOf, vectors } from './vectors.ts';
-
-type Decoder = (bytes: Uint8Array, littleEndian: boolean) => unknown;
+import { testHostileBytes } from '../linux/hostile.ts';
+import type { Decoder } from '../linux/hostile.ts';
+import { vectors } from './vectors.ts';
 
 const decoders: Readonly<Record<string, Decoder>> = {
   'a table': nft.decodeTable,
@@ -24,37 +23,7 @@ const decoders: Readonly<Record<string, Decoder>> = {
   'a destination': (bytes, littleEndian) => ipvs.decodeDestination(bytes, 4, littleEndian),
 };
 
-/** Bytes from nothing, and recorded messages with some bytes changed and the end cut off or grown. */
-const hostile = fc.oneof(
-  fc.uint8Array({ maxLength: 200 }),
-  fc
-    .tuple(
-      fc.constantFrom(...Object.values(vectors)),
-      fc.array(fc.tuple(fc.nat(1200), fc.integer({ min: 0, max: 255 })), { maxLength: 8 }),
-      fc.nat(1300),
-    )
-    .map(([hex, changes, length]) => {
-      const recorded = bytesOf(hex);
-      const bytes = new Uint8Array(Math.min(length, recorded.length + 16));
-      bytes.set(recorded.subarray(0, bytes.length));
-      for (const [at, byte] of changes) if (bytes.length > 0) bytes[at % bytes.length] = byte;
-      return bytes;
-    }),
-);
-
-for (const [name, decode] of Object.entries(decoders)) {
-  test(`${name}: any bytes give a value or a DecodeError`, () => {
-    fc.assert(
-      fc.property(hostile, fc.boolean(), (bytes, littleEndian) => {
-        try {
-          decode(bytes, littleEndian);
-        } catch (error) {
-          assert.ok(error instanceof DecodeError, String(error));
-        }
-      }),
-    );
-  });
-}
+testHostileBytes(decoders, Object.values(vectors));
 
 test('any text gives connections of which there are at most as many as asked for', () => {
   const words = fc.constantFrom('TCP', 'UDP', '0A4D0001', '192B', '[fd77::1]', 'ESTABLISHED', 'x', '', '-1');

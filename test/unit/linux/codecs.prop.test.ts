@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { DecodeError } from '../../../src/lib/errors.ts';
 import { ipFromBytes, type Ip } from '../../../src/lib/ip.ts';
 import { decodeAck, splitMessages } from '../../../src/linux/netlink/message.ts';
 import { decodeAddress, encodeAddress } from '../../../src/linux/rtnetlink/address.ts';
@@ -11,9 +10,9 @@ import { decodeNeighbour } from '../../../src/linux/rtnetlink/neighbour.ts';
 import { decodeRoute, encodeRoute } from '../../../src/linux/rtnetlink/route.ts';
 import { decodeRule, encodeRule } from '../../../src/linux/rtnetlink/rule.ts';
 import type { AddressRequest, Route, Rule } from '../../../src/linux/types.ts';
-import { bytesOf, vectors } from './vectors.ts';
-
-type Decoder = (bytes: Uint8Array, littleEndian: boolean) => unknown;
+import { testHostileBytes } from './hostile.ts';
+import type { Decoder } from './hostile.ts';
+import { vectors } from './vectors.ts';
 
 const message = (type: number, payload: Uint8Array) => ({
   type,
@@ -35,41 +34,7 @@ const decoders: Readonly<Record<string, Decoder>> = {
     decodeEvent(message(16 + ((bytes[0] ?? 0) % 16), bytes), littleEndian),
 };
 
-/** Bytes from nothing, and recorded messages with some bytes changed and the end cut off or grown. */
-const hostile = fc.oneof(
-  fc.uint8Array({ maxLength: 200 }),
-  fc
-    .tuple(
-      fc.constantFrom(...Object.values(vectors)),
-      fc.array(fc.tuple(fc.nat(1200), fc.integer({ min: 0, max: 255 })), { maxLength: 8 }),
-      fc.nat(1300),
-    )
-    .map(([hex, changes, length]) => {
-      const recorded = bytesOf(hex);
-      const bytes = new Uint8Array(Math.min(length, recorded.length + 16));
-      bytes.set(recorded.subarray(0, bytes.length));
-      for (const [at, byte] of changes) if (bytes.length > 0) bytes[at % bytes.length] = byte;
-      return bytes;
-    }),
-);
-
-for (const [name, decode] of Object.entries(decoders)) {
-  test(`${name}: any bytes give a value or a DecodeError, and are left as they were`, () => {
-    fc.assert(
-      fc.property(hostile, fc.boolean(), (bytes, littleEndian) => {
-        const before = bytes.slice();
-        try {
-          decode(bytes, littleEndian);
-        } catch (error) {
-          assert.ok(error instanceof DecodeError, String(error));
-          assert.ok(error.offset >= 0 && error.offset <= bytes.length);
-        }
-        assert.deepEqual(bytes, before);
-      }),
-      { numRuns: 1500 },
-    );
-  });
-}
+testHostileBytes(decoders, Object.values(vectors));
 
 const address4 = fc.uint8Array({ minLength: 4, maxLength: 4 }).map(ipFromBytes);
 const address6 = fc.uint8Array({ minLength: 16, maxLength: 16 }).map(ipFromBytes);
