@@ -22,3 +22,22 @@ export interface Clock {
 
 /** A source of uniform numbers in [0, 1), injected so that jitter is repeatable in tests. */
 export type Random = () => number;
+
+/** The `sleep` of a clock that has `after`. */
+export function sleepBy(
+  clock: Pick<Clock, 'after'>,
+  name: string,
+  ms: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (signal?.aborted === true) return Promise.resolve();
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      timer.cancel();
+      signal?.removeEventListener('abort', finish);
+      resolve();
+    };
+    const timer = clock.after(name, ms, finish);
+    signal?.addEventListener('abort', finish, { once: true });
+  });
+}

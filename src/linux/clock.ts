@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../lib/clock.ts';
+import { sleepBy } from '../lib/clock.ts';
 import { clockMs } from './sys.ts';
 
 const CLOCK_BOOTTIME = 7;
@@ -73,16 +74,7 @@ class SystemClock implements Clock {
   }
 
   sleep(name: string, ms: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted === true) return Promise.resolve();
-    return new Promise((resolve) => {
-      const finish = (): void => {
-        timer.cancel();
-        signal?.removeEventListener('abort', finish);
-        resolve();
-      };
-      const timer = this.after(name, ms, finish);
-      signal?.addEventListener('abort', finish, { once: true });
-    });
+    return sleepBy(this, name, ms, signal);
   }
 
   timers(): readonly Timer[] {
