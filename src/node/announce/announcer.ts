@@ -45,8 +45,8 @@ const chunk = 16;
  * A refresh may be this much of its period too early, to leave in the same turn as others: waking up
  * costs more than sending. Bursts are never early.
  */
-const slackOfPeriod = 1 / 60;
-const maxSlackMs = 50;
+const slackOfPeriod = 1 / 24;
+const maxSlackMs = 125;
 /** Successive VIPs get phases that fill the interval evenly, however many there are (golden ratio). */
 const phaseStep = 0.6180339887498949;
 

@@ -287,3 +287,23 @@ test('ten thousand VIPs: each announced at once, in turns that end, and refreshe
   assert.ok(Math.max(...perTenth.values()) < 1000, 'no tenth of a second has more than a tenth of them');
   assert.ok(node.isPresent(ip('10.0.0.1')));
 });
+
+test('a thousand VIPs are refreshed with a handful of awakenings, each once in its period', async () => {
+  const { node, kernel, clock } = await scene();
+  const vips = Array.from({ length: 1000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
+  node.publish(
+    'control-plane',
+    vips.flatMap((vip) => both(vip)),
+  );
+  await clock.advance(6000);
+  let awakenings = 0;
+  const after = clock.after.bind(clock);
+  clock.after = (name, ms, callback) => {
+    if (name === 'announce') awakenings++;
+    return after(name, ms, callback);
+  };
+  const before = kernel.frames.length;
+  await clock.advance(6000);
+  assert.equal(kernel.frames.length - before, 2000);
+  assert.ok(awakenings <= 26, `${awakenings} in two periods`);
+});
