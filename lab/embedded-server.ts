@@ -17,7 +17,9 @@ export type ApiCommand =
   | { readonly do: 'hits' }
   /** What was watched or listed before is too old from now on: 410. */
   | { readonly do: 'compact' }
-  | { readonly do: 'end-watches' };
+  | { readonly do: 'end-watches' }
+  /** The watches that are open hear nothing more and do not end; their connections answer PINGs. */
+  | { readonly do: 'silence-watches' };
 
 const api = new FakeApi();
 const faults: { readonly hits: number }[] = [];
@@ -35,6 +37,9 @@ function obey(command: ApiCommand): number {
       break;
     case 'end-watches':
       api.endWatches();
+      break;
+    case 'silence-watches':
+      api.silenceWatches();
       break;
     case 'hits':
   }

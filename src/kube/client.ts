@@ -70,6 +70,8 @@ const contentTypes: Readonly<Record<PatchType, string>> = {
 /** How often an expired list is started anew before its caller hears of it. */
 const MAX_LIST_RESTARTS = 3;
 const DEFAULT_FIELD_MANAGER = 'kube-vip';
+/** A server ends a watch at its timeout; what is still open so long after it hears nothing any more. */
+const WATCH_GRACE_MS = 2000;
 
 /** The API server over HTTP/2: one connection for calls, one for watches, both kept alive by PINGs. */
 export class Http2KubeClient implements KubeClient, ListWatcher {
@@ -206,11 +208,14 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
       labelSelector: options.labelSelector,
       fieldSelector: options.fieldSelector,
     });
-    const timeoutMs = options.openTimeoutMs ?? this.options.timeoutMs;
+    const limits = {
+      openMs: options.openTimeoutMs ?? this.options.timeoutMs,
+      endMs: options.timeoutSeconds * 1000 + WATCH_GRACE_MS,
+    };
     const framer = new LineFramer();
     this.requests++;
     try {
-      const answer = await this.wire.stream(this.watches, `${path}${query}`, timeoutMs, options.signal);
+      const answer = await this.wire.stream(this.watches, `${path}${query}`, limits, options.signal);
       handlers.opened?.();
       await answer.consume((bytes) => {
         for (const line of framer.push(bytes)) if (line.length > 0) handlers.event(decodeWatchEvent(line));

@@ -15,7 +15,6 @@ export type ReflectorReason =
   | 'listed'
   | 'watch-ended' // in order, at its own timeout
   | 'watch-too-short' // ended in order before it told anything
-  | 'watch-silent' // neither event nor bookmark for too long
   | 'list-failed'
   | 'watch-failed'
   | 'version-gone';
@@ -31,7 +30,7 @@ export interface ReflectorState {
 export type ReflectorOutcome =
   | { readonly type: 'listed'; readonly resourceVersion: string }
   | { readonly type: 'list-failed'; readonly kind: KubeErrorKind; readonly retryAfterMs: number | undefined }
-  | (WatchLife & { readonly type: 'watch-ended' | 'watch-silent' })
+  | (WatchLife & { readonly type: 'watch-ended' })
   | (WatchLife & {
       readonly type: 'watch-failed';
       readonly kind: KubeErrorKind;
@@ -78,10 +77,6 @@ export function reflectorStep(
       return isHealthy(outcome)
         ? step('watch', outcome.resourceVersion, 0, 0, 'watch-ended')
         : failed('watch', after(state, outcome), { kind: 'short' }, 'watch-too-short', random);
-    case 'watch-silent':
-      return outcome.heard > 0
-        ? step('watch', outcome.resourceVersion, 0, 0, 'watch-silent')
-        : failed('watch', after(state, outcome), { kind: 'short' }, 'watch-silent', random);
     case 'watch-failed':
       return watchFailed(after(state, outcome), outcome, random);
   }

@@ -36,17 +36,25 @@ export interface ReflectorOptions<T extends KubeObject> {
   /** Keeps only the fields somebody reads, to save memory. Must keep metadata.name and namespace. */
   readonly map?: (raw: KubeObject) => T;
   readonly listener?: ReflectorListener<T>;
-  /** Milliseconds without event or bookmark (the API server sends one about every minute) after which a watch is taken as dead. Default 150 000. */
-  readonly silenceMs?: number;
+  /**
+   * Seconds, give or take a fifth, after which the server ends a watch and a new one continues from there: the
+   * longest that a watch which has gone deaf stays unnoticed. Default 10.
+   */
+  readonly watchSeconds?: number;
   /** Objects a page of the list holds at most. Default: the client's. */
   readonly pageSize?: number;
 }
 
 /** A full page from a busy server takes longer than a lease. */
 const LIST_TIMEOUT_MS = 30_000;
-const SILENCE_MS = 150_000;
-/** Watches end by themselves after 5 to 10 minutes, spread out so that they do not all return at once. */
-const MIN_WATCH_SECONDS = 300;
+/**
+ * A quiet collection and a watch that hears nothing look the same, and bookmarks come once a minute only. The
+ * end of a watch is the one sign of life that a server owes us when we want it; a new watch costs it one request.
+ */
+const WATCH_SECONDS = 10;
+const WATCH_SPREAD = 0.2;
+/** A connection on which a watch does not open is given up soon: what happens meanwhile is not seen. */
+const OPEN_TIMEOUT_MS = 5000;
 
 /** The one object called `name`. */
 export function nameSelector(name: string): string {
@@ -152,41 +160,37 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
   }
 
   private async watchOnce(signal: AbortSignal): Promise<{ outcome: ReflectorOutcome; error?: KubeError }> {
-    const { clock, client, random } = this.components;
+    const { clock, client } = this.components;
     const life = { resourceVersion: this.state.resourceVersion, heard: 0 };
-    const guard = this.guardSilence(signal);
     const opened = clock.now();
-    const outcome = (type: 'watch-ended' | 'watch-silent') => {
-      return { type, ...life, livedMs: clock.now() - opened } as const;
-    };
+    const outcome = () => ({ type: 'watch-ended', ...life, livedMs: clock.now() - opened }) as const;
     try {
       await client.watch(
         this.options.resource,
         {
           ...this.selection(),
           resourceVersion: life.resourceVersion,
-          timeoutSeconds: Math.round(MIN_WATCH_SECONDS * (1 + random())),
-          signal: guard.signal,
+          timeoutSeconds: this.watchSeconds(),
+          openTimeoutMs: OPEN_TIMEOUT_MS,
+          signal,
         },
         {
           opened: () => {
+            this.heard();
             this.recovered();
           },
           event: (event) => {
-            if (guard.signal.aborted) return;
+            if (signal.aborted) return;
             life.heard++;
             life.resourceVersion = this.apply(event) || life.resourceVersion;
           },
         },
       );
-      return { outcome: outcome('watch-ended') };
+      return { outcome: outcome() };
     } catch (thrown) {
-      if (guard.isSilent()) return { outcome: outcome('watch-silent') };
       const error = fromFailure(thrown, `WATCH ${this.name}`);
       const { kind, retryAfterMs } = error;
-      return { outcome: { ...outcome('watch-ended'), type: 'watch-failed', kind, retryAfterMs }, error };
-    } finally {
-      guard.stop();
+      return { outcome: { ...outcome(), type: 'watch-failed', kind, retryAfterMs }, error };
     }
   }
 
@@ -199,40 +203,10 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
     return event.object.metadata.resourceVersion ?? '';
   }
 
-  /** A signal that follows `signal` and also aborts when nothing was heard for too long. */
-  private guardSilence(signal: AbortSignal): {
-    readonly signal: AbortSignal;
-    isSilent(): boolean;
-    stop(): void;
-  } {
-    const { clock } = this.components;
-    const limit = this.options.silenceMs ?? SILENCE_MS;
-    const controller = new AbortController();
-    const started = clock.now();
-    let silent = false;
-    const check = (): void => {
-      const quiet = clock.now() - Math.max(this.lastHeard, started);
-      if (quiet < limit) {
-        timer = clock.after(`kube-silence ${this.name}`, limit - quiet, check);
-        return;
-      }
-      silent = true;
-      controller.abort(new Error(`no event and no bookmark for ${limit} ms`));
-    };
-    let timer = clock.after(`kube-silence ${this.name}`, limit, check);
-    const abort = (): void => {
-      controller.abort(signal.reason);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
-    return {
-      signal: controller.signal,
-      isSilent: () => silent,
-      stop: () => {
-        timer.cancel();
-        signal.removeEventListener('abort', abort);
-      },
-    };
+  /** Spread out, so that watches which began together do not all return at once. */
+  private watchSeconds(): number {
+    const { watchSeconds = WATCH_SECONDS } = this.options;
+    return Math.max(1, Math.round(watchSeconds * (1 + WATCH_SPREAD * (2 * this.components.random() - 1))));
   }
 
   private heard(): void {

@@ -121,7 +121,7 @@ export interface WatchOptions {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
   readonly resourceVersion: string;
-  /** Seconds after which the server ends the watch by itself. */
+  /** Seconds after which the server ends the watch by itself; one that does not is KubeError `timeout`. */
   readonly timeoutSeconds: number;
   /** Milliseconds to wait for the watch to open. */
   readonly openTimeoutMs?: number;

@@ -4,8 +4,7 @@ import { sameConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
 import type { Credentials } from './credentials.ts';
 import { abortedError, withDeadline } from './deadline.ts';
-import { fromAnswer, fromFailure } from './errors.ts';
-import type { KubeError } from './errors.ts';
+import { KubeError, fromAnswer, fromFailure } from './errors.ts';
 import { readBody, send, wasRefused } from './exchange.ts';
 import type { Answer, OpenAnswer } from './exchange.ts';
 import type { SessionPool } from './pool.ts';
@@ -28,6 +27,13 @@ export interface WireComponents {
 export interface WireOptions {
   readonly userAgent: string;
   readonly maxBodyBytes: number;
+}
+
+export interface StreamLimits {
+  /** Milliseconds to wait for the headers. */
+  readonly openMs: number;
+  /** Milliseconds after the headers within which the server has to end the answer. */
+  readonly endMs: number;
 }
 
 /** Requests over a pool of sessions: authentication, one retry where it is safe, nothing about resources. */
@@ -70,10 +76,16 @@ export class Wire {
   }
 
   /**
-   * Sends a GET whose answer is read while it comes. `timeoutMs` bounds only the wait for its headers;
-   * `signal` also ends the body. Throws KubeError, also for every status but 200.
+   * Sends a GET whose answer is read while it comes. An answer that is not over in time has been forgotten
+   * by the server, or by something on the way that still answers PINGs: its session ends with it. Throws
+   * KubeError, also for every status but 200.
    */
-  async stream(pool: SessionPool, path: string, timeoutMs: number, signal: AbortSignal): Promise<OpenAnswer> {
+  async stream(
+    pool: SessionPool,
+    path: string,
+    { openMs, endMs }: StreamLimits,
+    signal: AbortSignal,
+  ): Promise<OpenAnswer> {
     const request: WireRequest = { method: 'GET', path };
     const what = describe(request);
     let session: KubeSession | undefined;
@@ -87,7 +99,7 @@ export class Wire {
         {
           clock: this.components.clock,
           path: what,
-          timeoutMs,
+          timeoutMs: openMs,
           signal,
           whyLate: () => connectionProblem(pool),
         },
@@ -103,8 +115,16 @@ export class Wire {
           });
         },
       );
-      if ('consume' in answer) return answer;
-      throw answerError(answer, what);
+      if (!('consume' in answer)) throw answerError(answer, what);
+      const tooLate = (): void => {
+        whole.abort(new KubeError({ kind: 'timeout', path: what, message: `not ended within ${endMs} ms` }));
+        session?.destroy(Object.assign(new Error('an answer did not end in time'), { code: 'ETIMEDOUT' }));
+      };
+      const timer = this.components.clock.after('kube-stream-end', endMs, tooLate);
+      return whenOver(answer, () => {
+        timer.cancel();
+        signal.removeEventListener('abort', abort);
+      });
     } catch (error) {
       signal.removeEventListener('abort', abort);
       const failure = fromFailure(error, what);
@@ -160,6 +180,10 @@ export class Wire {
 /** A read on a connection that turned out to be gone may be sent again; a write only if it was refused unread. */
 function mayRepeat(request: WireRequest, session: KubeSession, error: unknown): boolean {
   return wasRefused(error) || (request.method === 'GET' && !session.isOpen);
+}
+
+function whenOver(answer: OpenAnswer, over: () => void): OpenAnswer {
+  return { ...answer, consume: (chunk) => answer.consume(chunk).finally(over) };
 }
 
 /** Method and path without its query, for messages. */

@@ -4,6 +4,9 @@ import type { Clock, Random } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Api } from './api.ts';
 
+/** There may be many, and elections read for themselves when they hear nothing. */
+const LEASE_WATCH_SECONDS = 60;
+
 type OnChange = Parameters<WatchLease>[0];
 
 interface Tools {
@@ -58,6 +61,7 @@ class NamespaceWatch {
       {
         resource: leases,
         namespace,
+        watchSeconds: LEASE_WATCH_SECONDS,
         listener: {
           synced: (items) => {
             for (const [name, listeners] of this.listeners) {

@@ -12,10 +12,14 @@ interface Feed {
   silence(): void;
   send(type: string, object: Json): void;
   end(): void;
+  /** Its time is over. */
+  timeout(): void;
 }
 
-/** Of the real API server. */
+/** Of the real API server: one a minute, and one so long before the end. */
 const BOOKMARK_MS = 60_000;
+const LAST_BOOKMARK_MS = 2000;
+const USUAL_SECONDS = 1800;
 /** Bytes a slow client may lag behind before its watch is ended. */
 const MAX_LAG = 8 << 20;
 
@@ -38,18 +42,20 @@ export class WatchFeeds {
     if (!Number.isInteger(since) || since < 0) throw badRequest(`invalid resource version: ${asked}`);
     const matches = selectionOf(route, query);
     const feed = this.start(route, response, query.get('allowWatchBookmarks') === 'true', isSilent);
-    const seconds = Number(query.get('timeoutSeconds') ?? 0);
+    const seconds = Number(query.get('timeoutSeconds') ?? USUAL_SECONDS);
     const timers = [
       setInterval(() => {
         this.bookmark(feed);
       }, BOOKMARK_MS),
-      ...(seconds > 0
-        ? [
-            setTimeout(() => {
-              feed.end();
-            }, seconds * 1000),
-          ]
-        : []),
+      setTimeout(
+        () => {
+          this.bookmark(feed);
+        },
+        Math.max(0, seconds * 1000 - LAST_BOOKMARK_MS),
+      ),
+      setTimeout(() => {
+        feed.timeout();
+      }, seconds * 1000),
     ];
     for (const timer of timers) timer.unref();
     let stop: (() => void) | undefined;
@@ -93,7 +99,7 @@ export class WatchFeeds {
     for (const feed of [...this.feeds]) feed.end();
   }
 
-  /** The open watches stay open and hear nothing any more. */
+  /** The open watches stay open and hear nothing any more, not even that their time is over. */
   silenceAll(): void {
     for (const feed of this.feeds) feed.silence();
   }
@@ -127,6 +133,9 @@ export class WatchFeeds {
       },
       end: () => {
         response.end();
+      },
+      timeout: () => {
+        if (!isSilent) response.end();
       },
     };
     this.feeds.add(feed);

@@ -99,4 +99,13 @@ describe('Services, while the API server misbehaves', { skip: refused?.because ?
     await becomes('011');
     assert.deepEqual(pidsNow(), pids);
   });
+
+  it('watches that hear nothing any more, on connections that answer, are noticed', async () => {
+    await cluster.embedded.command({ do: 'silence-watches' });
+    await objects.delete('two');
+    await objects.create({ name: 'one', vip: vip(1) }, cluster.lab.nodes);
+    assert.equal(await state(3), '011');
+    await becomes('101');
+    assert.deepEqual(pidsNow(), pids);
+  });
 });

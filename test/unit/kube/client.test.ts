@@ -9,13 +9,13 @@ import type { ApiFixture } from './fixture.ts';
 import { parsed } from './subject.ts';
 
 /** Opens a watch on leases and waits until the server has it. */
-async function openWatch({ api, client }: ApiFixture) {
+async function openWatch({ api, client }: ApiFixture, timeoutSeconds = 300) {
   const ending = new AbortController();
   let isOpen = false;
   const seen: string[] = [];
   const done = client.watch(
     leases,
-    { resourceVersion: String(api.revision), timeoutSeconds: 300, signal: ending.signal },
+    { resourceVersion: String(api.revision), timeoutSeconds, signal: ending.signal },
     {
       opened: () => {
         isOpen = true;
@@ -172,6 +172,19 @@ describe('a connection', () => {
     listener.blackHole(false);
     await openWatch(fixture);
     await client.raw('/version');
+  });
+
+  it('on which the server does not end a watch in time is given up, and all watches on it', async (t) => {
+    const fixture = await startApi(t, { client: { pingMs: 1e9 } });
+    const short = await openWatch(fixture, 10);
+    const long = await openWatch(fixture);
+    await fixture.clock.advance(11_999);
+    assert.equal(fixture.api.openWatches, 2);
+    await fixture.clock.advance(1);
+    assert.equal((await failure(short.done)).kind, 'timeout');
+    assert.equal((await failure(long.done)).kind, 'unreachable');
+    await openWatch(fixture);
+    assert.equal(fixture.listener.accepted, 2);
   });
 
   it('survives a pause of the whole process: the answer was only not read yet', async (t) => {

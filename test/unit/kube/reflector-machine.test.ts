@@ -31,12 +31,6 @@ describe('what a reflector does next', () => {
       { state: { ...watching, failures: 1 }, waitMs: 100, reason: 'watch-too-short' },
     ],
     [
-      'a silent watch is opened again where it was',
-      watching,
-      { type: 'watch-silent', ...life },
-      { state: { next: 'watch', resourceVersion: '9', failures: 0 }, waitMs: 0, reason: 'watch-silent' },
-    ],
-    [
       'a broken watch continues where it was, after a moment',
       watching,
       { type: 'watch-failed', kind: 'unreachable', retryAfterMs: undefined, ...life },

@@ -82,7 +82,7 @@ describe('a reflector', () => {
     );
     const watch = api.requests.find(({ verb }) => verb === 'watch')?.query ?? '';
     assert.match(watch, /allowWatchBookmarks=true/);
-    assert.match(watch, /timeoutSeconds=450/); // 300 s, plus half of them by the fixed random number
+    assert.match(watch, /timeoutSeconds=10$/);
   });
 
   it('after 410 lists anew and tells only the difference', async (t) => {
@@ -168,20 +168,34 @@ describe('a reflector', () => {
     assert.equal(reflector.status().relists, 0);
   });
 
-  it('opens a silent watch again, and a bookmark counts as life', async (t) => {
-    const running = await follow(t, { silenceMs: 1000 });
-    const { api, clock, seen, reflector } = running;
+  it('a watch that the server does not end has gone deaf: another one continues on another connection', async (t) => {
+    const running = await follow(t);
+    const { api, clock, log, reflector, seen } = running;
     await eventually('the watch', () => api.openWatches === 1);
-    await clock.advance(900);
-    const before = reflector.status().lastHeard;
-    api.bookmark();
-    await eventually('the bookmark', () => reflector.status().lastHeard > before);
-    await clock.advance(900);
-    assert.equal(watches(running), 1);
     api.silenceWatches();
     api.put(leases, lease('missed'));
-    await running.advanceUntil('the second watch', () => watches(running) === 2);
-    await eventually('what was missed', () => seen.includes('new ns/missed a'));
+    await clock.advance(11_999);
+    assert.equal(watches(running), 1);
+    await running.advanceUntil('what was missed', () => seen.includes('new ns/missed a'));
+    assert.ok(clock.now() < 13_000, `at ${clock.now()}`);
+    assert.equal(reflector.status().relists, 0);
+    assert.match(String(log.fields[0]?.['error']), /not ended within 12000 ms/);
+    assert.deepEqual(log.lines, [
+      'warn cannot follow leases.coordination.k8s.io, retrying in 75ms',
+      'info following leases.coordination.k8s.io again',
+    ]);
+  });
+
+  it('a connection on which no watch opens is not waited for long', async (t) => {
+    const running = await follow(t);
+    const { api, clock, seen } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    api.fail({ verb: 'watch' }, { stall: true }, 1);
+    api.endWatches();
+    api.put(leases, lease('missed'));
+    await running.advanceUntil('the request', () => watches(running) === 2);
+    await running.advanceUntil('what was missed', () => seen.includes('new ns/missed a'));
+    assert.ok(clock.now() < 6000, `at ${clock.now()}`);
   });
 
   it('a bookmark moves the point from which a watch resumes', async (t) => {

@@ -84,7 +84,7 @@ async function start(t: TestContext, prepare: (api: FakeApi) => void = () => und
   );
   const reflector = createReflector<Service>(
     { client, ...tools },
-    { resource: services, map: projectService, listener: operator.servicesListener, silenceMs: 5000 },
+    { resource: services, map: projectService, listener: operator.servicesListener },
   );
   const slices = createReflector<EndpointSlice>(
     { client, ...tools },
@@ -92,7 +92,6 @@ async function start(t: TestContext, prepare: (api: FakeApi) => void = () => und
       resource: endpointSlices,
       map: new SliceProjector().slice,
       listener: operator.slicesListener,
-      silenceMs: 5000,
     },
   );
   const stop = new AbortController();

@@ -131,11 +131,27 @@ export function collectionContract(opened: () => KubeSubject): void {
       await failsAs('gone', subject.client.watch(leases, options, { event: () => undefined }));
     });
 
-    it('ends a watch in order when its time is over', async () => {
+    it('ends a watch in order when its time is over, and tells before how far it has got', async () => {
       const { resourceVersion } = await subject.client.list(leases, { namespace: 'default' });
       const signal = new AbortController().signal;
-      const options = { namespace: 'default', resourceVersion, timeoutSeconds: 1, signal };
-      await subject.client.watch(leases, options, { event: () => undefined });
+      const options = {
+        namespace: 'default',
+        fieldSelector: nameSelector(freshName('nothing')),
+        resourceVersion,
+        timeoutSeconds: 5,
+        signal,
+      };
+      const seen: WatchEvent[] = [];
+      let other: Promise<unknown> | undefined;
+      await subject.client.watch(leases, options, {
+        // Of what it does not select.
+        opened: () => (other = createLabelled(freshName('other'), 1)),
+        event: (event) => seen.push(event),
+      });
+      await other;
+      const [bookmark] = seen;
+      assert.equal(bookmark?.type, 'BOOKMARK');
+      assert.ok(Number(bookmark.resourceVersion) > Number(resourceVersion));
     });
 
     it('is followed by a reflector through changes, deletion and re-creation', async () => {
