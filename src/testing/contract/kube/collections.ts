@@ -145,7 +145,9 @@ export function collectionContract(opened: () => KubeSubject): void {
       let other: Promise<unknown> | undefined;
       await subject.client.watch(leases, options, {
         // Of what it does not select.
-        opened: () => (other = createLabelled(freshName('other'), 1)),
+        opened: () => {
+          other = createLabelled(freshName('other'), 1);
+        },
         event: (event) => seen.push(event),
       });
       await other;
