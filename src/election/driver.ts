@@ -207,7 +207,11 @@ class Driver implements Election {
     this.tenure = undefined;
     this.listener?.lost(reason);
     const fields = { lease: this.parts.store.name, reason };
-    if (reason === 'released' || reason === 'resigned') this.log.info('lease given up', fields);
+    if (reason === 'same-name') {
+      const message =
+        'another process renews this lease under our name, so this one steps back: give every node its own vip_nodename';
+      this.log.error(message, { ...fields, identity: this.settings.identity });
+    } else if (reason === 'released' || reason === 'resigned') this.log.info('lease given up', fields);
     else this.log.warn('lease lost, campaigning again', { ...fields, error: this.lastError?.text });
   }
 
@@ -235,7 +239,8 @@ class Driver implements Election {
       (error: unknown) => {
         if (controller.signal.aborted) return;
         const kind = error instanceof StoreError ? error.kind : 'garbage';
-        if (kind !== 'not-found') this.note(effect.do, messageOf(error));
+        // That there is no record yet is no failure; that it cannot be created, for want of its namespace, is.
+        if (kind !== 'not-found' || effect.do === 'create') this.note(effect.do, messageOf(error));
         this.post({ kind: 'result', call, outcome: { ok: false, error: kind } });
       },
     );

@@ -10,6 +10,7 @@ export type LossReason =
   | 'renew-deadline' // no successful renew in time
   | 'taken' // the record names somebody else
   | 'deleted' // the record is gone
+  | 'same-name' // another process renews the record under our name
   | 'released' // this process is stopping
   | 'resigned'; // an operator gave it up (failed health check, link down)
 

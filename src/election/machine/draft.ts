@@ -14,6 +14,9 @@ import type {
   TimerName,
 } from './types.ts';
 
+/** More than can be on their way to a server at once. */
+const keptWrites = 32;
+
 const phaseTimers: readonly TimerName[] = ['poll', 'take', 'renew', 'deadline', 'release', 'pause'];
 
 /** The next state while a step is being worked out. Lives for one step; outside, `step` is a pure function. */
@@ -23,11 +26,13 @@ export class Draft {
   readonly wall: number;
   readonly random: number;
   phase: Phase;
+  hasRival: boolean;
   private call: State['call'];
   private timers: Partial<Record<TimerName, number>>;
   private sequence: number;
   private holder: string | undefined;
   private transitions: number;
+  private written: readonly string[];
   private readonly effects: Effect[] = [];
 
   constructor(settings: MachineSettings, state: State, context: Context) {
@@ -41,6 +46,8 @@ export class Draft {
     this.sequence = state.sequence;
     this.holder = state.holder;
     this.transitions = state.transitions;
+    this.written = state.written;
+    this.hasRival = state.hasRival;
   }
 
   get currentCall(): State['call'] {
@@ -89,6 +96,7 @@ export class Draft {
   /** Writes a claim: creates the record, or updates the one given. */
   claim(base: StoredLease | undefined, limitMs = Infinity): void {
     const record = claimRecord({ ...this.settings, wall: this.wall }, base?.record);
+    this.written = [...this.written, record.renewTime ?? ''].slice(-keptWrites);
     if (base !== undefined) {
       this.update(base, record, limitMs);
       return;
@@ -99,6 +107,11 @@ export class Draft {
 
   sendRelease(base: StoredLease): void {
     this.update(base, releaseRecord(this.wall, base.record), Infinity);
+  }
+
+  /** Was a record that names us written by this process? */
+  wrote({ renewTime }: LeaseRecord): boolean {
+    return renewTime !== undefined && this.written.includes(renewTime);
   }
 
   private update(base: StoredLease, record: LeaseRecord, limitMs: number): void {
@@ -145,6 +158,8 @@ export class Draft {
         sequence: this.sequence,
         holder: this.holder,
         transitions: this.transitions,
+        written: this.written,
+        hasRival: this.hasRival,
       },
       effects: this.effects,
       reason,

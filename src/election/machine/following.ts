@@ -105,7 +105,7 @@ export function onFollowingWatch(d: Draft, phase: Following, change: LeaseChange
 
 /** The claim was answered. A claim counts from the moment it was sent, never from the answer. */
 export function onAcquiringResult(d: Draft, phase: Acquiring, call: Call, outcome: CallOutcome): Reason {
-  if (!outcome.ok) return claimFailed(d, phase, outcome.error);
+  if (!outcome.ok) return claimFailed(d, phase, call, outcome.error);
   const { lease } = outcome;
   if (isOvertaken(d, phase, lease)) return see(d, phase.seen);
   const held = lease.record.holderIdentity === d.settings.identity;
@@ -124,13 +124,15 @@ function isOvertaken(d: Draft, { news }: Acquiring, claimed: StoredLease): boole
   return news.lease.record.holderIdentity !== d.settings.identity;
 }
 
-function claimFailed(d: Draft, phase: Acquiring, error: StoreErrorKind): Reason {
+function claimFailed(d: Draft, phase: Acquiring, call: Call, error: StoreErrorKind): Reason {
   if (error === 'conflict' || error === 'already-exists') {
     d.enter({ at: 'following', seen: phase.seen });
     d.read();
-  } else if (error === 'not-found') {
+  } else if (error === 'not-found' && call.operation === 'update') {
     see(d, seeAbsent(phase.seen, d.settings, d));
   } else {
+    // Creating, too, can find nothing: the namespace. It may come.
+
     followAfterFailure(d, phase.seen, error);
   }
   return error;
@@ -164,7 +166,8 @@ export function withdraw(d: Draft, phase: Following | Acquiring, pauseUntil: num
   const after = pauseUntil === undefined ? ({ then: 'stop' } as const) : pausedUntil(pauseUntil);
   const known = knownLease(phase.seen);
   if (phase.at === 'acquiring') return release(d, undefined, after);
-  if (known?.record.holderIdentity === d.settings.identity) return release(d, known, after);
+  const isOurs = known?.record.holderIdentity === d.settings.identity;
+  if (isOurs && (!d.hasRival || d.wrote(known.record))) return release(d, known, after);
   if (pauseUntil === undefined) return stop(d);
   pause(d, phase.seen, pauseUntil);
   return 'resigned';

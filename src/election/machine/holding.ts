@@ -1,10 +1,10 @@
-import type { LeaseChange, StoredLease, StoreErrorKind } from '../store.ts';
+import { sameRecord, type LeaseChange, type StoredLease, type StoreErrorKind } from '../store.ts';
 import type { LossReason } from '../types.ts';
 import type { Draft } from './draft.ts';
 import { fold, follow, followAfterFailure } from './following.ts';
 import { newsOf } from './observation.ts';
 import { release } from './releasing.ts';
-import type { AfterRelease, Call, CallOutcome, Holding, Reason, Seen, TimerName } from './types.ts';
+import type { AfterRelease, Call, CallOutcome, Holding, Reason, Rival, Seen, TimerName } from './types.ts';
 
 /**
  * How long a holder keeps its VIP while it re-creates a deleted record. Candidates of this program
@@ -17,15 +17,21 @@ const minRetryMs = 100;
 const minStalledRetryMs = 10;
 const minRecheckMs = 100;
 const maxConflicts = 3;
+/** Renewals by somebody else in our name that end a tenure: one or two may be a hand, three in a row are a process. */
+const rivalWrites = 3;
+/** A rival's renewals come a retry period apart, or at once in answer to ours. */
+const rivalPeriods = 1.5;
+const noRival: Rival = { writes: 0, at: 0 };
 
 export function becomeHolder(d: Draft, lease: StoredLease, sentAt: number): Reason {
-  d.emit({ do: 'acquired', renewedAt: sentAt, validUntil: hold(d, lease, sentAt) });
+  d.hasRival = false;
+  d.emit({ do: 'acquired', renewedAt: sentAt, validUntil: hold(d, lease, sentAt, noRival) });
   d.report(lease.record);
   return 'acquired';
 }
 
 /** A successful write, valid from the moment it was sent: the record cannot be older than that for others. */
-function hold(d: Draft, lease: StoredLease, sentAt: number): number {
+function hold(d: Draft, lease: StoredLease, sentAt: number, rival: Rival): number {
   const validUntil = sentAt + d.settings.renewDeadlineMs;
   d.enter({
     at: 'holding',
@@ -35,6 +41,7 @@ function hold(d: Draft, lease: StoredLease, sentAt: number): number {
     attemptAt: sentAt,
     conflicts: 0,
     recreating: false,
+    rival,
   });
   d.arm('deadline', validUntil - d.now);
   d.arm('renew', sentAt + d.settings.retryPeriodMs - d.now);
@@ -59,11 +66,13 @@ export function onHoldingResult(d: Draft, phase: Holding, call: Call, outcome: C
   const lease = overtaken ? phase.lease : outcome.lease;
   if (lease.record.holderIdentity !== d.settings.identity) return taken(d, phase, lease);
   if (call.operation === 'read') {
-    d.phase = { ...phase, lease, recreating: false };
+    const rival = rivalAfter(d, phase, lease);
+    if (rival.writes >= rivalWrites) return yieldTo(d, phase, lease);
+    d.phase = { ...phase, lease, recreating: false, rival };
     d.claim(lease, phase.validUntil - d.now);
     return 'renewing';
   }
-  const validUntil = hold(d, lease, call.sentAt);
+  const validUntil = hold(d, lease, call.sentAt, phase.rival);
   d.emit({ do: 'renewed', validUntil, renewedAt: call.sentAt });
   d.report(lease.record);
   return 'renewed';
@@ -129,9 +138,43 @@ export function onHoldingWatch(d: Draft, phase: Holding, change: LeaseChange): R
   if (news === 'unclear') return lookUp(d, phase);
   if (change.kind === 'absent') return phase.recreating ? 'already-asking' : recreate(d, phase);
   if (change.lease.record.holderIdentity !== d.settings.identity) return taken(d, phase, change.lease);
-  d.phase = { ...phase, lease: change.lease };
-  d.report(change.lease.record);
-  return 'own-record';
+  return ownRecord(d, phase, change.lease);
+}
+
+/**
+ * A newer record that names us. Usually it is our own write, or an annotation; if not, ours is put back at once.
+ * Where another process has our name (two nodes of one host name) each is thus told of the other within
+ * milliseconds, and the third renewal that is not its own makes a holder give up: the one that answered last, which is
+ * the one that came last, stays. A restarted process takes its record over from a predecessor that still lives alike.
+ */
+function ownRecord(d: Draft, phase: Holding, lease: StoredLease): Reason {
+  const rival = rivalAfter(d, phase, lease);
+  if (rival.writes >= rivalWrites) return yieldTo(d, phase, lease);
+  d.phase = { ...phase, lease, rival };
+  d.report(lease.record);
+  const isChanged = !sameRecord(phase.lease.record, lease.record) && !d.wrote(lease.record);
+  const isDue = rival !== phase.rival || d.now >= phase.attemptAt + minRecheckMs;
+  if (!isChanged || !isDue || d.currentCall !== undefined) return 'own-record';
+  d.phase = { ...d.phase, attemptAt: d.now, conflicts: 0 };
+  d.disarm('renew');
+  d.claim(lease, phase.validUntil - d.now);
+  return 'renewing';
+}
+
+/** What is known about others of our name once this record has been seen. */
+function rivalAfter(d: Draft, { lease: known, rival }: Holding, { record }: StoredLease): Rival {
+  if (record.renewTime === known.record.renewTime || d.wrote(record)) return rival;
+  const isNext = d.now <= rival.at + rivalPeriods * d.settings.retryPeriodMs;
+  return { writes: isNext ? rival.writes + 1 : 1, at: d.now };
+}
+
+/** The record now counts as held by somebody else, whatever it says. */
+function yieldTo(d: Draft, phase: Holding, lease: StoredLease): Reason {
+  d.hasRival = true;
+  d.lose('same-name');
+  d.report(lease.record);
+  follow(d, fold(d, ownLease(d, phase), { kind: 'present', lease }));
+  return 'same-name';
 }
 
 /** A call in flight, or one just made, tells as much as another one: a flood of doubts is no flood of calls. */

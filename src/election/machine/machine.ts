@@ -17,6 +17,7 @@
  * - A record is claimed only on the exact version seen, and one held by another only after its
  *   content stood still for its whole duration by our own clock.
  * - At most one call is in flight; an answer to any other call means nothing.
+ * - Of several processes with one name the one that came last keeps the record: see `ownRecord`.
  */
 import { Draft } from './draft.ts';
 import {
@@ -59,6 +60,8 @@ export const initialState: State = {
   sequence: 0,
   holder: undefined,
   transitions: 0,
+  written: [],
+  hasRival: false,
 };
 
 export type Step = (settings: MachineSettings, state: State, event: Event, context: Context) => StepResult;

@@ -10,14 +10,19 @@ export const spreadMs = 50;
 interface Now {
   readonly now: number;
   readonly random: number;
+  /** Another process of our name is known to live. */
+  readonly hasRival: boolean;
+  wrote(record: LeaseRecord): boolean;
 }
 
 /** When a record with this content, first seen now, may be claimed. */
-function freeAt(seen: Seen, lease: StoredLease, settings: MachineSettings, { now, random }: Now): number {
+function freeAt(seen: Seen, lease: StoredLease, settings: MachineSettings, at: Now): number {
+  const { now, random } = at;
   const { holderIdentity } = lease.record;
   const spread = random * spreadMs;
   if (holderIdentity === '') return now + spread;
-  if (holderIdentity === settings.identity) {
+  const isRivals = at.hasRival && !at.wrote(lease.record);
+  if (holderIdentity === settings.identity && !isRivals) {
     // A hand that wrote our name over a living holder's: give that holder time to see it.
     return seen.kind === 'lease' && isHeldByOther(seen, settings, now) ? now + settleMs : now;
   }

@@ -48,6 +48,14 @@ export interface Holding {
   readonly conflicts: number;
   /** The record was deleted under us; a create is on its way. */
   readonly recreating: boolean;
+  /** Renewals in a row, each within a period or so of the one before, that name us and are not ours. */
+  readonly rival: Rival;
+}
+
+export interface Rival {
+  readonly writes: number;
+  /** When the last one was seen. */
+  readonly at: number;
 }
 
 export interface Releasing {
@@ -99,6 +107,10 @@ export interface State {
   /** The holder last reported; undefined before the first report. */
   readonly holder: string | undefined;
   readonly transitions: number;
+  /** renewTime of each of our last writes, answered or not: what else names us was written by somebody else. */
+  readonly written: readonly string[];
+  /** The last tenure was given up to another process of our name; a record that names us may be its. */
+  readonly hasRival: boolean;
 }
 
 export type CallOutcome =

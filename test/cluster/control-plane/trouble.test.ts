@@ -184,6 +184,21 @@ describe('trouble on the node of a control-plane VIP', { skip: refused?.because 
     }
   });
 
+  it('two nodes with one name do not both hold: the one that came last does', async () => {
+    const env = { vip_nodename: 'localhost' };
+    await withDaemon({ env }, async (daemon) => {
+      await untilHeld();
+      const second = cluster.startDaemon(other, { lease, env, options: { supervise: false } });
+      await untilHeld(other);
+      await untilGone(node, 5000);
+      await sleep(2 * lease.retryPeriod * 1000);
+      assert.deepEqual(await cluster.lab.holders(vip), [other.name]);
+      assert.match(daemon.log(), /ERROR another process renews this lease under our name/);
+      await second.stop();
+      await untilHeld();
+    });
+  });
+
   it('a second claimant on the wire is logged and counted', async () => {
     await withDaemon({}, async (daemon) => {
       await untilHeld();

@@ -257,3 +257,18 @@ test('a claim under way when stopping is looked up and released', () => {
   assert.equal(find(bench.ok(stored('node-a', '2')), 'update').record.holderIdentity, '');
   assert.equal(names(bench.ok(stored('', '3'))).at(-1), 'finished');
 });
+
+test('a record that cannot be created because its namespace is missing is no reason to try without pause', () => {
+  const bench = new Bench();
+  bench.send({ kind: 'start' });
+  bench.fails('not-found');
+  bench.fire('take');
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const effects = bench.fails('not-found');
+    assert.ok(armed(effects, 'poll') >= 500, names(effects).join(' '));
+    assert.ok(!names(effects).includes('arm:take'));
+    bench.fire('poll');
+    bench.fails('not-found');
+    bench.fire('take');
+  }
+});
