@@ -1,5 +1,6 @@
 import { addressMutants } from './addresses.ts';
 import { balancerMutants } from './balancer.ts';
+import { bgpMutants } from './bgp.ts';
 import { configurationMutants } from './configuration.ts';
 import { electionMutants } from './election.ts';
 import { manifestMutants } from './manifests.ts';
@@ -20,4 +21,5 @@ export const mutants: readonly Mutant[] = [
   ...serviceMutants,
   ...addressMutants,
   ...routingMutants,
+  ...bgpMutants,
 ];

@@ -128,6 +128,8 @@ export class Peer {
     if (before.kind !== step.state.kind) {
       this.since = this.parts.clock.now();
       this.reason = step.detail === undefined ? step.reason : `${step.reason}: ${step.detail}`;
+      // The next session knows nothing.
+      if (before.kind === 'established') this.rib.clear();
       this.report(before);
     }
     for (const effect of step.effects) this.run(effect);
@@ -148,7 +150,6 @@ export class Peer {
         this.arm(effect.timer, effect.ms);
         return;
       case 'established':
-        this.rib.clear();
         this.tell(effect.negotiated, this.parts.view.all());
         return;
       case 'refresh':
@@ -218,7 +219,6 @@ export class Peer {
   private disconnect(): void {
     const { connection } = this;
     this.connection = undefined;
-    this.rib.clear();
     if (connection === undefined) return;
     if (this.local === undefined) {
       connection.destroy();
@@ -254,10 +254,11 @@ export class Peer {
       if (nextHop === undefined) continue;
       const ours = prefixes.filter(({ address }) => familyOf(address) === family);
       const { withdraw, advertise } = this.rib.difference(ours, view);
-      for (const message of withdrawRoutes(context, family, withdraw)) this.send(message);
-      for (const message of advertiseRoutes(context, family, advertise, nextHop)) this.send(message);
+      // Noted first: sending may end the session, and with it all that the peer knew.
       this.rib.withdrawn(withdraw);
       this.rib.advertised(advertise, nextHop);
+      for (const message of withdrawRoutes(context, family, withdraw)) this.send(message);
+      for (const message of advertiseRoutes(context, family, advertise, nextHop)) this.send(message);
       if (withdraw.length > 0) this.log.debug('withdrawn', { prefixes: withdraw.length });
       if (advertise.length > 0) this.log.debug('advertised', { prefixes: advertise.length, nextHop });
     }
@@ -277,7 +278,6 @@ export class Peer {
       this.complaint = undefined;
       this.log.info('BGP session established', { as: this.state.negotiated.peerAs });
     } else if (before.kind === 'established') {
-      this.rib.clear();
       if (this.isLeaving) this.log.info('BGP session closed');
       else this.log.warn('BGP session lost, trying again', { reason });
     } else if ((this.state.kind === 'active' || this.state.kind === 'idle') && !this.isLeaving) {

@@ -72,7 +72,7 @@ test('BGP-10 a VIP is advertised as a host route once its address is there, and 
   assert.deepEqual(told.take(), [`- ${VIP}/32, the address is there`]);
 });
 
-test('an IPv6 VIP waits for duplicate address detection', async () => {
+test('BGP-10 an IPv6 VIP waits for duplicate address detection', async () => {
   const { node, told, clock } = await stage();
   node.publish('control-plane', both('2001:db8::1'));
   assert.deepEqual(told.take(), []);
