@@ -71,11 +71,12 @@ export class ControlPlane implements ElectionListener {
     this.fence = fence;
     this.preserving = false;
     this.publish(fence);
-    this.settleLeftovers('this node holds the lease');
     const away =
       this.lostAt === undefined ? {} : { sinceLossMs: Math.round(this.parts.clock.now() - this.lostAt) };
     this.parts.log.info('this node holds the control-plane VIP', { vip: this.vipNames(), ...away });
+    // Before the leftovers go: a predecessor's balancing is taken over without a gap.
     this.parts.observer?.holding?.(true);
+    this.settleLeftovers('this node holds the lease');
   }
 
   lost(reason: LossReason): void {

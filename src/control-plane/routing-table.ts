@@ -99,12 +99,12 @@ export class RoutingTable {
     // In this turn: nothing stands between the verdict and the address.
     this.parts.node.publish('control-plane', this.specs());
     const now = this.serving();
+    if (before.join() !== now.join()) this.parts.observer?.serving?.(now);
     if (!this.isSettled) {
       this.isSettled = true;
       this.parts.sweep();
       this.parts.observer?.checked?.();
     }
-    if (before.join() !== now.join()) this.parts.observer?.serving?.(now);
   }
 
   private note(family: Family, problem: string | undefined): void {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { ip } from '../lib/ip.ts';
 import { openConntrack } from './conntrack/conntrack.ts';
 import type { Conntrack } from './conntrack/types.ts';
@@ -9,7 +10,8 @@ import { openNftables } from './nftables/nftables.ts';
 import type { Nftables } from './nftables/types.ts';
 import { openRawIp } from './raw-ip.ts';
 import { openNeighbourResolver } from './rtnetlink/neighbour-use.ts';
-import type { Kernel, NeighbourResolver, RawIp } from './types.ts';
+import { tcpListeners } from './sock-diag.ts';
+import type { Kernel, NeighbourResolver, RawIp, TcpListener } from './types.ts';
 
 /** All of the kernel that forwards packets; what this kernel lacks is undefined. */
 export interface ForwardingPorts {
@@ -19,6 +21,8 @@ export interface ForwardingPorts {
   readonly conntrack: Conntrack | undefined;
   readonly resolver: NeighbourResolver;
   readonly rawIp: RawIp;
+  /** Who listens on this node; undefined where the kernel does not say (no inet_diag). */
+  listeners(): Promise<readonly TcpListener[] | undefined>;
   /** Closes what was opened here, and not the kernel. */
   close(): void;
 }
@@ -38,8 +42,26 @@ export async function openForwardingPorts(kernel: OpenKernel): Promise<Forwardin
     conntrack,
     resolver,
     rawIp,
+    listeners: () => listenersOrUnknown(kernel),
     close: () => {
       for (const port of [rawIp, resolver, nftables, conntrack, ipvs]) port?.close();
+    },
+  };
+}
+
+/** What is needed to take out what somebody put there before; loads no IPVS where there is none. */
+export async function openLeftoverPorts(
+  kernel: OpenKernel,
+): Promise<Pick<ForwardingPorts, 'kernel' | 'nftables' | 'ipvs' | 'close'>> {
+  const nftables = await usable(openNftables(kernel.poller), (port) => port.read('kube-vip-lb', []));
+  const ipvs = existsSync('/proc/thread-self/net/ip_vs') ? ipvsOrNone(kernel) : undefined;
+  return {
+    kernel,
+    nftables,
+    ipvs,
+    close: () => {
+      nftables?.close();
+      ipvs?.close();
     },
   };
 }
@@ -52,6 +74,15 @@ function ipvsOrNone({ poller }: OpenKernel): Ipvs | undefined {
     return openIpvs(poller);
   } catch (error) {
     if (isKernelError(error, 'unsupported')) return undefined;
+    throw error;
+  }
+}
+
+async function listenersOrUnknown({ poller }: OpenKernel): Promise<readonly TcpListener[] | undefined> {
+  try {
+    return await tcpListeners(poller);
+  } catch (error) {
+    if (isKernelError(error, 'unsupported', 'gone')) return undefined;
     throw error;
   }
 }

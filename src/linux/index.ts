@@ -15,5 +15,5 @@ export { openIpvs } from './ipvs/ipvs.ts';
 export type * from './ipvs/types.ts';
 export { openRawIp } from './raw-ip.ts';
 export { openNeighbourResolver } from './rtnetlink/neighbour-use.ts';
-export { openForwardingPorts, type ForwardingPorts } from './forwarding.ts';
+export { openForwardingPorts, openLeftoverPorts, type ForwardingPorts } from './forwarding.ts';
 export { connectTcp, MAX_MD5_PASSWORD_BYTES } from './tcp.ts';

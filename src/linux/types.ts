@@ -139,6 +139,15 @@ export interface Subscription {
   close(): void;
 }
 
+/** A socket that waits for TCP connections. */
+export interface TcpListener {
+  /** 0.0.0.0 or :: for every address of the node. */
+  readonly address: Ip;
+  readonly port: number;
+  /** False for one at :: that takes IPv4 as well. */
+  readonly v6Only: boolean;
+}
+
 /** An AF_PACKET socket on one link: whole frames in and out. */
 export interface PacketSocket {
   /** Sends one frame, link-layer header included; throws KernelError (a downed link is `retry`). */

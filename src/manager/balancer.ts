@@ -1,11 +1,5 @@
 import { controlPlaneVips, type Config, type Sources } from '../config/index.ts';
-import {
-  type BackendStatus,
-  Balancer,
-  CONTROL_PLANE_LABEL,
-  discover,
-  type BalancerOptions,
-} from '../control-plane/index.ts';
+import { Balancer, CONTROL_PLANE_LABEL, discover, type BalancerOptions } from '../control-plane/index.ts';
 import {
   createBackendProber,
   createReflector,
@@ -13,24 +7,18 @@ import {
   type KubeObject,
   type NodeObject,
 } from '../kube/index.ts';
-import {
-  chooseBackend,
-  createForwarding,
-  findFacts,
-  type Forwarding,
-  type ForwardingSpec,
-  type ForwardingStatus,
-} from '../node/index.ts';
-import { openForwardingPorts } from '../linux/index.ts';
+import type { Forwarding, ForwardingSpec, ForwardingStatus } from '../node/index.ts';
 import type { BalancerStatus } from '../observe/index.ts';
-import { StartError } from './errors.ts';
 import { familyOf, ip } from '../lib/ip.ts';
+import { openForwarding, removeLeftovers } from './forwarding.ts';
 import type { Parts } from './parts.ts';
 
 /** Backends whose probes failed within this time of each other are one outage. */
 const TOGETHER_MS = 10_000;
 
 export interface RunningBalancer {
+  /** It is known who holds. Until then the rules of a predecessor go on serving its connections. */
+  settle(): void;
   /** This node carries the VIPs from now on. */
   activate(): void;
   /** It no longer does; the kernel balances nothing when this returns. */
@@ -39,40 +27,28 @@ export interface RunningBalancer {
 }
 
 /**
- * Opens the kernel's side of the balancer and chooses how to balance.
+ * The balancer where it is on. Where it is off, nothing that a predecessor put into the kernel for it is
+ * left when this resolves.
  *
- * @throws StartError when `lb_backend` asks for what this kernel lacks, or nothing can balance here.
+ * @throws StartError as `openForwarding` does.
  */
-export async function openForwarding({ config, clock, log, kernel }: Parts): Promise<Forwarding> {
-  const ports = await openForwardingPorts(kernel);
-  const claims = controlPlaneVips(config).map(({ vip }) => ({ vip, port: config.loadBalancerPort }));
-  const methods = [config.loadBalancerForwardingMethod];
-  const facts = await findFacts(ports, claims, methods, config.lbScheduler);
-  const choice = chooseBackend(config.lbBackend, facts);
-  if ('refused' in choice) throw new StartError(`lb_enable: ${choice.refused}`);
-  const forwarding = createForwarding({ ...ports, clock, log }, { choice, claims });
-  await forwarding.start();
-  return {
-    set: (specs) => {
-      forwarding.set(specs);
-    },
-    status: () => forwarding.status(),
-    start: () => Promise.resolve(),
-    abandon: () => {
-      forwarding.abandon();
-    },
-    close: async () => {
-      await forwarding.close();
-      ports.close();
-    },
-  };
+export async function openBalancer(
+  parts: Parts,
+  sources: Sources,
+  signal: AbortSignal,
+): Promise<RunningBalancer | undefined> {
+  if (!parts.config.enableLoadBalancer) {
+    await removeLeftovers(parts);
+    return undefined;
+  }
+  return startBalancer(parts, sources, await openForwarding(parts), signal);
 }
 
 /**
  * The kernel balancer of the control plane: watches Nodes, probes API servers, keeps the kernel in step.
  * With `directroute` a node that does not hold is made a real server that answers clients directly.
  */
-export function startBalancer(
+function startBalancer(
   parts: Parts,
   sources: Sources,
   forwarding: Forwarding,
@@ -99,7 +75,7 @@ export function startBalancer(
     },
     options,
   );
-  forwarding.set(role);
+  let isSettled = false;
   const family = familyOf(options.vips[0] ?? ip('127.0.0.1'));
   const tell = (): void => {
     const all = [...reflector.items.values()];
@@ -117,9 +93,15 @@ export function startBalancer(
     },
   );
   void reflector.run(signal);
-  parts.reports.balancer = () => report(forwarding.status(), balancer.status());
+  parts.reports.balancer = () => report(config.loadBalancerPort, forwarding.status(), balancer);
   return {
+    settle: () => {
+      if (isSettled) return;
+      isSettled = true;
+      forwarding.set(role);
+    },
     activate: () => {
+      isSettled = true;
       balancer.activate();
     },
     deactivate: () => {
@@ -133,22 +115,26 @@ export function startBalancer(
 }
 
 function report(
+  port: number,
   { backend, reason, specs }: ForwardingStatus,
-  backends: readonly BackendStatus[],
+  balancer: Pick<Balancer, 'status' | 'unserved'>,
 ): BalancerStatus {
   const virtualServers = specs.flatMap(({ spec, state, notes }) => {
     if (spec.kind !== 'virtual-server') return [];
     const why = state.state === 'ready' ? {} : { reason: state.reason };
     return [{ vip: spec.vip, port: spec.port, state: state.state, ...why, notes }];
   });
-  return { backend, reason, virtualServers, backends };
+  const idle = balancer.unserved().map((each) => ({ ...each, port, state: 'waiting', notes: [] }));
+  return { backend, reason, virtualServers: [...virtualServers, ...idle], backends: balancer.status() };
 }
 
+/** Those that have servers: without, packets go to the API server of this node, as they would without a balancer. */
 function virtualServers(
   { config, link }: Parts,
   servers: Parameters<ConstructorParameters<typeof Balancer>[0]['apply']>[0],
 ): ForwardingSpec[] {
-  return [...servers].map(([vip, realServers]) => ({
+  const balanced = [...servers].filter(([, realServers]) => realServers.length > 0);
+  return balanced.map(([vip, realServers]) => ({
     kind: 'virtual-server',
     vip,
     port: config.loadBalancerPort,

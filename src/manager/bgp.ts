@@ -9,7 +9,7 @@ import {
 import { createReflector, nodes, type KubeObject } from '../kube/index.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { SpeakerOptions } from '../node/types.ts';
-import { openForwarding, startBalancer } from './balancer.ts';
+import { openBalancer } from './balancer.ts';
 import { StartError } from './errors.ts';
 import { healthCheck } from './health.ts';
 import type { Parts } from './parts.ts';
@@ -53,9 +53,7 @@ export async function runEveryNode(wiring: EveryNodeWiring, signal: AbortSignal)
   const vips = wiring.controlPlaneVips;
   const own = new Set<Ip>(vips.map(({ vip }) => vip));
   const check = healthCheck(config);
-  const balancer = config.enableLoadBalancer
-    ? startBalancer(wiring, wiring.sources, await openForwarding(wiring), signal)
-    : undefined;
+  const balancer = await openBalancer(wiring, wiring.sources, signal);
   const plane = new EveryNode(
     {
       node,

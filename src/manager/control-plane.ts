@@ -9,7 +9,7 @@ import {
 } from '../control-plane/index.ts';
 import { nodes } from '../kube/index.ts';
 import { healthCheck } from './health.ts';
-import { openForwarding, startBalancer } from './balancer.ts';
+import { openBalancer } from './balancer.ts';
 import { runEveryNode } from './bgp.ts';
 import { hasControlPlaneElection } from './mode.ts';
 import type { Parts } from './parts.ts';
@@ -43,18 +43,18 @@ async function runElected(wiring: ControlPlaneWiring, signal: AbortSignal): Prom
   const firstVip = options.vips[0];
   const own = new Set(options.vips.map(({ vip }) => vip));
   label?.set(null);
-  const balancer = config.enableLoadBalancer
-    ? startBalancer(wiring, wiring.sources, await openForwarding(wiring), signal)
-    : undefined;
+  const balancer = await openBalancer(wiring, wiring.sources, signal);
   const plane = new ControlPlane(
     {
       node,
       // Only our own VIPs: another instance on this node marks its addresses the same way. And not those on
       // `lo`, which make this node a real server of somebody else's balancer.
-      sweep: () =>
+      sweep: () => {
         node.sweep(
           ({ address, link }) => own.has(address.address) && (link !== 'lo' || options.link === 'lo'),
-        ),
+        );
+        balancer?.settle();
+      },
       election: campaign.election,
       readHolder: async () => {
         const call = { timeoutMs: 2000, signal: AbortSignal.timeout(2000) };

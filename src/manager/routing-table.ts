@@ -12,7 +12,7 @@ import {
 } from '../kube/index.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { NodeOptions } from '../node/index.ts';
-import { openForwarding, startBalancer } from './balancer.ts';
+import { openBalancer } from './balancer.ts';
 import type { Parts } from './parts.ts';
 
 /** kube-vip's own limit for an answer of the API server. */
@@ -40,9 +40,7 @@ export async function runRoutingTable(wiring: RoutingTableWiring, signal: AbortS
   const { clock, config, link, log, node } = wiring;
   const vips = wiring.controlPlaneVips;
   const own = new Set<Ip>(vips.map(({ vip }) => vip));
-  const balancer = config.enableLoadBalancer
-    ? startBalancer(wiring, wiring.sources, await openForwarding(wiring), signal)
-    : undefined;
+  const balancer = await openBalancer(wiring, wiring.sources, signal);
   const self = openSelfCheck(wiring, signal, () => {
     table.recheck();
   });
@@ -55,6 +53,7 @@ export async function runRoutingTable(wiring: RoutingTableWiring, signal: AbortS
         node.sweep(
           (leftover) => own.has(leftover.address.address) && (leftover.link !== 'lo' || link.name === 'lo'),
         );
+        balancer?.settle();
       },
       check: self.check,
       clock,

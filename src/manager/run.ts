@@ -7,6 +7,7 @@ import { createLeaseNews, createLogger, LogLines } from '../observe/index.ts';
 import { withSessions } from './bgp.ts';
 import { runControlPlane } from './control-plane.ts';
 import { StartError } from './errors.ts';
+import { leaveNothing } from './forwarding.ts';
 import { managersIpam } from './ipam.ts';
 import { modeName } from './mode.ts';
 import { startObserving } from './observing.ts';
@@ -98,6 +99,9 @@ async function run(parts: Parts, clock: Clock, log: Logger): Promise<void> {
       ];
       return together(features, signals.stop);
     });
+  } catch (error) {
+    await leaveNothing(parts);
+    throw error;
   } finally {
     signals.close();
     await observing.close();

@@ -3,6 +3,8 @@ export {
   chooseBackend,
   createForwarding,
   findFacts,
+  portConflict,
+  removeForwarding,
   type Forwarding,
   type ForwardingSpec,
   type ForwardingStatus,

@@ -27,7 +27,7 @@ export const balancerMutants: readonly Mutant[] = [
   },
   {
     line: 'CP-168',
-    file: 'src/manager/balancer.ts',
+    file: 'src/manager/forwarding.ts',
     from: "if ('refused' in choice) throw new StartError(`lb_enable: ${choice.refused}`);",
     to: "if ('refused' in choice) throw new StartError('lb_enable');",
     test: 'test/cluster/control-plane/process.test.ts',

@@ -28,7 +28,7 @@ export interface Prober {
 }
 
 export interface BalancerParts {
-  /** Makes the kernel spread connections to these VIPs over these servers; an empty map takes everything out. */
+  /** Makes the kernel spread connections to these VIPs over these servers, those with servers; an empty map takes everything out. */
   readonly apply: (servers: ReadonlyMap<Ip, readonly PoolServer[]>) => void;
   /** A backend of this node name stopped answering its probes. */
   readonly failed?: (node: string) => void;
@@ -45,6 +45,11 @@ export interface BackendStatus {
   readonly lastProblem: string | undefined;
 }
 
+/** Why a VIP of this family is not balanced. */
+function desertedText(family: Family): string {
+  return `no ready control-plane node has an IPv${family} InternalIP, so only the API server of the node that holds it can answer there`;
+}
+
 /** How often weights and drain times are looked at while something is changing. */
 const TICK_MS = 500;
 
@@ -55,8 +60,11 @@ const TICK_MS = 500;
 export class Balancer {
   private readonly parts: BalancerParts;
   private readonly options: BalancerOptions;
-  private nodes: readonly NodeObject[] = [];
+  /** Undefined until they have been listed. */
+  private nodes: readonly NodeObject[] | undefined;
   private readonly pools = new Map<Family, PoolState>();
+  /** Families without a candidate, as last logged. */
+  private readonly deserted = new Set<Family>();
   private readonly probing = new Map<Ip, AbortController>();
   private ticking: Timer | undefined;
   private active = false;
@@ -92,6 +100,7 @@ export class Balancer {
     }
     this.probing.clear();
     this.pools.clear();
+    this.deserted.clear();
     this.applied = '';
     this.parts.apply(new Map());
   }
@@ -102,18 +111,35 @@ export class Balancer {
       .map(({ node, address, phase, lastProblem }) => ({ node, address, phase, lastProblem }));
   }
 
+  /** VIPs that are not balanced while this node carries them, and why. */
+  unserved(): readonly { readonly vip: Ip; readonly reason: string }[] {
+    return this.options.vips
+      .filter((vip) => this.deserted.has(familyOf(vip)))
+      .map((vip) => ({ vip, reason: desertedText(familyOf(vip)) }));
+  }
+
   private findCandidates(): void {
+    // Nothing is known yet: what a predecessor has put into the kernel is better than nothing.
+    if (this.nodes === undefined) return;
     for (const family of new Set(this.options.vips.map(familyOf))) {
       const candidates = discover(this.nodes, family);
       this.step(family, { kind: 'candidates', candidates });
-      if (candidates.length === 0) {
-        this.parts.log.warn(
-          `no ready control-plane node has an IPv${family} InternalIP; its VIP has no backend`,
-        );
-      }
+      this.tellWhetherDeserted(family, candidates.length === 0);
     }
     this.startAndStopProbes();
     this.program();
+  }
+
+  private tellWhetherDeserted(family: Family, isDeserted: boolean): void {
+    if (isDeserted === this.deserted.has(family)) return;
+    const vip = this.options.vips.filter((each) => familyOf(each) === family).join(',');
+    if (isDeserted) {
+      this.deserted.add(family);
+      this.parts.log.warn(`the VIP is not balanced: ${desertedText(family)}`, { vip });
+    } else {
+      this.deserted.delete(family);
+      this.parts.log.info(`there are control-plane nodes with an IPv${family} InternalIP again`, { vip });
+    }
   }
 
   private step(family: Family, event: PoolEvent): void {

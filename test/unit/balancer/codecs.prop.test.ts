@@ -6,6 +6,7 @@ import { decodeFamilyId } from '../../../src/linux/genetlink.ts';
 import * as ipvs from '../../../src/linux/ipvs/codec.ts';
 import { parseConnections } from '../../../src/linux/ipvs/connections.ts';
 import * as nft from '../../../src/linux/nftables/decode.ts';
+import { decodeListener } from '../../../src/linux/sock-diag.ts';
 import { testHostileBytes } from '../linux/hostile.ts';
 import type { Decoder } from '../linux/hostile.ts';
 import { vectors } from './vectors.ts';
@@ -20,6 +21,7 @@ const decoders: Readonly<Record<string, Decoder>> = {
   'a connection': decodeConnection,
   'a family': decodeFamilyId,
   'a service': ipvs.decodeService,
+  'a listener': decodeListener,
   'a destination': (bytes, littleEndian) => ipvs.decodeDestination(bytes, 4, littleEndian),
 };
 

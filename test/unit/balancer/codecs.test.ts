@@ -7,10 +7,21 @@ import * as ipvs from '../../../src/linux/ipvs/codec.ts';
 import { parseConnections } from '../../../src/linux/ipvs/connections.ts';
 import * as nft from '../../../src/linux/nftables/decode.ts';
 import { encodeSteps } from '../../../src/linux/nftables/encode.ts';
+import { decodeListener, encodeListenerQuery } from '../../../src/linux/sock-diag.ts';
 import type { NftElement, NftStep } from '../../../src/linux/index.ts';
 import { bytesOf, vectors } from './vectors.ts';
 
 const le = true;
+
+test('a listening socket, as inet_diag tells of it', () => {
+  const found = decodeListener(bytesOf(vectors.listener), le);
+  assert.deepEqual(found, { address: '::', port: 7443, v6Only: false });
+  const connected = bytesOf(vectors.listener);
+  connected[1] = 1;
+  assert.equal(decodeListener(connected, le), undefined);
+  assert.equal(Buffer.from(encodeListenerQuery(2)).toString('hex', 0, 8), '0206000000040000');
+  assert.equal(encodeListenerQuery(10).length, 56);
+});
 
 describe('nf_tables, as the kernel sends it', () => {
   test('a table', () => {

@@ -69,6 +69,25 @@ test('a take-over programs all ready nodes in the same turn, before any probe ha
   assert.equal(now(), '1:active 2:active');
 });
 
+test('what a predecessor has put into the kernel stays until the Nodes are known', () => {
+  const { balancer, applied } = scene();
+  balancer.activate();
+  assert.deepEqual(applied, []);
+  balancer.nodesChanged([node(1)]);
+  assert.deepEqual(applied, ['1:active']);
+});
+
+test('a VIP without a node of its family is reported, until there is one', () => {
+  const { balancer } = scene();
+  balancer.activate();
+  balancer.nodesChanged([]);
+  const [found] = balancer.unserved();
+  assert.equal(found?.vip, vip);
+  assert.match(found.reason, /no ready control-plane node has an IPv4 InternalIP/);
+  balancer.nodesChanged([node(1)]);
+  assert.deepEqual(balancer.unserved(), []);
+});
+
 test('CP-161 a node that turns NotReady, is deleted or whose API server fails leaves; recovery brings it back', async () => {
   const { balancer, clock, dead, silent, now } = scene();
   balancer.nodesChanged([node(1), node(2), node(3)]);

@@ -70,9 +70,9 @@ test('healthy from the start: address and route, then one turn with each check',
   await clock.advance(0);
   assert.deepEqual(seen(), [
     'publish address 10.0.0.5, route 10.0.0.5 turn 0',
+    'serving 10.0.0.5',
     'sweep',
     'checked',
-    'serving 10.0.0.5',
   ]);
   await clock.advance(10_000);
   assert.deepEqual(seen(), [
