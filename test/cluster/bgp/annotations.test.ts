@@ -46,7 +46,7 @@ describe('BGP configured by Node annotations', { skip: whySkipped() }, () => {
     ['plain', ''],
     ['indexed', 'bgp-peers-0-'],
   ] as const) {
-    it(`CP-186 CP-187 start waits for complete annotations (${style} names), and then everything comes from them`, async () => {
+    it(`BGP-23 CP-186 CP-187 start waits for complete annotations (${style} names), and then everything comes from them`, async () => {
       const name = (key: string): string => `${PREFIX}/${infix}${key}`;
       const first = { [name('node-asn')]: String(CLOUD_AS), [name('peer-asn')]: String(ROUTER_AS) };
       const rest = {

@@ -21,7 +21,7 @@ describe('the health check of a control plane in BGP mode', { skip: whySkipped()
     await stage.stop();
   });
 
-  it('CP-181 nothing is announced until the first 200; CP-182 the third failure withdraws, and the next 200 announces', async () => {
+  it('BGP-24 CP-181 nothing is announced until the first 200; CP-182 the third failure withdraws, and the next 200 announces', async () => {
     const health = new HealthEndpoint(node, 9444, '500');
     const check = checkOf('http://127.0.0.1:9444/livez');
     await stage.withDaemons([node], check, async (_, untilLogged) => {
@@ -75,7 +75,7 @@ describe('the health check of a control plane in BGP mode', { skip: whySkipped()
     });
   });
 
-  it('CP-185 HTTPS is verified with the private CA; without it the check fails; a bad CA file fails the start', async () => {
+  it('BGP-24 CP-185 HTTPS is verified with the private CA; without it the check fails; a bad CA file fails the start', async () => {
     const pki = await makePki(node.dir, ['localhost'], ['127.0.0.1']);
     const health = new HealthEndpoint(node, 9446, '200', pki);
     const check = checkOf('https://127.0.0.1:9446/livez');

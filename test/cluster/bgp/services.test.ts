@@ -124,6 +124,31 @@ describe('Services in BGP mode', { skip: whySkipped() }, () => {
     assert.equal(await first.holds(vip(7)), false);
   });
 
+  it('OBS-03 the dump lists what peers are told, of both families', async () => {
+    const [first] = nodes;
+    assert.ok(first !== undefined);
+    const vip6 = '2001:db8:77::200';
+    await stage.withDaemons([first], env, async (daemon) => {
+      await objects.setEndpoints6('both', [first]);
+      await serve({ name: 'both', vip: `${vip(9)},${vip6}` }, [first]);
+      await stage.untilHops(vip(9), pathsOf([first]));
+      await stage.untilHops(vip6, [first.ipv6]);
+      const rib =
+        (await stage.dump(daemon)).split('--- ACTIVE BGP RIB STATE ---')[1]?.split('\n---')[0] ?? '';
+      const peer = stage.routerAddress;
+      for (const line of [
+        `  ${vip(9)}/32 next hop ${first.ipv4}, known to ${peer}`,
+        `  ${vip6}/128 next hop ${first.ipv6}, known to ${peer}`,
+      ])
+        assert.ok(rib.split('\n').includes(line), `${line}\n${rib}`);
+      await objects.setEndpoints('both', []);
+      await objects.setEndpoints6('both', []);
+      await stage.untilHops(vip(9), []);
+      await stage.untilHops(vip6, []);
+      assert.doesNotMatch(await stage.dump(daemon), /next hop/);
+    });
+  });
+
   it('BGP-11 with the control plane in one process, each VIP has its own fate', async () => {
     const both = { svc_enable: 'true', vip_leaderelection: 'true' };
     await stage.withDaemons(nodes, both, async () => {

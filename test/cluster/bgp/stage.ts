@@ -100,6 +100,20 @@ export class BgpStage {
     }
   }
 
+  /** What the daemon prints on SIGUSR1. */
+  async dump(daemon: Daemon): Promise<string> {
+    const end = 'END OF CONFIGURATION DUMP';
+    const before = daemon.log().length;
+    daemon.signal('SIGUSR1');
+    return waitFor(
+      () => {
+        const text = daemon.log().slice(before);
+        return text.includes(end) ? text : undefined;
+      },
+      { what: 'the dump' },
+    );
+  }
+
   #logOf(node: Machine): string {
     return this.cluster.daemons.get(node.name)?.log() ?? '';
   }

@@ -38,9 +38,14 @@ describe('the grammar of one peer', () => {
     ['unnumbered:eth0', { address: '', interface: 'eth0', as: 0 }],
     ['unnumbered:eth1:65000::true', { address: '', interface: 'eth1', multiHop: true }],
     ['192.0.2.1:4294967295', { as: 4_294_967_295 }],
+    ['[fd00::2]:65000:secret:true', { address: 'fd00::2', password: 'secret', multiHop: true }],
+    [
+      'unnumbered:eth1:65000::true::mpbgp_nexthop=auto_sourceif',
+      { address: '', interface: 'eth1', multiHop: true, mpbgpNexthop: 'auto_sourceif' },
+    ],
   ];
   for (const [text, differences] of good)
-    test(text, () => {
+    test(`BGP-01 ${text}`, () => {
       const peer = { ...plain, ...differences };
       assert.deepEqual(parsePeer(text), { value: peer });
       assert.deepEqual(parsePeer(peerText(peer)), { value: peer }, 'and back from its own text');
@@ -66,7 +71,19 @@ describe('the grammar of one peer', () => {
     '192.0.2.1:65000:::::true;300;300',
     '192.0.2.1:65000:::::true;a;300;3',
   ];
-  for (const text of bad) test(`refused: ${text}`, () => assert.ok('problem' in parsePeer(text)));
+  for (const text of bad) test(`BGP-01 refused: ${text}`, () => assert.ok('problem' in parsePeer(text)));
+});
+
+test('BGP-01 a list of peers: empty items are skipped, and no peer at all is refused', () => {
+  assert.deepEqual(peersCodec.parse(',192.0.2.1:65000,,'), { value: [plain] });
+  const env = {
+    ...working,
+    vip_arp: 'false',
+    bgp_enable: 'true',
+    bgp_as: '65000',
+    bgp_routerid: '192.0.2.9',
+  };
+  assert.throws(() => load({ argv: ['--bgppeers='], env }), /at least one peer is needed/);
 });
 
 test('CP-35 peers given by flags reach the daemon’s configuration, beside those of the environment', () => {
