@@ -1,11 +1,13 @@
+import ipaddr from 'ipaddr.js';
 import { familyOf, parseIp, type Ip } from '../lib/ip.ts';
+import { quote } from '../lib/text.ts';
 import { annotation, type Service } from './types.ts';
 
 /** What a Service wants to be reached at, in order, without repeats. */
 export interface WantedAddresses {
   readonly addresses: readonly Ip[];
   readonly hostnames: readonly string[];
-  /** Neither an address nor a name. */
+  /** What cannot be had, and why, in words that name the field. */
   readonly invalid: readonly string[];
   /** Where they stand, in words for its user. */
   readonly field: string;
@@ -43,11 +45,30 @@ function split(items: readonly string[], field: string): WantedAddresses {
   const invalid = new Set<string>();
   for (const item of items.map((text) => text.trim()).filter((text) => text !== '')) {
     const address = parseIp(item);
-    if (address !== undefined) addresses.add(address);
+    const why = address === undefined ? undefined : whyNoVip(address);
+    if (why !== undefined) invalid.add(`${field}: ${item} ${why}`);
+    else if (address !== undefined) addresses.add(address);
     else if (isName(item)) hostnames.add(item.toLowerCase());
-    else invalid.add(item);
+    else invalid.add(`${field}: ${quote(item)} is neither an address nor a name`);
   }
   return { addresses: [...addresses], hostnames: [...hostnames], invalid: [...invalid], field };
+}
+
+const unfit: Readonly<Record<string, string>> = {
+  unspecified: 'is no address that a machine can have',
+  loopback: 'is a loopback address, which no other machine can reach',
+  multicast: 'is a multicast address',
+  broadcast: 'is the broadcast address',
+  ipv4Mapped: 'is an IPv4 address in IPv6 clothes: write it as IPv4',
+};
+
+/** Why no machine can be reached at this address; undefined when one can, and for the two that stand for DHCP. */
+function whyNoVip(address: Ip): string | undefined {
+  if (address === '0.0.0.0' || address === '::') return undefined;
+  const range = ipaddr.parse(address).range();
+  if (range === 'linkLocal' && familyOf(address) === 6)
+    return 'is a link-local address, which cannot be announced';
+  return unfit[range];
 }
 
 /** Labels of letters, digits, hyphens and underscores; one that ends in a number is an address gone wrong. */

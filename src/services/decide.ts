@@ -1,4 +1,5 @@
 import type { Ip } from '../lib/ip.ts';
+import { quote } from '../lib/text.ts';
 import { wantedAddresses, type WantedAddresses } from './addresses.ts';
 import { countEndpoints } from './endpoints.ts';
 import { missingParts } from './missing.ts';
@@ -75,6 +76,12 @@ export function claimOf(
       `${annotation.leaseName} needs externalTrafficPolicy Cluster: Services on one lease share a holder`,
     );
   }
+  const lease = leaseOf(service, config);
+  if (!isLeaseKey(lease))
+    return withhold(
+      'invalid-lease',
+      `${annotation.leaseName}: ${quote(annotations[annotation.leaseName] ?? '')} is neither name nor namespace/name of a Lease`,
+    );
   const missing = missingParts(service, wanted.addresses).find(({ fatal }) => fatal);
   if (missing !== undefined) return withhold('not-implemented', missing.message);
   const { addresses, troubles } = resolved(wanted, familiesOf(service, config), names);
@@ -88,7 +95,7 @@ export function claimOf(
     addresses,
     fromNames: new Set(addresses.filter((address) => !wanted.addresses.includes(address))),
     troubles,
-    lease: leaseOf(service, config),
+    lease,
     link: annotations[annotation.interface],
   };
 }
@@ -108,9 +115,7 @@ function resolved(
   names: NameView,
 ): { readonly addresses: readonly Ip[]; readonly troubles: readonly Trouble[] } {
   const all = new Set(addresses);
-  const troubles = invalid.map((text): Trouble => {
-    return { reason: 'invalid-address', message: `${field}: ${text} is neither an address nor a name` };
-  });
+  const troubles = invalid.map((message): Trouble => ({ reason: 'invalid-address', message }));
   for (const name of hostnames) {
     const answer = names.answerOf(name);
     if (answer === undefined) continue;
@@ -183,6 +188,16 @@ export function leaseOf(service: Service, config: ServicesConfig): LeaseKey {
   const shared = annotations?.[annotation.leaseName];
   if (shared === undefined || shared === '') return `${namespace}/kubevip-${name}`;
   return shared.includes('/') ? shared : `${namespace}/${shared}`;
+}
+
+/** `namespace/name` as the API server takes them: a label, and a subdomain (RFC 1123). */
+function isLeaseKey(lease: LeaseKey): boolean {
+  const [namespace = '', name = '', ...more] = lease.split('/');
+  return more.length === 0 && isLabel(namespace) && name.length <= 253 && name.split('.').every(isLabel);
+}
+
+function isLabel(text: string): boolean {
+  return text.length <= 63 && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(text);
 }
 
 function withhold(reason: WithholdReason, message: string): Withhold {

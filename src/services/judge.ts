@@ -75,11 +75,17 @@ function noEndpointsFor(vip: Ip): Withhold {
   return { kind: 'withhold', reason: 'no-endpoints', message };
 }
 
+const isConfigFault = new Set<Withhold['reason']>([
+  'lease-policy',
+  'invalid-lease',
+  'not-implemented',
+  'invalid-address',
+]);
+
 /** The reason under which a verdict is counted as a failure; undefined where it is none. */
 export function failureOf(verdict: Verdict | undefined): ReconcileFailure | undefined {
   if (verdict?.kind !== 'withhold') return undefined;
   const { reason } = verdict;
-  if (reason === 'lease-policy' || reason === 'not-implemented' || reason === 'invalid-address')
-    return 'invalid_config';
+  if (isConfigFault.has(reason)) return 'invalid_config';
   return reason === 'no-link' || reason === 'address-in-use' ? 'new_instance' : undefined;
 }

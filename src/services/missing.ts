@@ -1,4 +1,5 @@
 import type { Ip } from '../lib/ip.ts';
+import { clip } from '../lib/text.ts';
 import type { Service } from './types.ts';
 
 /** A part of the program that a Service asks for and that does not exist yet. */
@@ -26,11 +27,11 @@ export function missingParts(service: Service, addresses: readonly Ip[]): readon
   for (const { key, part, fatal } of unbuilt) {
     const value = service.metadata.annotations?.[`kube-vip.io/${key}`];
     if (value === undefined || off.has(value)) continue;
-    found.push({ fatal, message: `kube-vip.io/${key}=${value}: ${part}: not implemented yet` });
+    found.push({ fatal, message: `kube-vip.io/${key}=${clip(value)}: ${part}: not implemented yet` });
   }
   for (const address of addresses) {
     if (dhcp.has(address))
-      found.push({ fatal: true, message: `${address}: addresses by DHCP: not implemented yet` });
+      found.push({ fatal: true, message: `addresses by DHCP (${address}): not implemented yet` });
   }
   return found;
 }

@@ -12,6 +12,7 @@ const worthTelling: Partial<Record<WithholdReason, string>> = {
   'invalid-address': 'InvalidAddress',
   unresolved: 'NameNotResolved',
   'lease-policy': 'InvalidLeasePolicy',
+  'invalid-lease': 'InvalidLeaseName',
   'not-implemented': 'NotImplemented',
   'no-link': 'NoLink',
   'address-in-use': 'AddressInUse',

@@ -1,5 +1,6 @@
 import type { Fence } from '../lib/fence.ts';
 import { familyOf, hostLength, ipToBytes, type Ip } from '../lib/ip.ts';
+import { clip } from '../lib/text.ts';
 import type { GuardedPort, Spec } from '../node/types.ts';
 import type { Withhold } from './decide.ts';
 import type { PlacementConfig } from './types.ts';
@@ -52,7 +53,7 @@ export function placeVip(
   const other = local.nodeOf?.(vip);
   if (other !== undefined) return withhold('address-in-use', `${vip} is the address of node ${other}`);
   const link = chooseLink(vip, asked, config, local);
-  if (!local.hasLink(link)) return withhold('no-link', `no link ${link} for ${vip} on this node`);
+  if (!local.hasLink(link)) return withhold('no-link', `no link ${clip(link)} for ${vip} on this node`);
   const wanted = familyOf(vip) === 4 ? config.prefix4 : config.prefix6;
   const prefixLength = wanted === automatic ? subnetLength(vip, link, local) : wanted;
   if (prefixLength === undefined) {

@@ -73,6 +73,7 @@ export type WithholdReason =
   | 'resolving' // its names are being asked for the first time
   | 'unresolved' // none of its names has an address
   | 'lease-policy' // a shared lease with externalTrafficPolicy Local
+  | 'invalid-lease' // no Lease can have this name
   | 'not-implemented' // it asks for something without which its VIP would be wrong
   | 'no-endpoints'
   | 'no-local-endpoint'

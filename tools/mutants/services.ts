@@ -177,6 +177,13 @@ export const serviceMutants: readonly Mutant[] = [
     test: operator,
   },
   {
+    line: 'SVC-03',
+    file: 'src/manager/services-watches.ts',
+    from: "const namespace = config.serviceNamespace === '' ? {} : { namespace: config.serviceNamespace };",
+    to: 'const namespace = {};',
+    test: 'test/cluster/services/real-api.test.ts',
+  },
+  {
     line: 'SVC-26',
     file: 'src/manager/services-watches.ts',
     from: 'slices: config.enableEndpoints',
@@ -256,8 +263,8 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'SVC-38',
     file: 'src/services/judge.ts',
-    from: "if (reason === 'lease-policy' || reason === 'not-implemented' || reason === 'invalid-address')",
-    to: "if (reason === 'invalid-address')",
+    from: "  'lease-policy',\n  'invalid-lease',",
+    to: "  'invalid-lease',",
     test: notices,
   },
   {

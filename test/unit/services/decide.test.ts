@@ -91,6 +91,56 @@ test('SVC-09 several addresses of both families: order kept, blanks trimmed, can
   assert.deepEqual([wanted.addresses, wanted.hostnames], [['2001:db8::1', '192.0.2.9'], ['web.example']]);
 });
 
+test('ARP-03 what no machine can be reached at is refused by name; the rest is served', () => {
+  const refused = (list: string): readonly string[] =>
+    wantedAddresses(service({}, { 'kube-vip.io/loadbalancerIPs': list })).invalid;
+  const bad = ['127.0.0.2', '224.0.0.5', '255.255.255.255', '0.1.2.3', '::1', 'fe80::1', 'ff02::1'];
+  for (const address of [...bad, '::ffff:10.1.2.3']) {
+    const [message = '', ...more] = refused(`${address},192.0.2.9`);
+    assert.match(message, /^kube-vip.io\/loadbalancerIPs: \S+ is /);
+    assert.ok(message.includes(address), message);
+    assert.deepEqual(more, []);
+    assert.equal(
+      outcome(service({}, { 'kube-vip.io/loadbalancerIPs': `${address},192.0.2.9` })),
+      '192.0.2.9',
+    );
+  }
+  assert.deepEqual(refused('10.0.0.1,169.254.1.1,100.64.0.1,240.0.0.1,2001:db8::1,fd00::1,0.0.0.0,::'), []);
+});
+
+test('what is shown of a text of any length is short and on one line', () => {
+  const [message = ''] = wantedAddresses(
+    service({}, { 'kube-vip.io/loadbalancerIPs': `a\nb${'x'.repeat(5000)}` }),
+  ).invalid;
+  assert.match(message, /^kube-vip.io\/loadbalancerIPs: "a\\nbx{77}…" is neither an address nor a name$/);
+});
+
+test('a leaseName that no Lease can have is refused, not campaigned for', () => {
+  const each = { perServiceElection: true };
+  const named = (leaseName: string): Service => service({}, { 'kube-vip.io/leaseName': leaseName });
+  const all = [slice(on('node-b'))];
+  for (const bad of [
+    'Bad Name!',
+    '../secrets',
+    'a/b/c',
+    '/x',
+    'x/',
+    ' ',
+    'UPPER',
+    '-x',
+    'a_b',
+    'y'.repeat(300),
+  ])
+    assert.equal(outcome(named(bad), all, each), 'invalid-lease', bad);
+  for (const good of ['common', 'ns/common', 'ok.name', ''])
+    assert.equal(outcome(named(good), all, each), '192.0.2.1');
+  assert.equal(
+    outcome(named('Bad Name!')),
+    '192.0.2.1',
+    'without elections of single Services it means nothing',
+  );
+});
+
 test('SVC-27 Cluster needs an endpoint anywhere, Local a serving one on this node by node or host name', () => {
   const local = { externalTrafficPolicy: 'Local' };
   assert.equal(outcome(service()), '192.0.2.1');

@@ -137,7 +137,7 @@ test('what is neither address nor name is told of by its field; the rest is serv
     node.told,
     ['web', 'web', 'api'].map((name, i) => {
       const text = ['192.0.2.300', 'a b', '10.0.0.0/8'][i];
-      return `${name} InvalidAddress kube-vip.io/loadbalancerIPs: ${text} is neither an address nor a name`;
+      return `${name} InvalidAddress kube-vip.io/loadbalancerIPs: "${text}" is neither an address nor a name`;
     }),
   );
   assert.ok(node.story.includes('failure shop/api invalid_config'));
