@@ -54,7 +54,7 @@ export function buildServices(
     read: (key) => watches.services.items.get(key),
     ...tools,
   });
-  const reports = new QuietStatus(writer, clock);
+  const reports = new QuietStatus(writer, clock, () => operator.isBusy() || node.isBusy());
   const leaseWatches = new LeaseWatches(api, tools);
   const recorder = new EventRecorder(
     { client: api.client, ...tools },

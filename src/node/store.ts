@@ -200,6 +200,10 @@ class NodeTruth implements Node {
     this.publish(owner, []);
   }
 
+  isBusy(): boolean {
+    return this.pending.length > 0 || this.addresses.isBusy;
+  }
+
   isPresent(vip: Ip): boolean {
     return this.observed.addressesOf(vip).some((address) => this.addresses.owns(address));
   }

@@ -157,6 +157,8 @@ export interface Wish {
 export interface BulkNodeStore extends NodeStore {
   /** Like `publish` for each, in this order; an owner may come more than once. */
   publishAll(wishes: readonly Wish[]): void;
+  /** Something that was published waits for its turn. */
+  isBusy(): boolean;
 }
 
 /** The truth on this node. `publish` and `withdraw` change the kernel before they return. */

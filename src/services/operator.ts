@@ -209,6 +209,11 @@ export class ServicesOperator {
     });
   }
 
+  /** Services wait for their turn to be looked at. */
+  isBusy(): boolean {
+    return this.work.size > 0;
+  }
+
   leases(): readonly ElectionStatus[] {
     return this.tenure.statuses();
   }

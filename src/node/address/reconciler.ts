@@ -12,6 +12,7 @@ import type { AddressSpec, LastAction, NodeObserver } from '../types.ts';
 import { planAddress, type AddressPlan, type AddressState } from './plan.ts';
 import { addPlaced, dropPlaced, hasPlaced, type AddressRecord } from './record.ts';
 import { AddressRecords } from './records.ts';
+import { Pace } from './pace.ts';
 import { removeAddresses } from './removal.ts';
 
 export interface AddressReconcilerParts {
@@ -34,11 +35,6 @@ interface Job {
   setFailed: boolean;
 }
 
-/**
- * Records handled between two looks at the clock; their kernel calls go out as one batch. Linux walks
- * all IPv4 addresses of a link for each one more, a quarter of a millisecond with 10 000.
- */
-const chunk = 16;
 /** A turn ends after this long, or after so many records; what is left follows in the next one. */
 const turnMs = 8;
 const turnRecords = 256;
@@ -52,6 +48,7 @@ export class AddressReconciler {
   readonly records = new AddressRecords();
   private readonly parts: AddressReconcilerParts;
   private readonly backlog = new Set<AddressRecord>();
+  private readonly pace = new Pace(turnRecords);
   private nextTurn: Timer | undefined;
   /** Callbacks to others, made when our own state is settled again. */
   private news: (() => void)[] = [];
@@ -111,6 +108,11 @@ export class AddressReconciler {
     return this.records.ofVip(address.address).some((r) => r.link === link || hasPlaced(r, address));
   }
 
+  /** Records wait for their turn. */
+  get isBusy(): boolean {
+    return this.backlog.size > 0;
+  }
+
   close(): void {
     this.nextTurn?.cancel();
     this.backlog.clear();
@@ -126,13 +128,19 @@ export class AddressReconciler {
 
   /** Handles records until the turn is over; the rest waits for the next one, in order. */
   private run(records: readonly AddressRecord[], deadline: number): void {
+    const { clock } = this.parts;
     const most = deadline === Infinity ? Infinity : turnRecords;
-    for (let at = 0; at < records.length; at += chunk) {
-      if (at >= most || (at > 0 && this.parts.clock.now() > deadline)) {
+    for (let at = 0, now = clock.now(); at < records.length;) {
+      if (at >= most || (at > 0 && now >= deadline)) {
         for (const record of records.slice(at)) this.backlog.add(record);
         break;
       }
-      this.runChunk(records.slice(at, at + chunk));
+      const chunk = records.slice(at, Math.min(most, at + this.pace.next(deadline - now)));
+      this.runChunk(chunk);
+      const after = clock.now();
+      this.pace.took(chunk.length, after - now);
+      at += chunk.length;
+      now = after;
     }
     if (this.backlog.size > 0) {
       this.nextTurn ??= this.parts.clock.after('address-backlog', 0, () => {

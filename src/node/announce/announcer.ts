@@ -47,6 +47,14 @@ const chunk = 16;
  */
 const slackOfPeriod = 1 / 24;
 const maxSlackMs = 125;
+/**
+ * While VIPs become usable one after the other, all time is theirs: whoever was announced already is
+ * announced again when no new one has come for this long, or when its turn is so much overdue.
+ */
+const quietMs = 20;
+const maxOverdueMs = 3000;
+/** Place in the queue of what never waits for others. */
+const atOnce = -Infinity;
 /** Successive VIPs get phases that fill the interval evenly, however many there are (golden ratio). */
 const phaseStep = 0.6180339887498949;
 
@@ -62,6 +70,7 @@ export class Announcer {
   private timer: Timer | undefined;
   private isClosed = false;
   private entered = 0;
+  private lastFirstAt = -Infinity;
 
   constructor(parts: AnnouncerParts) {
     this.parts = parts;
@@ -125,7 +134,7 @@ export class Announcer {
       for (const entry of this.announcements.ofLink(name)) {
         // Neighbours behind this link may have forgotten us, or remember another MAC.
         if (isNewPlace && name === after.name) this.rest(entry);
-        this.enqueue(entry, this.parts.clock.now());
+        this.enqueue(entry, atOnce);
       }
       this.parts.onActive(name);
     }
@@ -134,8 +143,8 @@ export class Announcer {
 
   /** A new dump is in. */
   recheckAll(): void {
-    const now = this.parts.clock.now();
-    for (const entry of this.announcements.all()) if (entry.schedule === undefined) this.enqueue(entry, now);
+    for (const entry of this.announcements.all())
+      if (entry.schedule === undefined) this.enqueue(entry, atOnce);
     this.pump();
   }
 
@@ -177,8 +186,9 @@ export class Announcer {
   }
 
   private begin(entry: Announcement): void {
-    entry.schedule = startAnnouncing(this.parts.clock.now());
-    if (this.fire(entry)) this.parts.onActive(entry.link);
+    this.lastFirstAt = this.parts.clock.now();
+    entry.schedule = startAnnouncing(this.lastFirstAt);
+    if (this.fire(entry, this.lastFirstAt)) this.parts.onActive(entry.link);
   }
 
   private rest(entry: Announcement): void {
@@ -196,7 +206,7 @@ export class Announcer {
   }
 
   /** Sends what is due for one VIP and plans its next turn; false when it had to be laid to rest. */
-  private fire(entry: Announcement, now = this.parts.clock.now()): boolean {
+  private fire(entry: Announcement, now: number): boolean {
     const { schedule } = entry;
     const context = this.look(entry);
     if (context === undefined || schedule === undefined) return false;
@@ -254,9 +264,10 @@ export class Announcer {
   private pump(): void {
     const { clock } = this.parts;
     const now = clock.now();
+    const horizon = now < this.lastFirstAt + quietMs ? now - maxOverdueMs : now + maxSlackMs;
     const early: { readonly at: number; readonly item: Place }[] = [];
     for (let n = 1; ; n++) {
-      const next = this.due.popDue(now + maxSlackMs);
+      const next = this.due.popDue(horizon);
       if (next === undefined) break;
       const { entry, turn } = next.item;
       // Planned anew, or dropped, since it was put here.
@@ -272,8 +283,10 @@ export class Announcer {
   }
 
   private arm(): void {
-    const at = this.due.earliest;
-    if (at === undefined || this.isClosed) return;
+    const { earliest } = this.due;
+    if (earliest === undefined || this.isClosed) return;
+    const quietAt = this.lastFirstAt + quietMs;
+    const at = earliest >= quietAt ? earliest : Math.min(quietAt, earliest + maxOverdueMs);
     if (this.timer !== undefined && this.timer.at <= at) return;
     this.timer?.cancel();
     this.timer = this.parts.clock.after('announce', Math.max(0, at - this.parts.clock.now()), () => {

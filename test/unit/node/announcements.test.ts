@@ -51,6 +51,51 @@ test('the forms alternate for each VIP on its own', async () => {
   }
 });
 
+test('while new VIPs keep coming, all turns are theirs; the repeats follow when no more come', async () => {
+  const { node, sent, clock } = await scene();
+  for (let n = 1; n <= 30; n++) {
+    node.publish(`service/test/s${n}`, both(`192.0.2.${n}`));
+    assert.deepEqual(sent(), [
+      arp(n * 10 - 10, 'reply', `192.0.2.${n}`),
+      arp(n * 10 - 10, 'request', `192.0.2.${n}`),
+    ]);
+    await clock.advance(10);
+  }
+  assert.deepEqual(sent(), []);
+  await clock.advance(10);
+  // One turn makes up for all that was missed.
+  const overdue = Array.from({ length: 27 }, (_, i) => `192.0.2.${i + 1}`);
+  assert.deepEqual(
+    sent().filter((line) => line.includes('reply')),
+    overdue.map((vip) => arp(310, 'reply', vip)),
+  );
+});
+
+test('however many VIPs come, none waits more than three seconds to be announced again', async () => {
+  const { node, sent, clock } = await scene();
+  for (let n = 0; n < 400; n++) {
+    node.publish(`service/test/s${n}`, both(`10.9.${n >> 8}.${n & 255}`));
+    await clock.advance(10);
+  }
+  const first = sent().filter((line) => line.includes('reply 10.9.0.0 '));
+  assert.deepEqual(first.slice(0, 2), [arp(0, 'reply', '10.9.0.0'), arp(3050, 'reply', '10.9.0.0')]);
+});
+
+test('a link that is back announces at once, whoever else has just come', async () => {
+  const { node, sent, clock, kernel } = await scene();
+  node.publish('control-plane', both('192.0.2.1'));
+  kernel.setCarrier('eth0', false);
+  await clock.flush();
+  node.publish('service/test/other', both('192.0.2.2'));
+  sent();
+  kernel.setCarrier('eth0', true);
+  await clock.advance(0);
+  assert.deepEqual(
+    sent().filter((line) => line.includes('reply')),
+    [arp(0, 'reply', '192.0.2.1'), arp(0, 'reply', '192.0.2.2')],
+  );
+});
+
 test('an IPv6 VIP is announced when detection is through, from the link-local address', async () => {
   const { node, sent, clock } = await scene();
   node.publish('control-plane', both('2001:db8::1'));

@@ -69,3 +69,46 @@ test('nothing that nobody wants any more waits for its turn', async () => {
   assert.equal(kernel.showAddresses({ protocol: 248 }), '');
   node.close();
 });
+
+test('a slow kernel gets fewer addresses at once, so that the turns still end', async () => {
+  const { node, kernel, clock } = await scene();
+  const pieces: number[] = [];
+  const set = kernel.setAddresses.bind(kernel);
+  kernel.setAddresses = (requests) => {
+    pieces.push(requests.length);
+    clock.pause(requests.length * 0.5);
+    return set(requests);
+  };
+  node.publish('control-plane', specs);
+  await clock.advance(1000);
+  assert.equal(sum(pieces), vips.length);
+  // 8 ms of 0.5 ms each, after the first piece has shown that.
+  assert.ok(Math.max(...pieces.slice(1)) <= 16, pieces.join());
+  assert.ok(pieces.length < vips.length / 10, `${pieces.length} calls`);
+  node.close();
+});
+
+test('a fast kernel gets as many addresses at once as a turn has', async () => {
+  const { node, kernel, clock } = await scene();
+  let calls = 0;
+  const set = kernel.setAddresses.bind(kernel);
+  kernel.setAddresses = (requests) => {
+    calls++;
+    return set(requests);
+  };
+  node.publish('control-plane', specs);
+  await clock.advance(0);
+  assert.ok(node.isPresent(ip(vips.at(-1) ?? '')));
+  assert.ok(calls <= 12, `${calls} calls for ${vips.length} addresses`);
+  node.close();
+});
+
+test('the node is busy as long as something waits for its turn', async () => {
+  const { node, clock } = await scene();
+  assert.equal(node.isBusy(), false);
+  node.publish('control-plane', specs);
+  assert.equal(node.isBusy(), true);
+  await clock.advance(0);
+  assert.equal(node.isBusy(), false);
+  node.close();
+});

@@ -9,14 +9,16 @@ const wish = (vipHost: string): WantedStatus => ({ ingress: [], vipHost });
 function scene() {
   const clock = new FakeClock();
   const told: string[] = [];
+  const network = { isBusy: false };
   const quiet = new QuietStatus(
     {
       want: (key, { vipHost }) => told.push(`${key} ${vipHost}`),
       drop: (key) => told.push(`drop ${key}`),
     },
     clock,
+    () => network.isBusy,
   );
-  return { clock, told, quiet };
+  return { clock, told, quiet, network };
 }
 
 test('a wish that comes alone is passed on soon, of several for one Service the last', async () => {
@@ -57,6 +59,41 @@ test('they wait for a fifth of a second at most', async () => {
   work();
   await clock.advance(1100);
   assert.equal(told.length, n);
+});
+
+test('while VIPs wait for their turn they wait too, for three seconds at most', async () => {
+  const { clock, told, quiet, network } = scene();
+  network.isBusy = true;
+  let turns = 0;
+  // The network is busy in every turn, each of a tenth of a second.
+  const work = (): void => {
+    clock.pause(100);
+    if (++turns < 60) clock.after('work', 0, work);
+    if (turns === 29) assert.deepEqual(told, []);
+    if (turns === 33) assert.deepEqual(told, ['a/web node']);
+    if (turns === 33) quiet.want('a/mail', wish('node'));
+    if (turns === 40) network.isBusy = false;
+    if (turns === 43) assert.deepEqual(told, ['a/web node', 'a/mail node']);
+  };
+  quiet.want('a/web', wish('node'));
+  work();
+  await clock.advance(6100);
+  assert.equal(turns, 60);
+});
+
+test('of very many some are passed on in each turn', async () => {
+  const { clock, told, quiet } = scene();
+  const inTurns = [0];
+  for (let n = 0; n < 1000; n++) quiet.want(`a/s${n}`, wish('node'));
+  const count = (): void => {
+    inTurns.push(told.length);
+    if (told.length < 1000) clock.after('count', 0, count);
+  };
+  count();
+  await clock.advance(0);
+  const steps = inTurns.slice(1).map((sum, i) => sum - (inTurns[i] ?? 0));
+  assert.ok(Math.max(...steps) <= 256, steps.join());
+  assert.equal(new Set(told).size, 1000);
 });
 
 test('what is withdrawn meanwhile is not reported', async () => {
