@@ -55,7 +55,7 @@ export function parseGoDuration(text: string): number | undefined {
   const negative = text.startsWith('-');
   const body = text.replace(/^[+-]/, '');
   if (body === '0') return 0;
-  const part = /([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)/gy;
+  const part = /([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/gy;
   let total = 0;
   let end = 0;
   for (let match = part.exec(body); match !== null; match = part.exec(body)) {

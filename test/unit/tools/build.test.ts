@@ -74,9 +74,29 @@ describe('what npm run build makes', () => {
   });
 
   test('any Node is started with bounds for its memory', () => {
-    const script = 'if [ "$1" = --version ]; then echo v24.0.0; else echo "$@"; fi';
+    const script = 'if [ "$1" = --version ]; then echo v24.0.0; else echo "$@" $MALLOC_ARENA_MAX; fi';
     const ran = runIn('/', pathWithNode('echo', script), join(elsewhere, 'bin/kube-vip'), 'version');
-    assert.match(ran.stdout, /^--max-semi-space-size=\d+ .*kube-vip\.js version$/m);
+    assert.match(ran.stdout, /^--max-semi-space-size=\d+ --optimize-for-size .*kube-vip\.js version 1$/m);
+  });
+
+  test('nothing is kept in memory that nobody needs: undici, or the bundle as text of two bytes a letter', () => {
+    const tell = `process.on('exit', () => console.log(process.moduleLoadList.filter((name) => /http|undici/.test(name)).join()))`;
+    const options = ['--import', `data:text/javascript,${encodeURIComponent(tell)}`];
+    const bundle = join(elsewhere, 'dist/kube-vip.js');
+    // No such link: it ends when everything is loaded.
+    const args = [
+      'manager',
+      '--arp',
+      '--controlplane',
+      '--address',
+      '192.0.2.1',
+      '--interface',
+      'no-such-link',
+    ];
+    const ran = runIn('/', systemPath, process.execPath, ...options, bundle, ...args);
+    assert.match(ran.stdout, /\bNativeModule http2\b/, ran.stderr);
+    assert.doesNotMatch(ran.stdout, /undici/);
+    assert.match(readFileSync(bundle, 'utf8'), /^[\0-\x7f]*$/);
   });
 
   test('the Node shipped beside the bundle is preferred', () => {
