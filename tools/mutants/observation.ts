@@ -3,8 +3,10 @@ import type { Mutant } from './mutant.ts';
 const processTest = 'test/cluster/control-plane/process.test.ts';
 const label = 'test/unit/control-plane/node-label.test.ts';
 const http = 'test/unit/observe/http.test.ts';
+const serviceMetrics = 'test/unit/services/metrics.test.ts';
+const serviceNews = 'src/manager/services-news.ts';
 
-/** Labels, HTTP and logs, CP-200 to CP-207. */
+/** Labels, HTTP and logs, CP-200 to CP-207, OBS-03 and OBS-04. */
 export const observationMutants: readonly Mutant[] = [
   {
     line: 'CP-200',
@@ -89,5 +91,33 @@ export const observationMutants: readonly Mutant[] = [
     from: 'level: config.logging,',
     to: 'level: 0,',
     test: processTest,
+  },
+  {
+    line: 'OBS-03',
+    file: 'src/observe/dump.ts',
+    from: 'advertised.map(',
+    to: 'advertised.slice(0, 1).map(',
+    test: 'test/cluster/bgp/services.test.ts',
+  },
+  {
+    line: 'OBS-04',
+    file: 'src/services/operator.ts',
+    from: "this.catalogue.get(key) === undefined ? 'delete_service' : 'service_context'",
+    to: "'service_context'",
+    test: serviceMetrics,
+  },
+  {
+    line: 'OBS-04',
+    file: serviceNews,
+    from: '      elections.lost(lease);\n',
+    to: '',
+    test: serviceMetrics,
+  },
+  {
+    line: 'OBS-04',
+    file: 'src/services/judge.ts',
+    from: "reason === 'no-link' || reason === 'address-in-use' ? 'new_instance' : undefined",
+    to: 'undefined',
+    test: serviceMetrics,
   },
 ];

@@ -4,6 +4,8 @@ export const namespace = 'shop';
 const core = `/api/v1/namespaces/${namespace}`;
 const slices = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
 
+const serving = { ready: true, serving: true, terminating: false };
+
 export interface ServiceObject {
   readonly metadata: { readonly uid?: string; readonly annotations?: Readonly<Record<string, string>> };
   readonly status?: {
@@ -57,19 +59,34 @@ export class Objects {
     });
   }
 
-  async setEndpoints(
+  setEndpoints(service: string, nodes: readonly Machine[], conditions: object = serving): Promise<void> {
+    const endpoints = nodes.map((node, i) => {
+      return { addresses: [`10.244.${i}.2`], nodeName: node.name, conditions };
+    });
+    return this.#setSlice(service, `${service}-1`, 'IPv4', endpoints);
+  }
+
+  /** In a slice of their own. */
+  setEndpoints6(service: string, nodes: readonly Machine[]): Promise<void> {
+    const endpoints = nodes.map((node, i) => {
+      return { addresses: [`fd00:10:244:${i}::2`], nodeName: node.name, conditions: serving };
+    });
+    return this.#setSlice(service, `${service}-6`, 'IPv6', endpoints);
+  }
+
+  async #setSlice(
     service: string,
-    nodes: readonly Machine[],
-    conditions: object = { ready: true, serving: true, terminating: false },
+    name: string,
+    addressType: 'IPv4' | 'IPv6',
+    endpoints: readonly object[],
   ): Promise<void> {
-    const name = `${service}-1`;
     const body = {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
       metadata: { name, namespace, labels: { 'kubernetes.io/service-name': service } },
-      addressType: 'IPv4',
+      addressType,
       ports: [{ name: 'main', port: 8080, protocol: 'TCP' }],
-      endpoints: nodes.map((node, i) => ({ addresses: [`10.244.${i}.2`], nodeName: node.name, conditions })),
+      endpoints,
     };
     const { client } = this.#cluster.api;
     const { status } = await client.ask('POST', slices, { body });

@@ -1,9 +1,23 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Cluster, ensurePrivilege, Prober, waitFor, type Machine } from '../../../lab/index.ts';
-import { Objects } from './objects.ts';
+import { Cluster, ensurePrivilege, kubeVipUser, Prober, waitFor, type Machine } from '../../../lab/index.ts';
+import { namespace, Objects } from './objects.ts';
 
 const refused = ensurePrivilege();
+
+const rbac = '/apis/rbac.authorization.k8s.io/v1';
+const roleName = 'system:kube-vip-role';
+const rule = (group: string, resources: readonly string[], verbs: string): object => {
+  return { apiGroups: [group], resources, verbs: verbs.split(' ') };
+};
+/** kube-vip's own, without what is newer than it. */
+const nodeRule = rule('', ['nodes'], 'list get watch update patch');
+const namespacedRules = [
+  rule('', ['services/status'], 'update'),
+  rule('', ['services', 'endpoints'], 'list get watch update'),
+  rule('coordination.k8s.io', ['leases'], 'list get watch update create'),
+  rule('discovery.k8s.io', ['endpointslices'], 'list get watch update'),
+];
 
 describe('Services on real API servers', { skip: refused?.because ?? false }, () => {
   let cluster: Cluster;
@@ -127,19 +141,8 @@ describe('Services on real API servers', { skip: refused?.because ?? false }, ()
   });
 
   it('SVC-36 the role that kube-vip is known to need is enough: no patch of a status, no Events', async () => {
-    const rule = (group: string, resources: readonly string[], verbs: string): object => {
-      return { apiGroups: [group], resources, verbs: verbs.split(' ') };
-    };
-    const rules = [
-      rule('', ['services/status'], 'update'),
-      rule('', ['services', 'endpoints'], 'list get watch update'),
-      rule('', ['nodes'], 'list get watch update patch'),
-      rule('', ['pods'], 'list'),
-      rule('coordination.k8s.io', ['leases'], 'list get watch update create'),
-      rule('discovery.k8s.io', ['endpointslices'], 'list get watch update'),
-    ];
-    const path = '/apis/rbac.authorization.k8s.io/v1/clusterroles/system:kube-vip-role';
-    await cluster.api.client.patch(path, { rules });
+    const rules = [...namespacedRules, nodeRule, rule('', ['pods'], 'list')];
+    await cluster.api.client.patch(`${rbac}/clusterroles/${roleName}`, { rules });
     await objects.create({ name: 'known', vip: vip(5) }, cluster.lab.nodes);
     const holder = await cluster.holder(vip(5));
     await statusIs('known', [vip(5)]);
@@ -147,5 +150,44 @@ describe('Services on real API servers', { skip: refused?.because ?? false }, ()
     assert.equal(metadata.annotations?.['kube-vip.io/vipHost'], holder.name);
     await objects.delete('known');
     await waitFor(async () => (await cluster.lab.holders(vip(5))).length === 0, { what: 'the VIP to go' });
+  });
+
+  it('SVC-03 svc_namespace with a Role in that namespace: its Services and no others, nothing is forbidden', async () => {
+    const { client } = cluster.api;
+    await client.patch(`${rbac}/clusterroles/${roleName}`, { rules: [nodeRule] });
+    const roles = `${rbac}/namespaces/${namespace}`;
+    const metadata = { name: 'kube-vip', namespace };
+    const shared = { apiVersion: 'rbac.authorization.k8s.io/v1', metadata };
+    await client.create(`${roles}/roles`, { ...shared, kind: 'Role', rules: namespacedRules });
+    await client.create(`${roles}/rolebindings`, {
+      ...{ ...shared, kind: 'RoleBinding' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: metadata.name },
+      subjects: [{ kind: 'User', name: kubeVipUser, apiGroup: 'rbac.authorization.k8s.io' }],
+    });
+    await Promise.all([...cluster.daemons.values()].map((daemon) => daemon.stop()));
+    await client.create('/api/v1/namespaces/default/services', {
+      ...{ apiVersion: 'v1', kind: 'Service' },
+      metadata: {
+        name: 'outside',
+        annotations: {
+          'kube-vip.io/loadbalancerIPs': vip(6),
+          'kube-vip.io/allow-reconcile-without-endpoints': 'true',
+        },
+      },
+      spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
+    });
+    const env = { cp_enable: 'false', address: '', svc_enable: 'true', svc_election: 'true' };
+    const daemons = await cluster.startDaemons({ env: { ...env, svc_namespace: namespace } });
+    await objects.create({ name: 'inside', vip: vip(5) }, cluster.lab.nodes);
+    const holder = await cluster.holder(vip(5));
+    await statusIs('inside', [vip(5)]);
+    assert.equal(await objects.leaseHolder('kubevip-inside'), holder.name);
+    assert.deepEqual(await cluster.lab.holders(vip(6)), []);
+    for (const daemon of daemons) {
+      const { watches } = JSON.parse((await daemon.http('/status'))?.body ?? '{}') as {
+        watches: readonly { readonly resource: string; readonly lastError?: string }[];
+      };
+      for (const { resource, lastError } of watches) assert.equal(lastError, undefined, resource);
+    }
   });
 });

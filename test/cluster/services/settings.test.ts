@@ -113,6 +113,10 @@ describe('settings of Services', { skip: refused?.because ?? false }, () => {
       assert.equal(await objects.leaseHolder('plndr-cp-lock', 'kube-system'), node.name);
       const metrics = (await cluster.daemon(node).http('/metrics'))?.body ?? '';
       assert.equal(metrics.match(/^kube_vip_is_leader\{/gm)?.length, 1);
+      const page = (await cluster.daemon(node).http('/status'))?.body ?? '{}';
+      const { watches = [] } = JSON.parse(page) as { watches?: readonly { readonly resource: string }[] };
+      const onLeases = watches.filter(({ resource }) => resource.startsWith('leases'));
+      assert.equal(onLeases.length, 1, 'a second election would have a watch of its own');
     });
   });
 

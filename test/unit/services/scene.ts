@@ -2,6 +2,8 @@ import { createElection, createUncontestedElection } from '../../../src/election
 import { formatPrefix, ip, type Ip } from '../../../src/lib/ip.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { createNode, type Node } from '../../../src/node/index.ts';
+import { servicesNews } from '../../../src/manager/services-news.ts';
+import { createMetrics } from '../../../src/observe/index.ts';
 import {
   LocalLinks,
   NodeAddresses,
@@ -77,8 +79,11 @@ export class TestNode {
   readonly told: string[] = [];
   /** What it asked to be written: `key ip:port/proto,...`. */
   readonly statuses: string[] = [];
+  readonly metrics = createMetrics();
   /** Set: no call to the API gets through. */
   isCutOff = false;
+  /** Set: this machine throws at whoever asks something of it. */
+  isBroken = false;
   private readonly node: Node;
   readonly nodeAddresses: NodeAddresses;
 
@@ -87,12 +92,24 @@ export class TestNode {
     this.kernel = kernel;
     this.node = node;
     const { clock } = world;
+    const news = servicesNews(
+      this.metrics,
+      { record: () => undefined },
+      silentLogger,
+      global,
+      () => undefined,
+    );
     this.nodeAddresses = new NodeAddresses(name, (addresses) => {
       this.operator.nodesChanged(addresses);
     });
     this.operator = new ServicesOperator(
       {
-        node,
+        node: {
+          publishAll: (wishes) => {
+            if (this.isBroken) throw new Error('broken');
+            node.publishAll(wishes);
+          },
+        },
         sweep: (keep) => node.sweep(({ address }) => address.protocol === 249 && !keep(address.address)),
         elect: (lease) => {
           if (!world.isContested && lease === global) return createUncontestedElection(name);
@@ -112,7 +129,10 @@ export class TestNode {
           );
         },
         local: {
-          hasLink: (link) => local.hasLink(link),
+          hasLink: (link) => {
+            if (this.isBroken) throw new Error('broken');
+            return local.hasLink(link);
+          },
           ownAddresses: () => local.ownAddresses(),
           ownerOf: (address) => local.ownerOf(address),
           nodeOf: (address) => this.nodeAddresses.nodeOf(address),
@@ -134,10 +154,16 @@ export class TestNode {
             this.story.push(`! ${metadata.name} ${reason}`);
             this.told.push(`${metadata.name} ${reason} ${message}`);
           },
-          reconciled: (key, _seconds, failure) => {
+          reconciled: (key, seconds, failure) => {
+            news.reconciled?.(key, seconds, failure);
             if (failure !== undefined) this.story.push(`failure ${key} ${failure}`);
           },
-          gone: (key) => this.story.push(`gone ${key}`),
+          gone: (key) => {
+            news.gone?.(key);
+            this.story.push(`gone ${key}`);
+          },
+          electing: (...what) => news.electing?.(...what),
+          campaign: (...what) => news.campaign?.(...what),
         },
       },
       { ...defaults, ...world.options, node: name },
