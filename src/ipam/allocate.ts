@@ -1,4 +1,5 @@
 import type { Family, Ip } from '../lib/ip.ts';
+import { clip } from '../lib/text.ts';
 import { overlap, type Claim, type Claims, type ServicePort } from './claims.ts';
 import { familiesOf, type Pool } from './pools.ts';
 import { addressOf, isUnusable } from './ranges.ts';
@@ -30,7 +31,7 @@ export function allocate(pool: Pool, claims: Claims, request: AddressRequest): A
   for (const family of wanted.families) {
     const address = choose(pool, claims, request, family);
     if (address !== undefined) found.push(address);
-    else missing.push(`no free IPv${family} address in ${pool.key} (${pool.kind} ${pool.text})`);
+    else missing.push(`no free IPv${family} address in ${pool.key} (${pool.kind} ${clip(pool.text)})`);
   }
   const complete = missing.length === 0;
   if (complete || (request.policy === 'PreferDualStack' && found.length > 0)) {

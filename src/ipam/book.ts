@@ -104,7 +104,8 @@ export class AddressBook {
   private reclaim(key: ServiceKey): boolean {
     const before = this.claimed.get(key);
     const candidate = this.candidates.get(key);
-    if (candidate !== undefined && candidate.asked !== '') this.grants.delete(key);
+    // It carries what it was given; an annotation alone may be a wish of its user.
+    if (candidate?.isLabelled === true && candidate.asked !== '') this.grants.delete(key);
     const now = candidate === undefined ? undefined : claimOf(candidate, this.grants.get(key) ?? []);
     if (before !== undefined && now !== undefined && textOf(before) === textOf(now)) return false;
     if (before !== undefined) this.claims.remove(before);

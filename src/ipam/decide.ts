@@ -1,9 +1,17 @@
 import { familyOf, parseIp, type Ip } from '../lib/ip.ts';
+import { clip, quote } from '../lib/text.ts';
 import { allocate, checkRequested } from './allocate.ts';
 import type { Claim, Claims } from './claims.ts';
 import type { Pool, PoolLookup, PoolProblem } from './pools.ts';
 import { numberOf } from './ranges.ts';
-import type { Candidate, Change, IpamOptions, Notice, RefusalReason } from './types.ts';
+import {
+  annotation,
+  type Candidate,
+  type Change,
+  type IpamOptions,
+  type Notice,
+  type RefusalReason,
+} from './types.ts';
 
 /** What there is to do about one Service. */
 export type Verdict =
@@ -39,6 +47,7 @@ const words: Readonly<Record<RefusalReason, string>> = {
   'in-use': 'AddressRefused',
   malformed: 'MalformedAddress',
   'outside-pools': 'AddressOutsidePools',
+  'spec-differs': 'AddressNotChanged',
 };
 
 const hostname =
@@ -58,15 +67,19 @@ export function claimOf(service: Candidate, granted: readonly Ip[]): Claim | und
   const { addresses: asked } = readAddresses(service.asked === '' ? service.askedInSpec : service.asked);
   const addresses = [...new Set([...asked, ...service.inStatus, ...granted])].filter(isSpecified);
   if (addresses.length === 0) return undefined;
+  // Speakers put what was chosen by hand on the network without asking us: being in the status decides nothing.
   const isWish =
-    service.isOurs && !service.isLabelled && service.inStatus.length === 0 && granted.length === 0;
+    service.isOurs &&
+    !service.isLabelled &&
+    granted.length === 0 &&
+    (asked.length > 0 || service.inStatus.length === 0);
   const claim = { service: service.key, addresses, ports: service.ports };
   return isWish ? { ...claim, kind: 'wish' } : claim;
 }
 
 /** It is going, or is not ours any more: our finalizer must not hold it, our label not claim it. */
-function letGo({ hasFinalizer, isLabelled }: Candidate): Verdict {
-  if (!hasFinalizer || !isLabelled) return { kind: 'nothing' };
+function letGo({ hasFinalizer, isLabelled, isOurs }: Candidate): Verdict {
+  if (!hasFinalizer || (!isLabelled && !isOurs)) return { kind: 'nothing' };
   return {
     kind: 'write',
     change: { label: 'remove', finalizer: 'remove' },
@@ -80,11 +93,14 @@ function letGo({ hasFinalizer, isLabelled }: Candidate): Verdict {
 function keepAsked(service: Candidate, world: World): Verdict {
   const isDone = service.isLabelled && (service.hasFinalizer || !world.options.addFinalizer);
   const { addresses, malformed } = readAddresses(service.asked);
-  if (malformed !== undefined) return refuseMalformed('annotation kube-vip.io/loadbalancerIPs', malformed);
+  if (malformed !== undefined) return refuseMalformed(`annotation ${annotation.addresses}`, malformed);
   const conflict = checkRequested(world.claims, request(service), addresses);
-  if (isDone)
-    return conflict === undefined ? { kind: 'nothing' } : { kind: 'nothing', notice: clash(conflict) };
-  if (conflict !== undefined) return refuse('in-use', `cannot have what it asks for: ${conflict.message}`);
+  const remark = differsFromSpec(service) ?? lacksFamily(service, addresses);
+  if (isDone) {
+    const notice = conflict === undefined ? remark : clash(conflict);
+    return notice === undefined ? { kind: 'nothing' } : { kind: 'nothing', notice };
+  }
+  if (conflict !== undefined) return refuseInUse(conflict);
   return {
     kind: 'write',
     change: { label: 'set', finalizer: finalizerOf(world) },
@@ -94,12 +110,36 @@ function keepAsked(service: Candidate, world: World): Verdict {
   };
 }
 
+/** `spec.loadBalancerIP` was edited; the annotation, which counts, was not. */
+function differsFromSpec({ asked, askedInSpec }: Candidate): Notice | undefined {
+  if (askedInSpec === '') return undefined;
+  const wanted = parseIp(askedInSpec) ?? askedInSpec;
+  const isThere = itemsOf(asked).some((item) => (parseIp(item) ?? item) === wanted);
+  if (isThere) return undefined;
+  return warning(
+    'spec-differs',
+    `spec.loadBalancerIP ${quote(askedInSpec)} is not used, the annotation ${annotation.addresses} says ${quote(asked)}: change or remove that`,
+  );
+}
+
+/** Both families became a must after the addresses were given. */
+function lacksFamily({ asked, policy }: Candidate, addresses: readonly Ip[]): Notice | undefined {
+  const hasNames = itemsOf(asked).length > addresses.length;
+  if (policy !== 'RequireDualStack' || hasNames || !addresses.every(isSpecified)) return undefined;
+  const missing = ([4, 6] as const).find((family) => addresses.every((each) => familyOf(each) !== family));
+  if (missing === undefined) return undefined;
+  return warning(
+    'both-families-needed',
+    `RequireDualStack, but ${annotation.addresses} has no IPv${missing} address: add one, or remove it and spec.loadBalancerIP to be given both`,
+  );
+}
+
 /** Someone asked by `spec.loadBalancerIP`: that becomes the annotation. */
 function takeFromSpec(service: Candidate, world: World): Verdict {
   const { addresses, malformed } = readAddresses(service.askedInSpec);
   if (malformed !== undefined) return refuseMalformed('spec.loadBalancerIP', malformed);
   const conflict = checkRequested(world.claims, request(service), addresses);
-  if (conflict !== undefined) return refuse('in-use', `cannot have what it asks for: ${conflict.message}`);
+  if (conflict !== undefined) return refuseInUse(conflict);
   return {
     kind: 'write',
     change: {
@@ -156,14 +196,21 @@ function readAddresses(list: string): {
 } {
   const addresses: Ip[] = [];
   let malformed: string | undefined;
-  const items = list.split(',').map((part) => part.trim());
-  for (const item of items.filter((part) => part !== '')) {
+  const items = itemsOf(list);
+  for (const item of items) {
     const address = parseIp(item);
     if (address !== undefined) addresses.push(address);
     else if (!isHostname(item)) malformed ??= item;
   }
-  if (items.every((item) => item === '')) malformed = list;
+  if (items.length === 0) malformed = list;
   return { addresses, malformed };
+}
+
+function itemsOf(list: string): readonly string[] {
+  return list
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
 }
 
 /** What ends in a number is meant to be an address. */
@@ -190,7 +237,7 @@ function outside(
     .map((address) => ({
       ...warning(
         'outside-pools',
-        `${address} is not in ${pool.key} (${pool.text}); it is used because it was chosen by hand`,
+        `${address} is not in ${pool.key} (${clip(pool.text)}); it is used because it was chosen by hand`,
       ),
       about: 'outside-pools',
     }));
@@ -217,7 +264,11 @@ function refusePool({ reason, message }: PoolProblem, { options }: World): Verdi
 }
 
 function refuseMalformed(field: string, value: string): Verdict {
-  return refuse('malformed', `${field}: ${JSON.stringify(value)} is neither an address nor a host name`);
+  return refuse('malformed', `${field}: ${quote(value)} is neither an address nor a host name`);
+}
+
+function refuseInUse({ message }: { readonly message: string }): Verdict {
+  return refuse('in-use', `asks for what another has: ${message}`);
 }
 
 function refuse(reason: RefusalReason, message: string): Verdict {

@@ -1,4 +1,5 @@
 import type { Family } from '../lib/ip.ts';
+import { clip, quote } from '../lib/text.ts';
 import { alignedBlocks, cidrRange, dashRange, mergeRanges, type Range } from './ranges.ts';
 
 /** Addresses that a Service of one namespace may get, read from the ConfigMap's `data`. */
@@ -33,7 +34,9 @@ type Data = Readonly<Record<string, string>>;
  * (the cloud provider's own; a value with a `/` holds CIDRs whichever key it stands under).
  */
 export function findPool(data: Data, namespace: string): PoolLookup {
-  const keys = [`cidr-${namespace}`, 'cidr-global', `range-${namespace}`, 'range-global'];
+  const keys = [
+    ...new Set([`cidr-${namespace}`, 'cidr-global', `range-${namespace}`, 'range-global']),
+  ] as const;
   const key = keys.find((candidate) => data[candidate] !== undefined);
   if (key === undefined) {
     return problem(
@@ -61,9 +64,17 @@ export function configProblems(data: Data): readonly string[] {
   const ignored = Object.entries(data).flatMap(([key, value]) => {
     const words = wordsOf(key);
     if (words === undefined || value === '' || words.includes(value)) return [];
-    return [`${key}: ${JSON.stringify(value)} is none of ${words.join(', ')} and is ignored`];
+    return [`${key}: ${quote(value)} is none of ${words.join(', ')} and is ignored`];
   });
-  return [...pools, ...ignored];
+  return [...pools, ...ignored, ...unknownKeys(data)];
+}
+
+/** Keys that mean nothing, in one message however many there are: most likely slips. */
+function unknownKeys(data: Data): readonly string[] {
+  const isKnown = (key: string): boolean =>
+    /^(?:cidr|range|interface|allow-share)-./.test(key) || wordsOf(key) !== undefined;
+  const unknown = Object.keys(data).filter((key) => !isKnown(key));
+  return unknown.length === 0 ? [] : [`keys that mean nothing here: ${clip(unknown.toSorted().join(', '))}`];
 }
 
 /** The values a key other than a pool can have. */
@@ -114,7 +125,7 @@ function parseItems(
     const range = kind === 'cidr' ? cidrRange(item) : dashRange(item);
     if (range === undefined) {
       const wanted = kind === 'cidr' ? 'address/length' : 'start-end with both addresses of one family';
-      return problem('bad-pool', `${key}: "${item}" is not ${wanted}`);
+      return problem('bad-pool', `${key}: ${quote(item)} is not ${wanted}`);
     }
     ranges.push(range);
   }

@@ -31,7 +31,7 @@ export function projectCandidate(object: KubeObject, options: IpamOptions): Cand
   const hasFinalizer = finalizers?.includes(finalizer) ?? false;
   const asked = text(annotations?.[annotation.addresses]).trim();
   const lacks = asked === '' || !isLabelled || (options.addFinalizer && !hasFinalizer);
-  const mayBeWritten = isOurs && !isDeleting ? lacks : hasFinalizer && isLabelled;
+  const mayBeWritten = isOurs && !isDeleting ? lacks : hasFinalizer && (isLabelled || isOurs);
   return {
     metadata: {
       name,

@@ -74,7 +74,9 @@ export type RefusalReason =
   | 'exhausted'
   | 'in-use'
   | 'malformed'
-  | 'outside-pools'; // told, but no refusal: what people choose by hand is theirs
+  // Told, but no refusals: what people choose by hand is theirs.
+  | 'outside-pools'
+  | 'spec-differs';
 
 export interface Notice {
   readonly type: 'Normal' | 'Warning';

@@ -52,6 +52,8 @@ export interface Scene {
   service(key: string, wish?: ServiceWish): void;
   /** What some speaker writes into the status. */
   setStatus(key: string, address: string): Promise<void>;
+  /** What a user changes. */
+  edit(key: string, change: object): Promise<void>;
   remove(key: string): void;
   node(name: string, ...addresses: readonly string[]): void;
   read(key: string): Written | undefined;
@@ -119,6 +121,9 @@ export async function scene(
     setStatus: async (key, address) => {
       const status = { loadBalancer: { ingress: [{ ip: address }] } };
       await client.patch(services, ref(key), 'merge', { status }, { subresource: 'status' });
+    },
+    edit: async (key, change) => {
+      await client.patch(services, ref(key), 'merge', change);
     },
     remove: (key) => {
       api.remove(services, ref(key));
