@@ -14,8 +14,16 @@ import {
 import { StartError } from './errors.ts';
 import type { Parts } from './parts.ts';
 
+/** What is there before the API server is known. */
+type EarlyParts = Pick<Parts, 'config' | 'clock' | 'log' | 'kernel' | 'node' | 'controlPlaneVips'>;
+
 /** What cannot be removed must not keep this node from serving. */
-export async function removeLeftovers({ config, clock, log, kernel }: Parts): Promise<void> {
+export async function removeLeftovers({
+  config,
+  clock,
+  log,
+  kernel,
+}: Pick<Parts, 'config' | 'clock' | 'log' | 'kernel'>): Promise<void> {
   try {
     const ports = await openLeftoverPorts(kernel);
     try {
@@ -37,7 +45,7 @@ function claimsOf(config: Config): readonly { readonly vip: Ip; readonly port: n
  * balances, a predecessor's included. The process may end like this over and over, and a VIP must not
  * stay without its lease.
  */
-export async function leaveNothing(parts: Parts): Promise<void> {
+export async function leaveNothing(parts: EarlyParts): Promise<void> {
   const own = new Set(parts.controlPlaneVips.map(({ vip }) => vip));
   if (own.size === 0) return;
   parts.node.withdraw('control-plane');

@@ -13,6 +13,7 @@ import {
 } from '../observe/index.ts';
 import { openApi, type Api } from './api.ts';
 import { controlPlaneElection, type ControlPlaneElection } from './election.ts';
+import { leaveNothing } from './forwarding.ts';
 import { openGuards, type OpenGuards } from './guards.ts';
 import type { IpamFeature } from './ipam.ts';
 import { chooseLink } from './link.ts';
@@ -45,8 +46,9 @@ export interface Parts {
 }
 
 /**
- * Builds the parts in the order of their needs: kernel, link, API client, election, node. The node has
- * made its first dump when this resolves; nothing has been changed yet.
+ * Builds the parts in the order of their needs: kernel, node, link, API client, election. The node has
+ * made its first dump when this resolves; nothing has been changed yet. When a part cannot be built, VIPs that
+ * a predecessor left are removed: the process may end like this over and over.
  */
 export async function buildParts(
   { config, sources }: LoadedConfig,
@@ -68,19 +70,13 @@ export async function buildParts(
       metrics.decodeErrors.increment({ protocol });
     },
   });
-  const link = await chooseLink(kernel, config, log);
-  const api = await openApi(
-    config,
-    vips.map(({ vip }) => vip),
-    { clock, random, log },
-  );
-  const campaign = controlPlaneElection(config, identity, api, { clock, random, log });
+  let campaign: ControlPlaneElection | undefined;
   const observer = {
     ...news,
     secondClaimant: (vip: Ip, on: string, mac: string) => {
       news.secondClaimant(vip, on, mac);
       for (const tell of claimListeners) tell(vip, on, mac);
-      if (vips.some((own) => own.vip === vip)) campaign.election.recheck(`${mac} claims ${vip}`);
+      if (vips.some((own) => own.vip === vip)) campaign?.election.recheck(`${mac} claims ${vip}`);
     },
   };
   const guards = await openGuards(config, kernel, log);
@@ -95,26 +91,37 @@ export async function buildParts(
     { claims: vips, ...routesOf(config) },
   );
   await node.start();
-  return {
-    config,
-    sources,
-    identity,
-    clock,
-    random,
-    log,
-    metrics,
-    news,
-    kernel,
-    link,
-    api,
-    campaign,
-    node,
-    speaker,
-    guards,
-    controlPlaneVips: vips,
-    reports: { balancer: undefined, ipam: undefined },
-    claimListeners,
-  };
+  const built = { config, clock, log, kernel, node, controlPlaneVips: vips };
+  try {
+    const link = await chooseLink(kernel, config, log);
+    const api = await openApi(
+      config,
+      vips.map(({ vip }) => vip),
+      { clock, random, log },
+    );
+    campaign = controlPlaneElection(config, identity, api, { clock, random, log });
+    return {
+      ...built,
+      sources,
+      identity,
+      random,
+      metrics,
+      news,
+      link,
+      api,
+      campaign,
+      speaker,
+      guards,
+      reports: { balancer: undefined, ipam: undefined },
+      claimListeners,
+    };
+  } catch (error) {
+    await leaveNothing(built);
+    node.close();
+    guards?.nftables.close();
+    kernel.close();
+    throw error;
+  }
 }
 
 /** The reverse of `buildParts`. */

@@ -1,7 +1,5 @@
 import { buildInfo, type LoadedConfig } from '../config/index.ts';
-import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
-import type { Logger } from '../lib/log.ts';
 import { ownMissingCapabilities, systemClock } from '../linux/index.ts';
 import { createLeaseNews, createLogger, LogLines } from '../observe/index.ts';
 import { withSessions } from './bgp.ts';
@@ -14,7 +12,7 @@ import { startObserving } from './observing.ts';
 import { buildParts, closeParts, type Parts } from './parts.ts';
 import { cleanRoutingTable } from './routing-table.ts';
 import { buildServices } from './services.ts';
-import { listenForSignals } from './signals.ts';
+import { listenForSignals, type Signals } from './signals.ts';
 
 /** A second SIGTERM ends all waiting after this long; the VIPs went with the first. */
 const HURRY_MS = 1000;
@@ -36,15 +34,33 @@ export async function runManager(loaded: LoadedConfig): Promise<number> {
     write: (line) => lines.add(line),
     clock,
   });
+  // From here on, so that an end during the start leaves nothing of a predecessor either.
+  const dumps: { dump?: () => void } = {};
+  const signals = listenForSignals({
+    stopping: (why) => {
+      log.info('Shutting down Kube-Vip', { reason: why });
+    },
+    hurry: () => {
+      clock.after('hurry', HURRY_MS, () => process.exit(0));
+    },
+    dump: () => dumps.dump?.(),
+  });
   try {
     log.info('kube-vip.io', { version: buildInfo.version, build: buildInfo.build });
     for (const warning of loaded.warnings) log.warn(warning);
     const features = { 'Control Plane': config.enableControlPlane, Services: config.enableServices };
     log.info('starting', { namespace: config.namespace, Mode: modeName(config), ...features });
     requireCapabilities();
-    await run(await buildParts(loaded, clock, log), clock, log);
+    const parts = await buildParts(loaded, clock, log).catch((error: unknown) => {
+      // Told to end, it ends: it does not matter any more that it could not have begun.
+      if (!signals.signal.aborted) throw error;
+      log.warn('the start was not finished', { error: messageOf(error) });
+      return undefined;
+    });
+    if (parts !== undefined) await run(parts, signals, dumps);
     return 0;
   } finally {
+    signals.close();
     log.flush();
     lines.flush();
     process.off('exit', lastWords);
@@ -52,7 +68,7 @@ export async function runManager(loaded: LoadedConfig): Promise<number> {
 }
 
 /** Campaigns until a signal or, where that is wanted, a lost lease. Everything is closed when it resolves. */
-async function run(parts: Parts, clock: Clock, log: Logger): Promise<void> {
+async function run(parts: Parts, signals: Signals, dumps: { dump?: () => void }): Promise<void> {
   const { config } = parts;
   const leaseNews = createLeaseNews(parts.metrics, parts.campaign.store.name);
   const leaseLost = (reason: string): void => {
@@ -67,17 +83,9 @@ async function run(parts: Parts, clock: Clock, log: Logger): Promise<void> {
   if (config.servicesIpam) parts.reports.ipam = managersIpam(parts);
   const { ipam } = parts.reports;
   const observing = startObserving(parts, services);
-  const signals = listenForSignals({
-    stopping: (why) => {
-      log.info('Shutting down Kube-Vip', { reason: why });
-    },
-    hurry: () => {
-      clock.after('hurry', HURRY_MS, () => process.exit(0));
-    },
-    dump: () => {
-      observing.dump();
-    },
-  });
+  dumps.dump = () => {
+    observing.dump();
+  };
   const wiring = {
     ...parts,
     onTenure: (lost: string | undefined) => {
@@ -103,7 +111,6 @@ async function run(parts: Parts, clock: Clock, log: Logger): Promise<void> {
     await leaveNothing(parts);
     throw error;
   } finally {
-    signals.close();
     await observing.close();
     closeParts(parts);
   }

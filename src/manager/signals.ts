@@ -1,12 +1,15 @@
 export interface Signals {
-  /** Aborts on the first SIGTERM or SIGINT, or when `stop` is called. */
+  /** Aborts on the first signal that asks for an end, or when `stop` is called. */
   readonly signal: AbortSignal;
   readonly stop: (why: string) => void;
   readonly close: () => void;
 }
 
+/** A process that these end at once would leave its VIPs behind. */
+const endings = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
+
 /**
- * Turns process signals into one AbortSignal. A second SIGTERM or SIGINT calls `hurry`: waiting ends,
+ * Turns process signals into one AbortSignal. A second one calls `hurry`: waiting ends,
  * the removal of VIPs does not (it has already happened, synchronously, on the first).
  */
 export function listenForSignals(handlers: {
@@ -26,15 +29,13 @@ export function listenForSignals(handlers: {
   const onTerm = (name: NodeJS.Signals): void => {
     stop(name);
   };
-  process.on('SIGTERM', onTerm);
-  process.on('SIGINT', onTerm);
+  for (const name of endings) process.on(name, onTerm);
   process.on('SIGUSR1', handlers.dump);
   return {
     signal: controller.signal,
     stop,
     close: () => {
-      process.off('SIGTERM', onTerm);
-      process.off('SIGINT', onTerm);
+      for (const name of endings) process.off(name, onTerm);
       process.off('SIGUSR1', handlers.dump);
     },
   };

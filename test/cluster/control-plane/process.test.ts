@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import {
   Capture,
@@ -175,6 +175,53 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
     assert.equal(lease.spec.holderIdentity, '');
     assert.equal(lease.spec.leaseDurationSeconds, 1);
     assert.equal((await nodeLabels())['kube-vip.io/has-ip'], undefined);
+  });
+
+  it('SIGINT, SIGHUP and SIGQUIT end it in the same way', async () => {
+    for (const name of ['SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {
+      await withDaemon({}, async (daemon) => {
+        await daemon.waitReady();
+        await untilHeld(daemon);
+        daemon.signal(name);
+        assert.deepEqual(await daemon.process.exited, { code: 0, signal: null }, name);
+        assert.equal(await held(), false, name);
+        assert.equal((await leaseBody()).spec.holderIdentity, '', name);
+      });
+    }
+  });
+
+  it('a start that fails, or is ended by SIGTERM, leaves no VIP of a predecessor', async () => {
+    const leaveVip = async (): Promise<void> => {
+      await withDaemon({}, async (daemon) => {
+        await untilHeld(daemon);
+        await daemon.kill();
+      });
+      assert.equal(await held(), true);
+    };
+    await leaveVip();
+    await withDaemon({ k8s_config_file: '/nowhere' }, async (daemon) => {
+      assert.equal((await daemon.process.exited).code, 1);
+      assert.equal(await held(), false);
+    });
+    await leaveVip();
+    await withDaemon({ vip_interface: 'nowhere' }, async (daemon) => {
+      assert.equal((await daemon.process.exited).code, 1);
+      assert.equal(await held(), false);
+    });
+    await leaveVip();
+    // Detection waits for an answer from the local API server, which never comes.
+    await node.cable.blackholeApi(6443);
+    const etc = { 'kubernetes/admin.conf': readFileSync(cluster.api.kubeconfig(node, 'admin'), 'utf8') };
+    const env = { k8s_config_file: '', cp_detect: 'true' };
+    const daemon = cluster.startDaemon(node, { env, options: { supervise: false, etc } });
+    const starts = (): number => daemon.log().split(' starting namespace').length;
+    const before = starts();
+    await waitFor(() => starts() > before, { what: 'the start', everyMs: 20 });
+    daemon.signal('SIGTERM');
+    const { code } = await daemon.process.exited;
+    await node.cable.restoreApi();
+    assert.equal(code, 0);
+    assert.equal(await held(), false);
   });
 
   it('CP-200 the leader labels its Node, IPv6 as 32 hex digits, and unlabels it on loss', async () => {
