@@ -13,7 +13,9 @@ interface Service extends KubeObject {
 
 const key = fc.integer({ min: 0, max: 6 }).map((n) => `ns${n % 2}/s${n}`);
 const port = fc.integer({ min: 1, max: 2 });
-const asked = fc.constantFrom('nothing', 'nothing', 'nothing', 'spec', 'elsewhere', 'rubbish', 'foreign');
+const asked = fc.constantFrom(
+  ...(['nothing', 'nothing', 'nothing', 'spec', 'annotation', 'elsewhere', 'rubbish', 'foreign'] as const),
+);
 const action = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('create' as const), key, port, asked, n: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('remove' as const), key }) },
@@ -52,6 +54,8 @@ function wishOf(step: Extract<Action, { do: 'create' }>): object {
   const wish = { port: number };
   if (step.asked === 'spec')
     return { ...wish, annotations: { wish: pool[n] ?? '' }, spec: { loadBalancerIP: pool[n] } };
+  if (step.asked === 'annotation')
+    return { ...wish, annotations: { wish: pool[n] ?? '', [annotation]: pool[n] ?? '' } };
   if (step.asked === 'elsewhere') return { ...wish, annotations: { [annotation]: `192.0.2.${n}` } };
   if (step.asked === 'rubbish') return { ...wish, annotations: { [annotation]: '10.0.0.1;oops' } };
   if (step.asked === 'foreign') return { ...wish, spec: { loadBalancerClass: 'example.com/other' } };
