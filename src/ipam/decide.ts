@@ -61,9 +61,12 @@ export function decide(service: Candidate, world: World): Verdict {
   return assign(service, world);
 }
 
-/** Addresses that nobody else may be given while this Service is there. */
+/**
+ * Addresses that nobody else may be given while this Service is there. Our label counts without the type: who is made
+ * a LoadBalancer again still has the annotation, and its address must not be another's by then.
+ */
 export function claimOf(service: Candidate, granted: readonly Ip[]): Claim | undefined {
-  if (!service.isLoadBalancer) return undefined;
+  if (!service.isLoadBalancer && !service.isLabelled) return undefined;
   const { addresses: asked } = readAddresses(service.asked === '' ? service.askedInSpec : service.asked);
   const addresses = [...new Set([...asked, ...service.inStatus, ...granted])].filter(isSpecified);
   if (addresses.length === 0) return undefined;

@@ -69,6 +69,22 @@ test('IPAM-17 of two that ask for the same address in the same moment one has it
   assert.equal(s.read('shop/two')?.metadata.labels, undefined);
 });
 
+test('the address of a Service whose type is changed is kept for its return', async (t) => {
+  const s = await scene(t, { addFinalizer: false });
+  s.pools({ 'range-global': '192.0.2.1-192.0.2.2' });
+  s.service('shop/web');
+  s.start();
+  await s.has('shop/web', '192.0.2.1');
+  await s.edit('shop/web', { spec: { type: 'ClusterIP' } });
+  s.service('shop/next');
+  await s.has('shop/next', '192.0.2.2');
+  await s.edit('shop/web', { spec: { type: 'LoadBalancer' } });
+  s.remove('shop/next');
+  s.service('shop/third');
+  await s.has('shop/third', '192.0.2.2');
+  assert.deepEqual((await s.eventsOf('web')).length, 1);
+});
+
 test('IPAM-13 a Service of ours that is deleted goes, with our label or without it', async (t) => {
   const s = await scene(t);
   s.service('shop/web', { spec: { loadBalancerIP: '192.0.2.3' }, finalizers: [finalizer] });
