@@ -45,6 +45,30 @@ function smallestWeights(weights: readonly number[]): readonly number[] {
   return divisor > 1 ? fitting.map((weight) => weight / divisor) : fitting;
 }
 
+/**
+ * The servers in an order in which nearly everybody is where they were: those that are new take the places
+ * of those that went, or come last, and the last ones fill the places that are still free.
+ */
+export function inPlaces<T extends Pick<Weighted, 'id'>>(
+  before: readonly string[],
+  servers: readonly T[],
+): readonly T[] {
+  const waiting = new Map(servers.map((server) => [server.id, server]));
+  const places = before.map((id) => {
+    const server = waiting.get(id);
+    waiting.delete(id);
+    return server;
+  });
+  const newcomers = [...waiting.values()];
+  const settled: T[] = [];
+  for (let place = 0; place < places.length; place++) {
+    let server = places[place] ?? newcomers.shift();
+    while (server === undefined && places.length > place + 1) server = places.pop();
+    if (server !== undefined) settled.push(server);
+  }
+  return [...settled, ...newcomers];
+}
+
 function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }

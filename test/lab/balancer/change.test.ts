@@ -141,12 +141,18 @@ describe('one of 32 servers of 8 VIPs leaves: one batch, and connections to the 
     assert.deepEqual(kindsOf(await change('masquerade')), { 'flush chain': vips, 'add rule': vips });
   });
 
-  test('direct return: two rules for each VIP, and the way to the server', async () => {
-    assert.deepEqual(kindsOf(await change('directroute')), {
+  test('direct return: two rules and two turns for each VIP, and the way to the server', async () => {
+    const steps = await change('directroute');
+    assert.deepEqual(kindsOf(steps), {
       'flush chain': 2 * vips + 1,
       'add rule': 2 * vips,
-      'delete elements': 1,
+      'delete elements': vips + 1,
+      'add elements': vips,
       'delete chain': 1,
     });
+    // The last server takes the place of the third; its own leads to the first, for packets on their way.
+    const turns = steps.filter((step) => step.do === 'add elements' && step.set.startsWith('turns_'));
+    assert.equal(turns.length, vips);
+    for (const step of turns) assert.equal('elements' in step && step.elements.length, 2);
   });
 });

@@ -123,8 +123,11 @@ test('direct return', () => {
     'meta mark set 0x00000000',
   ]);
   assert.deepEqual(chain(text, 'new_6443_10.0.0.100'), [
-    'meta protocol ip meta l4proto tcp meta mark set numgen inc mod 2 map { 0 : 0x0a000001, 1 : 0x0a000002 } ' +
-      `update ${flows} { ${client} timeout 1m : meta mark } delete ${closing} { ${client} : meta mark } ` +
+    'meta mark set numgen inc mod 2 meta mark set meta mark map @turns_vs_6443_10.0.0.100 goto note_6443_10.0.0.100',
+  ]);
+  assert.match(text, /elements = \{ 0x00000000 : 0x0a000001, 0x00000001 : 0x0a000002 \}/);
+  assert.deepEqual(chain(text, 'note_6443_10.0.0.100'), [
+    `update ${flows} { ${client} timeout 1m : meta mark } delete ${closing} { ${client} : meta mark } ` +
       `meta mark set ${client} map ${flows} ${send}`,
   ]);
   assert.deepEqual(chain(text, 'to_eth0_10.0.0.1'), [

@@ -3,6 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { NftTable } from '../../../src/linux/index.ts';
 import { directReturnTable } from '../../../src/node/forwarding/nftables/direct-return.ts';
+import { hostU32 } from '../../../src/node/forwarding/nftables/data.ts';
+import { markOf } from '../../../src/node/forwarding/nftables/marks.ts';
+import { Places } from '../../../src/node/forwarding/nftables/places.ts';
+import { ip } from '../../../src/lib/ip.ts';
 import { observedOf, planTables } from '../../../src/node/forwarding/nftables/plan.ts';
 import { translated } from '../../../src/node/forwarding/nftables/service.ts';
 import { TABLE, translationTable } from '../../../src/node/forwarding/nftables/translation.ts';
@@ -46,6 +50,36 @@ test('the flow memory outlives every change of servers', () => {
     (step) => 'set' in step && JSON.stringify(step.set).includes('flows'),
   );
   assert.deepEqual(touched, []);
+});
+
+test('direct return: a server that goes changes one rule and few turns, in a state that no packet falls through', () => {
+  const places = new Places();
+  const tables = (...addresses: readonly string[]): readonly NftTable[] => {
+    const realServers = addresses.map((address) => server(address));
+    const service = places.settle(translated(spec('10.0.0.100', { method: 'directroute', realServers })));
+    const direct = directService(spec('10.0.0.100', { method: 'directroute', realServers: service.servers }));
+    return [directReturnTable([{ ...direct, places: service.places }])].flatMap((table) => table ?? []);
+  };
+  const before = tables('10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4');
+  const after = tables('10.0.0.1', '10.0.0.3', '10.0.0.4');
+  const steps = planTables(after, observedOf(before));
+  const turns = after[0]?.sets.find(({ name }) => name.startsWith('turns_'))?.elements ?? [];
+  // All four positions that the rules of before can ask for lead to servers that are still there.
+  assert.deepEqual(
+    turns.map(({ data }) => data),
+    ['10.0.0.1', '10.0.0.4', '10.0.0.3', '10.0.0.1'].map((address) => hostU32(markOf(ip(address)))),
+  );
+  const added = steps.flatMap((step) => (step.do === 'add elements' ? step.elements : []));
+  assert.deepEqual(
+    added.map(({ key }) => key),
+    [hostU32(1), hostU32(3)],
+  );
+  const rules = steps.flatMap((step) => (step.do === 'add rule' ? [step.chain] : []));
+  // Neighbours are numbered by their place in the scene, so the way to the last one is another too.
+  assert.deepEqual(
+    rules.filter((chain) => !chain.startsWith('to_')),
+    ['new_6443_10.0.0.100'],
+  );
 });
 
 test('a table that was switched off, or has a chain of another kind, is made anew', () => {

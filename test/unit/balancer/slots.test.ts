@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { hashedSlots, roundRobinSlots, type Weighted } from '../../../src/node/forwarding/slots.ts';
+import { hashedSlots, inPlaces, roundRobinSlots, type Weighted } from '../../../src/node/forwarding/slots.ts';
 
 const servers = (...weights: readonly number[]): readonly Weighted[] =>
   weights.map((weight, i) => ({ id: `10.0.0.${i + 1}`, weight }));
@@ -61,4 +61,35 @@ test('when a server goes, nearly all slots of the others stay theirs', () => {
   const after = hashedSlots(all.slice(1));
   const moved = before.filter((slot, i) => slot.id !== '10.0.0.1' && slot.id !== after[i]?.id).length;
   assert.ok(moved < 251 * 0.2, `${moved} slots moved`);
+});
+
+test('who goes is replaced by who is new, or by the last one; all others stay where they are', () => {
+  const ids = (text: string): readonly { readonly id: string }[] => text.split('').map((id) => ({ id }));
+  const settled = (before: string, now: string): string =>
+    inPlaces(before.split(''), ids(now))
+      .map(({ id }) => id)
+      .join('');
+  assert.equal(settled('', 'abc'), 'abc');
+  assert.equal(settled('abcd', 'bcd'), 'dbc');
+  assert.equal(settled('dbc', 'abcd'), 'dbca');
+  assert.equal(settled('abcd', 'bcdx'), 'xbcd');
+  assert.equal(settled('abcdef', 'be'), 'eb');
+  assert.equal(settled('abc', 'xyz'), 'xyz');
+  assert.equal(settled('abc', ''), '');
+});
+
+test('as few places as possible change, and nobody is lost', () => {
+  const some = fc.uniqueArray(fc.constantFrom(...'abcdefghijkl'.split('')));
+  fc.assert(
+    fc.property(some, some, (before, now) => {
+      const after = inPlaces(
+        before,
+        now.map((id) => ({ id })),
+      ).map(({ id }) => id);
+      assert.deepEqual(after.toSorted(), now.toSorted());
+      const gone = before.filter((id) => !now.includes(id)).length;
+      const changed = after.filter((id, place) => place < before.length && before[place] !== id).length;
+      assert.ok(changed <= gone, `${changed} of ${gone}`);
+    }),
+  );
 });

@@ -11,7 +11,8 @@ import type { ForwardingState, RealServer, VirtualServerSpec } from '../types.ts
 import { directReturnTable } from './direct-return.ts';
 import { FlowMemory } from './flow-memory.ts';
 import { markOf } from './marks.ts';
-import { translated, type DirectPath, type DirectServer, type Service } from './service.ts';
+import { Places } from './places.ts';
+import { nameOf, translated, type DirectPath, type DirectServer, type Service } from './service.ts';
 import { Tables } from './tables.ts';
 import { TABLE, translationTable } from './translation.ts';
 
@@ -34,6 +35,7 @@ export class NftablesBalancer implements Balancer {
   private readonly cutter: Cutter;
   private specs: readonly VirtualServerSpec[] = [];
   private found = new Map<string, Found>();
+  private readonly places = new Places();
   /** Links whose redirects could not be turned off. */
   private readonly loud = new Set<string>();
   private forwarding = new Map<Family, 'on' | 'coming' | { readonly problem: string }>();
@@ -99,6 +101,7 @@ export class NftablesBalancer implements Balancer {
 
   /** The rules for what is wanted, with what is known now. */
   private update(): void {
+    this.places.keep(this.specs.map((spec) => ({ name: nameOf(spec) })));
     this.found = new Map(this.specs.map((spec) => [specKey(spec), this.find(spec)]));
     // Until then what is there stays, a predecessor's flow memory above all.
     if (this.mustLookFirst()) return;
@@ -117,7 +120,7 @@ export class NftablesBalancer implements Balancer {
   }
 
   private find(spec: VirtualServerSpec): Found {
-    const service = translated(spec);
+    const service = this.places.settle(translated(spec));
     switch (spec.method) {
       case 'directroute':
         return isDirect(spec) ? this.findDirect(spec, service) : { service, state: ready, notes: [] };
@@ -131,7 +134,8 @@ export class NftablesBalancer implements Balancer {
   }
 
   private findDirect(spec: VirtualServerSpec, service: Service): Found {
-    const { link: name, realServers, vip } = spec;
+    const { link: name, vip } = spec;
+    const { servers: all } = service;
     const waiting = (reason: string): Found => ({
       service: undefined,
       state: { state: 'waiting', reason },
@@ -142,8 +146,8 @@ export class NftablesBalancer implements Balancer {
     if (link === undefined) return waiting(`there is no link ${name}`);
     const isHere = ({ address }: RealServer): boolean =>
       this.neighbourhood.isOwn(address) || this.neighbourhood.isOnLink(link.ifindex, address);
-    const remote = realServers.filter((server) => !isHere(server));
-    const servers = realServers.filter(isHere);
+    const remote = all.filter((server) => !isHere(server));
+    const servers = all.filter(isHere);
     const refused = remote.map(
       ({ address }) =>
         `${address} is not on link ${name}: direct return reaches only neighbours, so it gets no connections`,

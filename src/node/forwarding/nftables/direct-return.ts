@@ -2,13 +2,14 @@ import type { NftChain, NftExpression, NftRule, NftSet, NftTable } from '../../.
 import { hostU32, macHex } from './data.ts';
 import * as x from './expressions.ts';
 import { slotsOf, type DirectPath, type DirectServer, type Service } from './service.ts';
-import { chooseSlot, gotoService, MAX_ELEMENTS, OWN_SERVER_PRIORITY, TABLE } from './translation.ts';
+import { gotoService, MAX_ELEMENTS, numberOfSlot, OWN_SERVER_PRIORITY, TABLE } from './translation.ts';
 
 /*
  *   table netdev kube-vip-lb
  *     in_LINK             to this host, to a VIP's port ─► vs_PORT_VIP
  *     vs_PORT_VIP         the mark of the flow, from memory ─► servers_LINK
- *     new_PORT_VIP        for a SYN: from the next slot; the only rule that changes with the servers
+ *     new_PORT_VIP        for a SYN: whose turn it is; the only rule that changes with the servers
+ *     note_PORT_VIP       remembers that ─► servers_LINK
  *     to_LINK_SERVER      its MAC address as destination, ours as source ─► out of the same link
  *
  * The memory is a map, client address . port ─► mark of the server. A SYN writes it and then reads it
@@ -54,6 +55,7 @@ export function directReturnTable(all: readonly Service[]): NftTable | undefined
       ...services.flatMap((service) => [
         flowMap(service, flowsName, FLOW_MS),
         flowMap(service, closingName, CLOSING_MS),
+        ...turnMap(service),
       ]),
       ...links.flatMap((link) =>
         linkSets(
@@ -69,7 +71,7 @@ export function directReturnTable(all: readonly Service[]): NftTable | undefined
           services.filter(({ direct }) => direct.link === link),
         ),
       ),
-      ...services.flatMap((service) => [...openingChain(service), serviceChain(service)]),
+      ...services.flatMap((service) => [...openingChains(service), serviceChain(service)]),
     ],
   };
 }
@@ -210,29 +212,62 @@ function openingName({ name }: Service): string {
   return name.replace(/^vs_/, 'new_');
 }
 
+function notingName({ name }: Service): string {
+  return name.replace(/^vs_/, 'note_');
+}
+
+function turnsName({ name }: Service): string {
+  return `turns_${name}`;
+}
+
 function hasSlots(service: DirectService): boolean {
   return directSlots(service.direct, service).length > 0;
 }
 
 /** Where a SYN gets its server; none without one that takes new connections. */
-function openingChain(service: DirectService): readonly NftChain[] {
+function openingChains(service: DirectService): readonly NftChain[] {
   if (!hasSlots(service)) return [];
-  const { l3, direct } = service;
   const { remembered, remember, forget, send, isOurs } = partsOf(service);
-  const slots = directSlots(direct, service).map(({ mark }) => hostU32(mark));
-  const mark = markRegister(l3);
-  const open = x.rule(
+  // The number goes through the mark, for which nft(8) has a type: it has none for that of a named map of numbers.
+  const turn = x.rule(
+    'whose turn it is',
+    numberOfSlot(service, directSlots(service.direct, service).length, 0),
+    [
+      { op: 'meta set', key: 'mark', from: 0 },
+      { op: 'meta', key: 'mark', to: 0 },
+      { op: 'lookup', set: turnsName(service), key: 0, to: 0 },
+      { op: 'meta set', key: 'mark', from: 0 },
+    ],
+    x.verdict({ goto: notingName(service) }),
+  );
+  const note = x.rule(
     'a new connection',
     isOurs,
-    chooseSlot(service, slots, 'mark', mark),
-    [{ op: 'meta set', key: 'mark', from: mark }],
-    x.source(l3),
+    x.source(service.l3),
     remember(flowsName(service), OPENING_MS),
     [forget(closingName(service))],
     remembered(flowsName(service)),
     send,
   );
-  return [{ name: openingName(service), rules: [open] }];
+  return [
+    { name: openingName(service), rules: [turn] },
+    { name: notingName(service), rules: [note] },
+  ];
+}
+
+/**
+ * Position in the round ─► mark of the server. A named map, of which a change of servers touches what
+ * differs: with many servers and VIPs that is a fraction of the work of new ones.
+ */
+function turnMap(service: DirectService): readonly NftSet[] {
+  const slots = directSlots(service.direct, service);
+  const [first] = slots;
+  if (first === undefined) return [];
+  const elements = Array.from({ length: Math.max(slots.length, service.places) }, (_, position) => ({
+    key: hostU32(position),
+    data: hostU32((slots[position] ?? first).mark),
+  }));
+  return [{ name: turnsName(service), keyType: 'mark', dataType: 'mark', size: MAX_ELEMENTS, elements }];
 }
 
 function serviceChain(service: DirectService): NftChain {

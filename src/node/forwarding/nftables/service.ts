@@ -32,6 +32,11 @@ export interface Service {
   /** What translated packets get as their source when they leave this host. */
   readonly source: Ip;
   readonly direct: DirectPath | undefined;
+  /**
+   * Positions of the round that were in use at most. Those past its end lead to its first server: a packet
+   * may have got its position from the rules of before the change.
+   */
+  readonly places: number;
 }
 
 export function l3Of(address: Ip): L3 {
@@ -50,6 +55,7 @@ export function translated(spec: VirtualServerSpec): Service {
     servers: realServers,
     source: vip,
     direct: undefined,
+    places: 0,
   };
 }
 

@@ -148,18 +148,27 @@ export function serviceChain(service: Service): NftChain {
   return { name, rules: [x.rule(`${vip} port ${port}`, x.isTcp, choose, [translate])] };
 }
 
-/** Loads the data of the slot whose turn it is (or that the client's hash says) into the registers from `to` on. */
-export function chooseSlot(
-  { l3, scheduler }: Service,
+/** Loads the data of the slot whose turn it is into the registers from `to` on. */
+function chooseSlot(
+  service: Service,
   slots: readonly string[],
   dataType: NftType,
   to: Register,
 ): readonly NftExpression[] {
-  const modulus = slots.length;
-  const words = x.wordsOf(l3);
-  const pick: readonly NftExpression[] = isHashed(scheduler)
-    ? [...x.sourceAddress(l3, to), { op: 'jhash', from: to, length: words * 4, modulus, seed: HASH_SEED, to }]
-    : [{ op: 'numgen inc', modulus, to }];
   const elements = slots.map((data, slot) => ({ key: hostU32(slot), data }));
-  return [...pick, { op: 'lookup', set: { keyType: 'integer', dataType, elements }, key: to, to }];
+  return [
+    ...numberOfSlot(service, slots.length, to),
+    { op: 'lookup', set: { keyType: 'integer', dataType, elements }, key: to, to },
+  ];
+}
+
+/** The number of the slot, of so many, whose turn it is, or that the client's hash says. */
+export function numberOfSlot(
+  { l3, scheduler }: Service,
+  modulus: number,
+  to: Register,
+): readonly NftExpression[] {
+  if (!isHashed(scheduler)) return [{ op: 'numgen inc', modulus, to }];
+  const length = x.wordsOf(l3) * 4;
+  return [...x.sourceAddress(l3, to), { op: 'jhash', from: to, length, modulus, seed: HASH_SEED, to }];
 }
