@@ -14,6 +14,7 @@ import * as rtLink from './rtnetlink/link.ts';
 import * as rtNeighbour from './rtnetlink/neighbour.ts';
 import * as rtRoute from './rtnetlink/route.ts';
 import * as rtRule from './rtnetlink/rule.ts';
+import type { Doing } from './sys.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
 import type * as t from './types.ts';
 
@@ -49,11 +50,18 @@ export function openKernel(options: KernelOptions): OpenKernel {
   return new LinuxKernel(new Poller(clock, pollerOptions), options);
 }
 
+interface Watching {
+  readonly subscription: t.Subscription;
+  readonly listeners: Set<{ readonly tell: (event: t.KernelEvent) => void }>;
+}
+
 class LinuxKernel implements OpenKernel {
   readonly poller: Poller;
   private readonly netlink: NetlinkSocket;
   private readonly onDecodeError: (error: DecodeError) => void;
   private readonly eventQueueBytes: number | undefined;
+  /** By the kinds of event. */
+  private readonly watching = new Map<string, Watching>();
 
   constructor(poller: Poller, options: KernelOptions) {
     this.poller = poller;
@@ -154,16 +162,38 @@ class LinuxKernel implements OpenKernel {
   }
 
   watch(kinds: readonly t.KernelEventKind[], onEvent: (event: t.KernelEvent) => void): t.Subscription {
+    const key = [...new Set(kinds)].sort().join();
+    const listener = { tell: onEvent };
+    const watching = this.watching.get(key) ?? this.startWatching(key, kinds);
+    watching.listeners.add(listener);
+    return {
+      close: () => {
+        if (!watching.listeners.delete(listener) || watching.listeners.size > 0) return;
+        if (this.watching.get(key) === watching) this.watching.delete(key);
+        watching.subscription.close();
+      },
+    };
+  }
+
+  /** Everybody who watches the same shares one socket: each event is read and decoded once. */
+  private startWatching(key: string, kinds: readonly t.KernelEventKind[]): Watching {
+    const listeners: Watching['listeners'] = new Set();
+    const tell = (event: t.KernelEvent): void => {
+      for (const listener of listeners) listener.tell(event);
+    };
     const doing = { op: 'watch' satisfies t.KernelOp, object: kinds.join(', ') };
-    return this.netlink.subscribe(doing, groupsFor(kinds), {
+    const subscription = this.netlink.subscribe(doing, groupsFor(kinds), {
       onMessage: (message) => {
         const event = this.decoded(() => decodeEvent(message));
-        if (event !== undefined) onEvent(event);
+        if (event !== undefined) tell(event);
       },
-      onLost: () => onEvent({ kind: 'resync' }),
+      onLost: () => tell({ kind: 'resync' }),
       onDecodeError: this.onDecodeError,
       queueBytes: this.eventQueueBytes,
     });
+    const watching = { subscription, listeners };
+    this.watching.set(key, watching);
+    return watching;
   }
 
   openPacketSocket(options: t.PacketSocketOptions): t.PacketSocket {
@@ -226,9 +256,19 @@ function isEmptyAnswer(error: unknown): boolean {
   return error instanceof KernelError && (error.kind === 'unsupported' || error.errno === errnoOf.ENOENT);
 }
 
+/** Of thousands of writes hardly one fails: the words are made when they are asked for. */
+function doingTo(op: t.KernelOp, key: t.AddressKey): Doing {
+  return {
+    op,
+    get object() {
+      return describeAddress(key);
+    },
+  };
+}
+
 function setAddressRequest(request: t.AddressRequest): NetlinkRequest {
   return {
-    doing: { op: 'set address' satisfies t.KernelOp, object: describeAddress(request) },
+    doing: doingTo('set address', request),
     type: rtm.RTM_NEWADDR,
     flags: NLM_F_CREATE | NLM_F_REPLACE,
     payload: rtAddress.encodeAddress(request),
@@ -237,7 +277,7 @@ function setAddressRequest(request: t.AddressRequest): NetlinkRequest {
 
 function removeAddressRequest(key: t.AddressKey): NetlinkRequest {
   return {
-    doing: { op: 'remove address' satisfies t.KernelOp, object: describeAddress(key) },
+    doing: doingTo('remove address', key),
     type: rtm.RTM_DELADDR,
     payload: rtAddress.encodeAddressKey(key),
   };

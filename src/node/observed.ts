@@ -5,7 +5,7 @@ type Change =
   | { readonly kind: 'link'; readonly change: 'set' | 'gone'; readonly link: Link }
   | { readonly kind: 'address'; readonly change: 'set' | 'gone'; readonly address: Address };
 
-const noIds: ReadonlySet<string> = new Set();
+const none: readonly string[] = [];
 
 /** IPv6 has an address at most once on a link, whatever its prefix; IPv4 once for each prefix length. */
 export function addressId(key: AddressKey): string {
@@ -22,7 +22,8 @@ export class Observed {
   private readonly links = new Map<number, Link>();
   private readonly linkIndexes = new Map<string, number>();
   private readonly addresses = new Map<string, Address>();
-  private readonly byIp = new Map<Ip, Set<string>>();
+  /** Hardly ever more than one for each: a list is smaller than a set. */
+  private readonly byIp = new Map<Ip, readonly string[]>();
   private readonly byLink = new Map<number, Set<string>>();
   /** The link-local IPv6 addresses of each link: asked for with every advertisement. */
   private readonly linkLocals = new Map<number, Set<string>>();
@@ -65,7 +66,7 @@ export class Observed {
 
   /** On some link, through with duplicate address detection: the kernel answers for it. */
   isUsable(vip: Ip): boolean {
-    for (const id of this.byIp.get(vip) ?? noIds) {
+    for (const id of this.byIp.get(vip) ?? none) {
       const address = this.addresses.get(id);
       if (address !== undefined && !address.tentative && !address.dadFailed) return true;
     }
@@ -169,19 +170,23 @@ export class Observed {
   private applyAddress(change: 'set' | 'gone', address: Address): void {
     const id = addressId(address);
     if (change === 'set') {
+      const isNew = !this.addresses.has(id);
       this.addresses.set(id, address);
-      add(this.byIp, address.address, id);
+      if (!isNew) return;
+      this.byIp.set(address.address, [...(this.byIp.get(address.address) ?? none), id]);
       add(this.byLink, address.ifindex, id);
       if (isLinkLocalIpv6(address.address)) add(this.linkLocals, address.ifindex, id);
     } else {
       this.addresses.delete(id);
-      remove(this.byIp, address.address, id);
+      const others = (this.byIp.get(address.address) ?? none).filter((other) => other !== id);
+      if (others.length === 0) this.byIp.delete(address.address);
+      else this.byIp.set(address.address, others);
       remove(this.byLink, address.ifindex, id);
       remove(this.linkLocals, address.ifindex, id);
     }
   }
 
-  private resolve(ids: ReadonlySet<string> | undefined): readonly Address[] {
+  private resolve(ids: Iterable<string> | undefined): readonly Address[] {
     if (ids === undefined) return [];
     const found: Address[] = [];
     for (const id of ids) {

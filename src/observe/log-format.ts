@@ -28,11 +28,11 @@ export function formatRecord(record: LogRecord, format: LogFormat): string {
 
 /** Go's default text form, as kube-vip writes it: `2026/01/02 15:04:05 INFO message key=value`, local time. */
 function formatText(record: LogRecord): string {
-  const pairs = Object.entries(allFields(record)).map(
-    ([key, value]) => ` ${quote(key)}=${quote(plain(value))}`,
-  );
+  let pairs = '';
+  for (const [key, value] of Object.entries(allFields(record)))
+    pairs += ` ${quote(key)}=${quote(plain(value))}`;
   const message = record.message.replaceAll('\n', '\\n');
-  return `${goTime(record.wall)} ${record.level.toUpperCase()} ${message}${pairs.join('')}\n`;
+  return `${goTime(record.wall)} ${record.level.toUpperCase()} ${message}${pairs}\n`;
 }
 
 function formatJson(record: LogRecord): string {
@@ -46,11 +46,10 @@ function formatJson(record: LogRecord): string {
 }
 
 function allFields({ component, fields, repeated }: LogRecord): Readonly<Record<string, unknown>> {
-  return {
-    ...(component === undefined ? {} : { component }),
-    ...Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)),
-    ...(repeated === 0 ? {} : { repeated }),
-  };
+  const all: Record<string, unknown> = component === undefined ? {} : { component };
+  for (const [key, value] of Object.entries(fields)) if (value !== undefined) all[key] = value;
+  if (repeated !== 0) all['repeated'] = repeated;
+  return all;
 }
 
 function jsonValue(value: unknown): unknown {
@@ -83,6 +82,8 @@ function cut(text: string): string {
 
 /** Quotes where Go's log does: blanks, quotes, equal signs, anything not printable, and nothing at all. */
 function quote(text: string): string {
+  // Most of what is logged, and quickly told.
+  if (/^[\w./:@-]+$/.test(text)) return text;
   return text === '' || /[\s"=\\\p{C}]/u.test(text) ? JSON.stringify(text) : text;
 }
 

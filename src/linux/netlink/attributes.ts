@@ -41,13 +41,13 @@ interface KnownAttribute {
 export class AttributeTable<D extends Declarations> {
   readonly protocol: string;
   private readonly byNumber = new Map<number, KnownAttribute>();
-  private readonly declarations: D;
+  /** In the order of the declaration. */
+  private readonly known: readonly (KnownAttribute & { readonly number: number })[];
 
   constructor(protocol: string, declarations: D) {
     this.protocol = protocol;
-    this.declarations = declarations;
-    for (const [name, [number, type]] of Object.entries(declarations))
-      this.byNumber.set(number, { name, type });
+    this.known = Object.entries(declarations).map(([name, [number, type]]) => ({ name, number, type }));
+    for (const known of this.known) this.byNumber.set(known.number, known);
   }
 
   /** Decodes everything left in `reader`. Unknown attributes are dropped unless `keepUnknown`. */
@@ -69,11 +69,12 @@ export class AttributeTable<D extends Declarations> {
 
   /** Appends the attributes that have a value, in the order of the declaration, then the unknown ones. */
   encode(writer: NlWriter, values: Attributes<D>): void {
-    for (const [name, [number, type]] of Object.entries(this.declarations)) {
+    for (const { name, number, type } of this.known) {
       const value = (values as Readonly<Record<string, unknown>>)[name];
       if (value === undefined) continue;
-      const flag = nesting.has(type) ? nestedFlag : 0;
-      writeAttribute(writer, number | flag, (inner) => type.write(inner, value as never));
+      const start = beginAttribute(writer, nesting.has(type) ? number | nestedFlag : number);
+      type.write(writer, value as never);
+      endAttribute(writer, start, number);
     }
     for (const { type, payload } of values.unknown ?? []) {
       writeAttribute(writer, type, (inner) => void inner.bytes(payload));
@@ -98,9 +99,18 @@ export function forEachAttribute(
 
 /** Appends one attribute whose payload `fill` writes; the length is filled in afterwards. */
 export function writeAttribute(writer: NlWriter, type: number, fill: (writer: NlWriter) => void): void {
+  const start = beginAttribute(writer, type);
+  fill(writer);
+  endAttribute(writer, start, type);
+}
+
+function beginAttribute(writer: NlWriter, type: number): number {
   const start = writer.length;
   writer.u16(0).u16(type);
-  fill(writer);
+  return start;
+}
+
+function endAttribute(writer: NlWriter, start: number, type: number): void {
   const length = writer.length - start;
   if (length > 0xffff) throw new RangeError(`attribute ${type} has ${length} bytes, more than 65535`);
   writer.patchU16(start, length);

@@ -97,20 +97,17 @@ export class NetlinkSocket {
 
   /** All requests in one datagram, as an atomic nfnetlink batch must be. */
   transact(requests: readonly NetlinkRequest[]): readonly NetlinkOutcome[] {
-    const pending = new Map<number, number>();
-    const writer = new NlWriter();
-    let awaited = 0;
-    requests.forEach((request, i) => {
-      const sequence = this.nextSequence();
-      const ack = request.ack ?? true;
-      const flags = (request.flags ?? 0) | nl.NLM_F_REQUEST | (ack ? nl.NLM_F_ACK : 0);
-      nl.writeMessage(writer, { type: request.type, flags, sequence, payload: request.payload });
-      pending.set(sequence, i);
-      if (ack) awaited++;
-    });
-    const collector = new Collector(requests, pending, awaited);
     const doing = requests[0]?.doing;
     if (doing === undefined) return [];
+    const first = this.sequencesFor(requests.length);
+    const writer = new NlWriter();
+    let sequence = first;
+    for (const request of requests) {
+      const ack = (request.ack ?? true) ? nl.NLM_F_ACK : 0;
+      const flags = (request.flags ?? 0) | nl.NLM_F_REQUEST | ack;
+      nl.writeMessage(writer, { type: request.type, flags, sequence: sequence++, payload: request.payload });
+    }
+    const collector = new Collector(requests, first);
     sys.send(doing, this.fd, writer.done());
     while (collector.isWaiting && this.receiveInto(doing, collector));
     return collector.outcomes();
@@ -162,9 +159,12 @@ export class NetlinkSocket {
     };
   }
 
-  private nextSequence(): number {
-    this.sequence = this.sequence === 0xffffffff ? 1 : this.sequence + 1;
-    return this.sequence;
+  /** The first of so many in a row; 0 is never one of them. */
+  private sequencesFor(count: number): number {
+    if (this.sequence + count > 0xffffffff) this.sequence = 0;
+    const first = this.sequence + 1;
+    this.sequence += count;
+    return first;
   }
 
   /** False when nothing more will come. */
@@ -185,7 +185,7 @@ export class NetlinkSocket {
     { doing, type, flags, payload }: NetlinkRequest,
     decode: (message: NetlinkMessage) => T | undefined,
   ): Promise<readonly T[] | undefined> {
-    const sequence = this.nextSequence();
+    const sequence = this.sequencesFor(1);
     const writer = new NlWriter();
     nl.writeMessage(writer, {
       type,
@@ -216,19 +216,28 @@ export class NetlinkSocket {
   }
 }
 
+const noReplies: readonly NetlinkMessage[] = [];
+
 /** Sorts what the kernel answers by the request it answers. */
 class Collector {
   private readonly requests: readonly NetlinkRequest[];
-  private readonly pending: ReadonlyMap<number, number>;
+  /** The sequence number of the first request; the others follow. */
+  private readonly first: number;
   private readonly errors = new Map<number, KernelError>();
   private readonly replies = new Map<number, NetlinkMessage[]>();
-  private readonly acknowledged = new Set<number>();
-  private awaited: number;
+  /** 1: still to be acknowledged. */
+  private readonly awaits: Uint8Array;
+  private awaited = 0;
 
-  constructor(requests: readonly NetlinkRequest[], pending: ReadonlyMap<number, number>, awaited: number) {
+  constructor(requests: readonly NetlinkRequest[], first: number) {
     this.requests = requests;
-    this.pending = pending;
-    this.awaited = awaited;
+    this.first = first;
+    this.awaits = new Uint8Array(requests.length);
+    for (const [i, { ack = true }] of requests.entries()) {
+      if (!ack) continue;
+      this.awaits[i] = 1;
+      this.awaited++;
+    }
   }
 
   get isWaiting(): boolean {
@@ -236,10 +245,10 @@ class Collector {
   }
 
   take(message: NetlinkMessage): void {
-    const index = this.pending.get(message.sequence);
-    const request = index === undefined ? undefined : this.requests[index];
+    const index = message.sequence - this.first;
+    const request = this.requests[index];
     // An answer to an earlier request whose caller gave up.
-    if (index === undefined || request === undefined) return;
+    if (request === undefined) return;
     if (message.type !== nl.NLMSG_ERROR && message.type !== nl.NLMSG_DONE) {
       const copy = { ...message, payload: message.payload.slice() };
       this.replies.set(index, [...(this.replies.get(index) ?? []), copy]);
@@ -247,18 +256,17 @@ class Collector {
     }
     const { errno, kernelText } = nl.decodeAck(message);
     if (errno !== 0) this.errors.set(index, new KernelError({ ...request.doing, errno, kernelText }));
-    if ((request.ack ?? true) && !this.acknowledged.has(index)) this.awaited--;
-    this.acknowledged.add(index);
+    if (this.awaits[index] === 1) this.awaited--;
+    this.awaits[index] = 0;
   }
 
   outcomes(): readonly NetlinkOutcome[] {
     return this.requests.map((request, i) => {
-      const isLost = (request.ack ?? true) && !this.acknowledged.has(i);
       const lost = (): KernelError =>
         new KernelError({ ...request.doing, errno: errnoOf.EAGAIN, kernelText: 'the kernel did not answer' });
       return {
-        error: this.errors.get(i) ?? (isLost ? lost() : undefined),
-        replies: this.replies.get(i) ?? [],
+        error: this.errors.get(i) ?? (this.awaits[i] === 1 ? lost() : undefined),
+        replies: this.replies.get(i) ?? noReplies,
       };
     });
   }

@@ -69,12 +69,24 @@ function decodeLifetimes(
   return [preferred === infinity ? undefined : preferred, valid === infinity ? undefined : valid];
 }
 
-function encodeLifetimes(request: AddressRequest, littleEndian: boolean): Uint8Array {
+type Lifetimes = Pick<AddressRequest, 'preferredLifetime' | 'validLifetime'>;
+
+function encodeLifetimes(request: Lifetimes, littleEndian: boolean): Uint8Array {
   return new NlWriter(littleEndian)
     .u32(request.preferredLifetime ?? infinity)
     .u32(request.validLifetime ?? infinity)
     .zeros(8)
     .done();
+}
+
+/** Every VIP has these, but those of names. */
+const unpreferredForever = encodeLifetimes(
+  { preferredLifetime: 0, validLifetime: undefined },
+  hostIsLittleEndian,
+);
+
+function isUsual({ preferredLifetime, validLifetime }: Lifetimes, littleEndian: boolean): boolean {
+  return preferredLifetime === 0 && validLifetime === undefined && littleEndian === hostIsLittleEndian;
 }
 
 /** The body of RTM_NEWADDR. */
@@ -85,7 +97,7 @@ export function encodeAddress(request: AddressRequest, littleEndian = hostIsLitt
     address: request.address,
     local: request.address,
     broadcast: isIpv4 && request.prefixLength <= 30 ? request.broadcast : undefined,
-    cacheInfo: encodeLifetimes(request, littleEndian),
+    cacheInfo: isUsual(request, littleEndian) ? unpreferredForever : encodeLifetimes(request, littleEndian),
     flags: request.noDad && !isIpv4 ? IFA_F_NODAD : 0,
     protocol: request.protocol === 0 ? undefined : request.protocol,
   });

@@ -3,10 +3,13 @@ import type { SpecKey } from '../spec-book.ts';
 import type { AddressSpec } from '../types.ts';
 import { newRecord, type AddressRecord } from './record.ts';
 
+const none: readonly AddressRecord[] = [];
+
 /** The records by key, by VIP and by link name. */
 export class AddressRecords {
   private readonly byKey = new Map<SpecKey, AddressRecord>();
-  private readonly byVip = new Map<Ip, Set<AddressRecord>>();
+  /** Hardly ever more than one for each: a list is smaller than a set. */
+  private readonly byVip = new Map<Ip, readonly AddressRecord[]>();
   private readonly byLink = new Map<string, Set<AddressRecord>>();
 
   get(key: SpecKey): AddressRecord | undefined {
@@ -18,7 +21,7 @@ export class AddressRecords {
   }
 
   ofVip(vip: Ip): readonly AddressRecord[] {
-    return [...(this.byVip.get(vip) ?? [])];
+    return this.byVip.get(vip) ?? none;
   }
 
   ofLink(name: string): readonly AddressRecord[] {
@@ -28,8 +31,10 @@ export class AddressRecords {
   enter(key: SpecKey, spec: AddressSpec): AddressRecord {
     const record = newRecord(key, spec);
     this.byKey.set(key, record);
-    join(this.byVip, record.vip, record);
-    join(this.byLink, record.link, record);
+    this.byVip.set(record.vip, [...this.ofVip(record.vip), record]);
+    const beside = this.byLink.get(record.link);
+    if (beside === undefined) this.byLink.set(record.link, new Set([record]));
+    else beside.add(record);
     return record;
   }
 
@@ -38,19 +43,11 @@ export class AddressRecords {
     record.refresh?.cancel();
     if (this.byKey.get(record.key) !== record) return;
     this.byKey.delete(record.key);
-    part(this.byVip, record.vip, record);
-    part(this.byLink, record.link, record);
+    const others = this.ofVip(record.vip).filter((other) => other !== record);
+    if (others.length === 0) this.byVip.delete(record.vip);
+    else this.byVip.set(record.vip, others);
+    const beside = this.byLink.get(record.link);
+    beside?.delete(record);
+    if (beside?.size === 0) this.byLink.delete(record.link);
   }
-}
-
-function join<K>(index: Map<K, Set<AddressRecord>>, key: K, record: AddressRecord): void {
-  const found = index.get(key);
-  if (found === undefined) index.set(key, new Set([record]));
-  else found.add(record);
-}
-
-function part<K>(index: Map<K, Set<AddressRecord>>, key: K, record: AddressRecord): void {
-  const found = index.get(key);
-  found?.delete(record);
-  if (found?.size === 0) index.delete(key);
 }

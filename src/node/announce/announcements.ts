@@ -2,7 +2,7 @@ import type { Ip } from '../../lib/ip.ts';
 import type { AnnounceState } from '../../protocols/index.ts';
 import type { SpecKey, WantedAnnouncement } from '../spec-book.ts';
 import type { AnnouncementSpec, LastAction } from '../types.ts';
-import { Frames, type Obstacle } from './frames.ts';
+import type { KeptAdvertisement, Obstacle } from './frames.ts';
 
 /** One VIP that is to be announced on one link. */
 export interface Announcement {
@@ -10,7 +10,6 @@ export interface Announcement {
   readonly vip: Ip;
   readonly link: string;
   readonly phase: number;
-  readonly frames: Frames;
   spec: AnnouncementSpec;
   wanted: WantedAnnouncement;
   /** Undefined while it rests: something has to happen first. */
@@ -20,14 +19,18 @@ export interface Announcement {
   /** The error that was logged and not yet followed by a success. */
   complaint: string | undefined;
   last: LastAction | undefined;
+  advertisement: KeptAdvertisement | undefined;
   /** Which of its places in the queue is the valid one. */
   turn: number;
 }
 
+const none: readonly Announcement[] = [];
+
 /** Announcements by key, by VIP and by link name. */
 export class Announcements {
   private readonly byKey = new Map<SpecKey, Announcement>();
-  private readonly byVip = new Map<Ip, Set<Announcement>>();
+  /** Hardly ever more than one for each: a list is smaller than a set. */
+  private readonly byVip = new Map<Ip, readonly Announcement[]>();
   private readonly byLink = new Map<string, Set<Announcement>>();
 
   get(key: SpecKey): Announcement | undefined {
@@ -43,7 +46,7 @@ export class Announcements {
   }
 
   ofVip(vip: Ip): readonly Announcement[] {
-    return [...(this.byVip.get(vip) ?? [])];
+    return this.byVip.get(vip) ?? none;
   }
 
   ofLink(name: string): readonly Announcement[] {
@@ -61,33 +64,27 @@ export class Announcements {
       key,
       vip,
       link,
-      frames: new Frames(),
       schedule: undefined,
       obstacle: undefined,
       complaint: undefined,
       last: undefined,
+      advertisement: undefined,
       turn: 0,
     };
     this.byKey.set(key, entry);
-    join(this.byVip, vip, entry);
-    join(this.byLink, link, entry);
+    this.byVip.set(vip, [...this.ofVip(vip), entry]);
+    const beside = this.byLink.get(link);
+    if (beside === undefined) this.byLink.set(link, new Set([entry]));
+    else beside.add(entry);
   }
 
   leave(entry: Announcement): void {
     this.byKey.delete(entry.key);
-    part(this.byVip, entry.vip, entry);
-    part(this.byLink, entry.link, entry);
+    const others = this.ofVip(entry.vip).filter((other) => other !== entry);
+    if (others.length === 0) this.byVip.delete(entry.vip);
+    else this.byVip.set(entry.vip, others);
+    const beside = this.byLink.get(entry.link);
+    beside?.delete(entry);
+    if (beside?.size === 0) this.byLink.delete(entry.link);
   }
-}
-
-function join<K>(index: Map<K, Set<Announcement>>, key: K, entry: Announcement): void {
-  const found = index.get(key);
-  if (found === undefined) index.set(key, new Set([entry]));
-  else found.add(entry);
-}
-
-function part<K>(index: Map<K, Set<Announcement>>, key: K, entry: Announcement): void {
-  const found = index.get(key);
-  found?.delete(entry);
-  if (found?.size === 0) index.delete(key);
 }

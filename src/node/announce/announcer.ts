@@ -16,7 +16,7 @@ import { keyOf, type SpecBook } from '../spec-book.ts';
 import type { AnnouncementSpec, LastAction, NodeObserver } from '../types.ts';
 import { DueQueue } from './due-queue.ts';
 import { Announcements, type Announcement } from './announcements.ts';
-import { frameContext, type FrameContext } from './frames.ts';
+import { frameContext, Frames, type FrameContext } from './frames.ts';
 import { SendSockets } from './sockets.ts';
 
 export interface AnnouncerParts {
@@ -66,6 +66,7 @@ export class Announcer {
   readonly announcements = new Announcements();
   private readonly parts: AnnouncerParts;
   private readonly sockets: SendSockets;
+  private readonly frames = new Frames();
   private readonly due = new DueQueue<Place>();
   private timer: Timer | undefined;
   private isClosed = false;
@@ -227,7 +228,7 @@ export class Announcer {
       return;
     }
     try {
-      this.sockets.send(context.link, entry.frames.get(context, form));
+      this.sockets.send(context.link, this.frames.get(entry, context, form));
     } catch (error) {
       if (!isKernelError(error)) throw error;
       this.parts.counters.framesFailed++;

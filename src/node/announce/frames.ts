@@ -6,8 +6,10 @@ import {
   ETHERNET,
   hardwareAddressLength,
   INFINIBAND,
+  readdressGratuitousArp,
   type GratuitousForm,
   type HardwareType,
+  type LinkAddressing,
 } from '../../protocols/index.ts';
 import type { Observed } from '../observed.ts';
 
@@ -16,7 +18,7 @@ export function hardwareTypeOf(link: Link): HardwareType {
   return link.hardwareType === INFINIBAND ? INFINIBAND : ETHERNET;
 }
 
-/** What has to be known before a VIP can be announced on a link; frames built from it may be kept. */
+/** What has to be known before a VIP can be announced on a link. */
 export interface FrameContext {
   readonly vip: Ip;
   readonly link: Link;
@@ -52,29 +54,45 @@ function wait(reason: string): Obstacle {
   return { kind: 'wait', reason };
 }
 
-/** Frames of one VIP, built once for as long as the context stays the same. */
-export class Frames {
-  private context: FrameContext | undefined;
-  private readonly built = new Map<GratuitousForm, Uint8Array>();
+/** The advertisement of one VIP, good for as long as link and source stay the same. */
+export interface KeptAdvertisement {
+  readonly link: Link;
+  readonly source: Ip;
+  readonly frame: Uint8Array;
+}
 
-  get(context: FrameContext, form: GratuitousForm): Uint8Array {
-    const known = this.context;
-    if (known?.link !== context.link || known.source !== context.source) {
-      this.context = context;
-      this.built.clear();
-    }
-    const ready = this.built.get(form);
-    if (ready !== undefined) return ready;
-    const frame = build(context, form);
-    this.built.set(form, frame);
+/** The frames that announce VIPs. */
+export class Frames {
+  /** A gratuitous ARP of some VIP in each form: those of other VIPs on that link differ in a few bytes. */
+  private readonly arp = new WeakMap<Link, Map<GratuitousForm, Uint8Array>>();
+
+  /** `entry` keeps what took long to make. */
+  get(
+    entry: { advertisement: KeptAdvertisement | undefined },
+    { vip, link, source }: FrameContext,
+    form: GratuitousForm,
+  ): Uint8Array {
+    if (source === undefined) return this.gratuitousArp(vip, link, form);
+    const kept = entry.advertisement;
+    if (kept?.link === link && kept.source === source) return kept.frame;
+    const frame = encodeUnsolicitedAdvertisement(addressingOf(link), source, vip);
+    entry.advertisement = { link, source, frame };
+    return frame;
+  }
+
+  private gratuitousArp(vip: Ip, link: Link, form: GratuitousForm): Uint8Array {
+    const patterns = this.arp.get(link) ?? new Map<GratuitousForm, Uint8Array>();
+    this.arp.set(link, patterns);
+    const pattern = patterns.get(form);
+    if (pattern !== undefined) return readdressGratuitousArp(pattern, hardwareTypeOf(link), vip);
+    const frame = encodeGratuitousArp(addressingOf(link), vip, form);
+    patterns.set(form, frame);
     return frame;
   }
 }
 
-function build({ vip, link, source }: FrameContext, form: GratuitousForm): Uint8Array {
-  const addressing = { hardwareType: hardwareTypeOf(link), mac: link.mac, broadcast: broadcastOf(link) };
-  if (source !== undefined) return encodeUnsolicitedAdvertisement(addressing, source, vip);
-  return encodeGratuitousArp(addressing, vip, form);
+function addressingOf(link: Link): LinkAddressing {
+  return { hardwareType: hardwareTypeOf(link), mac: link.mac, broadcast: broadcastOf(link) };
 }
 
 /** A point-to-point device that is spoken to as Ethernet may have none. */

@@ -69,6 +69,19 @@ export function encodeGratuitousArp(link: LinkAddressing, vip: Ip, form: Gratuit
   });
 }
 
+/**
+ * Of a gratuitous ARP of this link the same for another VIP: they differ in the sender's and the target's
+ * protocol address only, the last but one and the last field but for the target's hardware address between.
+ */
+export function readdressGratuitousArp(frame: Uint8Array, hardwareType: HardwareType, vip: Ip): Uint8Array {
+  const copy = frame.slice();
+  const address = ipv4Bytes(vip);
+  const target = copy.length - address.length;
+  copy.set(address, target);
+  copy.set(address, target - hardwareAddressLength(hardwareType) - address.length);
+  return copy;
+}
+
 function expect(reader: ByteReader, field: string, value: number, wanted: number): void {
   if (value !== wanted) reader.fail(field, `${value}, not ${wanted}`);
 }

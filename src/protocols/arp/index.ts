@@ -4,4 +4,10 @@
  * done here; the kernel answers requests, because the VIP is really on the link.
  */
 export type { ArpFrame, ArpPacket, GratuitousForm } from './types.ts';
-export { ARP_REPLY, decodeArpFrame, encodeArpFrame, encodeGratuitousArp } from './codec.ts';
+export {
+  ARP_REPLY,
+  decodeArpFrame,
+  encodeArpFrame,
+  encodeGratuitousArp,
+  readdressGratuitousArp,
+} from './codec.ts';

@@ -7,6 +7,7 @@ import {
   decodeArpFrame,
   encodeArpFrame,
   encodeGratuitousArp,
+  readdressGratuitousArp,
   type ArpPacket,
   type GratuitousForm,
   type HardwareType,
@@ -52,6 +53,21 @@ test('the two gratuitous forms differ in operation and target hardware address o
     reply,
   );
   assert.equal(reply.header.destination, ethernet.broadcast);
+});
+
+test('the announcement of another VIP differs in two places, whatever the link is', () => {
+  const twenty = Array.from({ length: 20 }, (_, i) => (i + 16).toString(16)).join(':') as Mac;
+  const infiniband: LinkAddressing = { hardwareType: 32, mac: twenty, broadcast: twenty };
+  for (const link of [ethernet, infiniband]) {
+    for (const form of ['reply', 'request'] as const) {
+      const pattern = encodeGratuitousArp(link, ip('192.0.2.1'), form);
+      const made = readdressGratuitousArp(pattern, link.hardwareType, ip('203.0.113.77'));
+      assert.equal(toHex(made), toHex(encodeGratuitousArp(link, ip('203.0.113.77'), form)));
+      assert.equal(toHex(pattern), toHex(encodeGratuitousArp(link, ip('192.0.2.1'), form)));
+    }
+  }
+  const pattern = encodeGratuitousArp(ethernet, ip('192.0.2.1'), 'reply');
+  assert.throws(() => readdressGratuitousArp(pattern, 1, ip('2001:db8::1')), RangeError);
 });
 
 test('a frame that is not ARP for IPv4 over this link is a DecodeError that names the field', () => {

@@ -46,6 +46,33 @@ export function eventContract(name: string, open: OpenSubject): void {
     watching.close();
   });
 
+  on(
+    'of two who watch the same both hear everything, and one who leaves takes nothing along',
+    async (subject) => {
+      const near = linkOf(subject);
+      const heard: string[][] = [[], []];
+      const [one, two] = heard.map((seen) =>
+        subject.kernel.watch(['link', 'address'], (event) => {
+          const text = line(event);
+          if (text?.includes('192.0.2.') === true) seen.push(text);
+        }),
+      );
+      subject.kernel.setAddress(request(near.index, '192.0.2.1/32'));
+      await subject.until('both have heard', () => heard.every((seen) => seen.length === 1));
+      one?.close();
+      one?.close();
+      subject.kernel.setAddress(request(near.index, '192.0.2.2/32'));
+      await subject.until('the other has heard', () => heard[1]?.length === 2);
+      two?.close();
+      const late: string[] = [];
+      const three = subject.kernel.watch(['link', 'address'], (event) => late.push(line(event) ?? ''));
+      subject.kernel.removeAddress(near.index, ip('192.0.2.2'), 32);
+      await subject.until('a third has heard', () => late.includes('gone 192.0.2.2/32'));
+      assert.deepEqual(heard, [['set 192.0.2.1/32'], ['set 192.0.2.1/32', 'set 192.0.2.2/32']]);
+      three.close();
+    },
+  );
+
   on('a link that goes down reports itself, then the IPv6 addresses it lost', async (subject) => {
     const near = linkOf(subject);
     subject.kernel.setAddress(request(near.index, '192.0.2.1/32'));
