@@ -43,6 +43,8 @@ export interface Parts {
   readonly controlPlaneVips: readonly Vip[];
   /** Set once Services are handled: who else claims a VIP of theirs. */
   readonly claimListeners: Set<(vip: Ip, link: string, mac: string) => void>;
+  /** Told when the node lets nothing reach a VIP, and when it does again. */
+  readonly heldBackListeners: Set<(vip: Ip, problem: string | undefined) => void>;
 }
 
 /**
@@ -59,6 +61,7 @@ export async function buildParts(
   const identity = config.nodeName;
   const vips = config.enableControlPlane ? controlPlaneVips(config) : [];
   const claimListeners: Parts['claimListeners'] = new Set();
+  const heldBackListeners: Parts['heldBackListeners'] = new Set();
   const metrics = createMetrics();
   const news = createNodeNews(metrics, clock);
   const kernel = openKernel({
@@ -77,6 +80,9 @@ export async function buildParts(
       news.secondClaimant(vip, on, mac);
       for (const tell of claimListeners) tell(vip, on, mac);
       if (vips.some((own) => own.vip === vip)) campaign?.election.recheck(`${mac} claims ${vip}`);
+    },
+    heldBack: (vip: Ip, problem: string | undefined) => {
+      for (const tell of heldBackListeners) tell(vip, problem);
     },
   };
   const guards = await openGuards(config, kernel, log);
@@ -114,6 +120,7 @@ export async function buildParts(
       guards,
       reports: { balancer: undefined, ipam: undefined },
       claimListeners,
+      heldBackListeners,
     };
   } catch (error) {
     await leaveNothing(built);

@@ -110,7 +110,11 @@ export function buildServices(
       const claimed = (vip: Ip, link: string, mac: string): void => {
         operator.claimedElsewhere(vip, link, mac);
       };
+      const heldBack = (vip: Ip, problem: string | undefined): void => {
+        operator.heldBack(vip, problem);
+      };
       parts.claimListeners.add(claimed);
+      parts.heldBackListeners.add(heldBack);
       const gate = watchServicesLink(parts, options, operator);
       // Nodes first, so that no Service gets the address of one for a moment.
       void watches.nodes.run(signal);
@@ -122,6 +126,7 @@ export function buildServices(
       } finally {
         gate.close();
         parts.claimListeners.delete(claimed);
+        parts.heldBackListeners.delete(heldBack);
         reports.close();
         writer.close();
         await labels?.close(LABELS_BUDGET_MS);

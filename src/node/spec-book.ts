@@ -52,15 +52,22 @@ export function keyOf(spec: Pick<Spec, 'kind' | 'link' | 'vip'>): SpecKey {
 
 /** The specs of all owners, and who wants what. */
 export class SpecBook {
+  /** Nothing may lead to this VIP for now, whoever wants it. */
+  private readonly isHeldBack: (vip: Ip) => boolean;
   private readonly byOwner = new Map<Owner, ReadonlyMap<SpecKey, Spec>>();
   /** Owners in the order in which they came. */
   private readonly byKey = new Map<SpecKey, Map<Owner, Spec>>();
 
+  constructor(isHeldBack: (vip: Ip) => boolean = () => false) {
+    this.isHeldBack = isHeldBack;
+  }
+
   /** Replaces what the owner wanted; returns one spec for each key that it wanted before or wants now. */
   replace(owner: Owner, specs: readonly Spec[]): readonly Spec[] {
-    const before = this.byOwner.get(owner) ?? new Map<SpecKey, Spec>();
-    const after = new Map(specs.map((spec) => [keyOf(spec), spec]));
-    for (const key of before.keys()) if (!after.has(key)) this.forget(owner, key);
+    const before = this.byOwner.get(owner);
+    const after = new Map<SpecKey, Spec>();
+    for (const spec of specs) after.set(keyOf(spec), spec);
+    for (const key of before?.keys() ?? []) if (!after.has(key)) this.forget(owner, key);
     for (const [key, spec] of after) {
       const owners = this.byKey.get(key);
       if (owners === undefined) this.byKey.set(key, new Map([[owner, spec]]));
@@ -68,7 +75,7 @@ export class SpecBook {
     }
     if (after.size === 0) this.byOwner.delete(owner);
     else this.byOwner.set(owner, after);
-    return [...new Map([...before, ...after]).values()];
+    return before === undefined ? [...after.values()] : [...new Map([...before, ...after]).values()];
   }
 
   has(key: SpecKey): boolean {
@@ -84,11 +91,11 @@ export class SpecBook {
     return [...this.byKey.values()].flatMap((owners) => [...owners.values()].slice(0, 1));
   }
 
-  /** Undefined when nobody wants it. Where owners disagree on the form, the one that came first wins. */
+  /** Undefined when nobody wants it, or it is held back. Where owners disagree on the form, the one that came first wins. */
   address(key: SpecKey): WantedAddress | undefined {
     const specs = this.specs(key).filter((spec) => spec.kind === 'address');
     const [first] = specs;
-    if (first === undefined) return undefined;
+    if (first === undefined || this.isHeldBack(first.vip)) return undefined;
     const { vip, link, prefixLength, scope } = first;
     const mark = first.mark === undefined ? {} : { mark: first.mark };
     const validLifetime = longest(specs);
@@ -107,7 +114,7 @@ export class SpecBook {
   route(key: SpecKey): WantedRoute | undefined {
     const specs = this.specs(key).filter((spec) => spec.kind === 'route');
     const [first] = specs;
-    if (first === undefined) return undefined;
+    if (first === undefined || this.isHeldBack(first.vip)) return undefined;
     const turn = Math.max(...specs.map((spec) => spec.turn));
     return { vip: first.vip, link: first.link, turn, maySet: () => anyHolds(specs) };
   }
@@ -115,7 +122,8 @@ export class SpecBook {
   advertisement(key: SpecKey): WantedAdvertisement | undefined {
     const specs = this.specs(key).filter((spec) => spec.kind === 'advertisement');
     const [first] = specs;
-    return first && { vip: first.vip, link: first.link, mayAdvertise: () => anyHolds(specs) };
+    if (first === undefined || this.isHeldBack(first.vip)) return undefined;
+    return { vip: first.vip, link: first.link, mayAdvertise: () => anyHolds(specs) };
   }
 
   /** Of each owner. */

@@ -33,6 +33,10 @@ export function buildStatus(sources: StatusSources): readonly SpecStatus[] {
       continue;
     }
     const owners = book.ownersOf(key);
+    if (sources.guards?.holdsBack(spec.vip) === true) {
+      entries.push({ spec, owners, state: waiting('its rules in nftables'), last: undefined });
+      continue;
+    }
     if (spec.kind === 'route') {
       const { routes } = sources;
       entries.push({ spec, owners, state: routes?.stateOf(key) ?? noRoutes, last: routes?.lastOf(key) });

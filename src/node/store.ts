@@ -92,7 +92,7 @@ class NodeTruth implements Node {
   private readonly options: NodeOptions;
   private readonly log: Logger;
   private readonly random: Random;
-  private readonly book = new SpecBook();
+  private readonly book = new SpecBook((vip) => this.guards?.holdsBack(vip) === true);
   private readonly observed = new Observed();
   private readonly count = newCounters();
   private readonly addresses: AddressReconciler;
@@ -134,7 +134,12 @@ class NodeTruth implements Node {
       onUsable: (vip) => this.announcer.usable(vip),
     });
     const { guards } = components;
-    this.guards = guards === undefined ? undefined : new Guards({ ...guards, clock, log, book });
+    const heldBack = (vips: readonly Ip[], problem: string | undefined): void => {
+      const concerned = new Set(vips);
+      if (vips.length > 0) this.apply(book.all().filter(({ vip }) => concerned.has(vip)));
+      for (const vip of vips) observer.heldBack?.(vip, problem);
+    };
+    this.guards = guards === undefined ? undefined : new Guards({ ...guards, clock, log, book, heldBack });
     const { routes } = options;
     this.routes = routes === undefined ? undefined : new Routes({ ...shared, random }, routes);
     const { advertiser } = components;
@@ -230,7 +235,8 @@ class NodeTruth implements Node {
   private isWanted(address: Address): boolean {
     const link = this.observed.linkAt(address.ifindex)?.name ?? '';
     const key = keyOf({ kind: 'address', link, vip: address.address });
-    return this.book.has(key) || this.addresses.concerns(address);
+    const isSpec = this.book.has(key) && this.guards?.holdsBack(address.address) !== true;
+    return isSpec || this.addresses.concerns(address);
   }
 
   sweep(filter: (leftover: Leftover) => boolean = () => true): readonly Leftover[] {

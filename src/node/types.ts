@@ -142,6 +142,8 @@ export interface NodeObserver {
   /** A VIP of ours vanished behind our back and was put back. */
   addressRestored?(vip: Ip, link: string): void;
   addressFailed?(vip: Ip, link: string, error: unknown): void;
+  /** Nothing leads to this VIP from now on, because its rules are not in the kernel; undefined: they are now. */
+  heldBack?(vip: Ip, problem: string | undefined): void;
   announced?(vip: Ip, link: string, result: 'sent' | 'failed' | 'withheld'): void;
   /** Somebody else on the wire claims a VIP that we hold. */
   secondClaimant?(vip: Ip, link: string, mac: Mac): void;

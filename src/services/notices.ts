@@ -66,6 +66,12 @@ export class Notices {
     }
   }
 
+  /** Its rules are not in the kernel, so it is not on the network. */
+  heldBack(entry: Entry, vip: Ip, problem: string): void {
+    const message = `enable_service_security: ${vip} is withheld until its rules can be written: ${problem}`;
+    this.tell(entry, { type: 'Warning', reason: 'NotProtected', message });
+  }
+
   conflict(service: Service, vip: Ip, link: string, mac: string): void {
     const message = `${mac} on ${link} claims ${vip} too: two machines use the same address`;
     this.observer.notice?.(service, { type: 'Warning', reason: 'AddressConflict', message });

@@ -66,6 +66,8 @@ export class ServicesOperator {
   /** Statuses to be written after this turn. */
   private readonly reports = new Map<ServiceKey, WantedStatus>();
   private leftovers: Leftovers | undefined;
+  /** VIPs that the node holds back, and why. */
+  private readonly held = new Map<Ip, string>();
   private synced = { services: false, slices: false };
   private hasDecided = false;
 
@@ -191,6 +193,13 @@ export class ServicesOperator {
     }
   }
 
+  /** The node lets nothing reach this VIP for now, for this reason; undefined: it does again. */
+  heldBack(vip: Ip, problem: string | undefined): void {
+    if (problem === undefined) this.held.delete(vip);
+    else this.held.set(vip, problem);
+    this.touch(this.catalogue.claimants(vip));
+  }
+
   /** The Services that are advertised by this node. */
   advertised(): readonly ServiceKey[] {
     return this.tenure.keys();
@@ -294,8 +303,17 @@ export class ServicesOperator {
 
   private carried(key: ServiceKey, { places, entry }: Advert): void {
     if (this.tenure.get(key)?.silent !== false) return;
-    const vips = places.map(({ vip }) => vip);
+    const vips = places.map(({ vip }) => vip).filter((vip) => !this.held.has(vip));
+    for (const { vip } of places) {
+      const problem = this.held.get(vip);
+      if (problem !== undefined) this.notices.heldBack(entry, vip, problem);
+    }
     this.parts.observer.provides?.(key, vips);
+    if (vips.length === 0) {
+      this.reports.delete(key);
+      this.parts.status.drop(key);
+      return;
+    }
     if (!this.options.writeStatus) return;
     // With routes, and peers that know them, a VIP has no single host.
     const vipHost = this.options.reach === 'layer2' ? this.options.node : undefined;

@@ -33,8 +33,14 @@ export class FakeNftables implements Nftables {
   private tables = new Map<string, FakeTable>();
   private watchers: { readonly name: string; readonly onChange: () => void }[] = [];
   private failure: KernelError | undefined;
+  private broken: number | undefined;
   /** Batches that were taken. */
   commits: (readonly NftStep[])[] = [];
+
+  /** Every batch and read fails with this errno; undefined: no more. */
+  failAll(errno: number | undefined): void {
+    this.broken = errno;
+  }
 
   /** The next batch, or read, fails with this errno. */
   failNext(errno: number): void {
@@ -124,6 +130,7 @@ export class FakeNftables implements Nftables {
   }
 
   private throwFailure(): void {
+    if (this.broken !== undefined) throw new KernelError({ op: 'change nf_tables', errno: this.broken });
     const { failure } = this;
     this.failure = undefined;
     if (failure !== undefined) throw failure;

@@ -17,6 +17,14 @@ export interface GuardsParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly book: SpecBook;
+  /** These are held back from now on, for this reason, or no longer are. */
+  readonly heldBack: (vips: readonly Ip[], problem: string | undefined) => void;
+}
+
+interface Guarded {
+  readonly vip: Ip;
+  readonly signature: string;
+  readonly elements: GuardElements;
 }
 
 /** The event that says that something changed may have been missed. */
@@ -28,13 +36,19 @@ const checkMs = 10_000;
  *   wanted    in the kernel before the address is added
  *   unwanted  removed after it, in the same turn
  *   crashed   what a predecessor wrote stays as long as its address does, or until a spec takes over
+ *   failed    a VIP without its rules in the kernel is held back until they are there: nothing is open that
+ *             somebody wants closed
  *
  * A VIP with an owner that has no guard spec for it is open: only the source ranges of the others count.
  */
 export class Guards {
   private readonly parts: GuardsParts;
   private readonly tables: Tables;
-  private readonly guarded = new Map<Hex, { readonly signature: string; readonly elements: GuardElements }>();
+  private readonly guarded = new Map<Hex, Guarded>();
+  /** What the kernel guards; undefined: all that it should. */
+  private inKernel: ReadonlySet<Hex> | undefined;
+  private told = new Map<Hex, Ip>();
+  private telling: Timer | undefined;
   private inherited = new Map<Hex, GuardElements>();
   /** Links by VIP: a VIP can be on several, and a packet does not tell for which. */
   private readonly links = new Map<Ip, Set<string>>();
@@ -46,7 +60,12 @@ export class Guards {
     const { nftables, clock, table } = parts;
     const log = parts.log.child('security');
     const shared = { clock, log, observer: {}, counters: newCounters() };
-    this.tables = new Tables(nftables, shared, table);
+    this.tables = new Tables(nftables, shared, table, (kernel) => {
+      if (kernel === 'as wanted') this.inKernel = undefined;
+      else if (kernel !== 'unknown') this.inKernel = new Set(inheritedElements(kernel).keys());
+      else this.inKernel ??= new Set(this.guarded.keys());
+      this.tellSoon();
+    });
   }
 
   /** Rejects with KernelError when nf_tables cannot be watched or read. */
@@ -57,6 +76,7 @@ export class Guards {
   }
 
   close(): void {
+    this.telling?.cancel();
     this.timer?.cancel();
     this.tables.stop();
   }
@@ -71,7 +91,7 @@ export class Guards {
       this.inherited.delete(key);
       const signature = JSON.stringify(wanted);
       if (this.guarded.get(key)?.signature === signature) continue;
-      this.guarded.set(key, { signature, elements: guardElements({ vip, ...wanted }) });
+      this.guarded.set(key, { vip, signature, elements: guardElements({ vip, ...wanted }) });
       isChanged = true;
     }
     if (isChanged) this.apply();
@@ -95,6 +115,13 @@ export class Guards {
     if (this.inherited.size < before || !this.hasApplied) this.apply();
   }
 
+  /** Its rules are not in the kernel, and no owner wants it open. */
+  holdsBack(vip: Ip): boolean {
+    const key = addressHex(vip);
+    const guarded = this.guarded.get(key);
+    return guarded?.elements.isOpen === false && this.inKernel?.has(key) === false;
+  }
+
   state(): SpecState {
     const { problem, isReady } = this.tables;
     if (problem !== undefined) return { state: 'failed', reason: problem, retryInMs: undefined };
@@ -106,6 +133,22 @@ export class Guards {
     const all = [...this.inherited.values(), ...[...this.guarded.values()].map(({ elements }) => elements)];
     const families = (['ip', 'ip6'] as const).filter((l3) => all.some((each) => each.l3 === l3));
     this.tables.set(families.map((l3) => guardTable(l3, this.parts.table, all)));
+  }
+
+  /** In the next turn: those who are told change what is wanted, which must not happen in the middle of it. */
+  private tellSoon(): void {
+    if (this.inKernel === undefined && this.told.size === 0) return;
+    this.telling ??= this.parts.clock.after('guards changed', 0, () => {
+      this.telling = undefined;
+      const held = [...this.guarded].filter(([, { vip }]) => this.holdsBack(vip));
+      const before = this.told;
+      this.told = new Map(held.map(([key, { vip }]) => [key, vip]));
+      const isNews = (one: Map<Hex, Ip>, other: Map<Hex, Ip>): readonly Ip[] =>
+        [...one].flatMap(([key, vip]) => (other.has(key) ? [] : [vip]));
+      const { heldBack } = this.parts;
+      heldBack(isNews(this.told, before), this.tables.problem ?? 'their turn');
+      heldBack(isNews(before, this.told), undefined);
+    });
   }
 
   /** What all owners together let in; undefined when none wants it guarded. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ip, parsePrefix, type Prefix } from '../../../src/lib/ip.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
-import { errnoOf } from '../../../src/linux/errors.ts';
+import { errnoOf, KernelError } from '../../../src/linux/errors.ts';
 import { createNode, type Node } from '../../../src/node/index.ts';
 import type { GuardedPort, GuardSpec } from '../../../src/node/types.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
@@ -35,6 +35,20 @@ class Scene {
     return made;
   }
 
+  /** What an observer heard of VIPs that are held back. */
+  readonly heard: string[] = [];
+
+  has(vip: string): boolean {
+    return this.kernel.showAddresses().includes(`${vip}/`);
+  }
+
+  /** Routes in our table. */
+  async routes(): Promise<readonly string[]> {
+    return (await this.kernel.routes({ table: 198 })).map(
+      ({ destination }) => `${destination?.address}/${destination?.length}`,
+    );
+  }
+
   async restart(): Promise<void> {
     this.node.close();
     this.node = this.newNode();
@@ -65,7 +79,14 @@ class Scene {
 
   private newNode(): Node {
     const { kernel, clock, nftables } = this;
-    return createNode({ kernel, clock, log: silentLogger, guards: { nftables, table } });
+    const observer = {
+      heldBack: (vip: string, problem?: string) => this.heard.push(`${vip} ${problem ?? 'free'}`),
+    };
+    const routes = { table: 198, protocol: 248, type: 1 };
+    return createNode(
+      { kernel, clock, log: silentLogger, observer, guards: { nftables, table } },
+      { routes },
+    );
   }
 }
 
@@ -101,6 +122,56 @@ test('a VIP is guarded before it is there, and until it has gone', async () => {
   node.withdraw(web);
   assert.deepEqual(story, ['rules change: no address', 'rules change: no address']);
   assert.deepEqual(nftables.show(), []);
+});
+
+test('SVC-32 a VIP whose rules cannot be written is held back until they can; the others stay', async () => {
+  const s = await Scene.start();
+  s.node.publish(api, [addressOf('192.0.2.2'), guard('192.0.2.2', 81)]);
+  s.nftables.failAll(errnoOf.ENOMEM);
+  const route = { kind: 'route', vip: ip('192.0.2.3'), link: 'eth0', turn: 0 } as const;
+  s.node.publish(web, [addressOf('192.0.2.1'), guard('192.0.2.1', 80), route, guard('192.0.2.3', 80)]);
+  s.node.publish('control-plane', [addressOf('192.0.2.9')]);
+  assert.deepEqual([s.has('192.0.2.1'), s.has('192.0.2.2'), s.has('192.0.2.9')], [false, true, true]);
+  await s.clock.advance(8000);
+  assert.deepEqual([s.has('192.0.2.1'), s.has('192.0.2.2'), await s.routes()], [false, true, []]);
+  const states = s.node.status().filter(({ spec }) => spec.vip === '192.0.2.1' && spec.kind === 'address');
+  assert.deepEqual(
+    states.map(({ state }) => state),
+    [{ state: 'waiting', reason: 'its rules in nftables' }],
+  );
+  assert.match(s.heard.join('; '), /^192.0.2.1 .*ENOMEM\); 192.0.2.3 .*ENOMEM\)$/);
+  s.heard.length = 0;
+  s.nftables.failAll(undefined);
+  await s.clock.advance(6000);
+  assert.equal(s.guardOf('192.0.2.1'), '6/80 closed');
+  assert.deepEqual([s.has('192.0.2.1'), await s.routes()], [true, ['192.0.2.3/32']]);
+  assert.deepEqual(s.heard, ['192.0.2.1 free', '192.0.2.3 free']);
+});
+
+test('SVC-32 a VIP whose rules somebody removed for good goes, and a withdrawn one leaves nothing waiting', async () => {
+  const s = await Scene.start();
+  s.node.publish(web, [addressOf('192.0.2.1'), guard('192.0.2.1', 80)]);
+  s.node.publish(api, [addressOf('192.0.2.2'), guard('192.0.2.2', 81)]);
+  const commit = s.nftables.commit.bind(s.nftables);
+  s.nftables.commit = () => {
+    throw new KernelError({ op: 'change nf_tables', errno: errnoOf.ENOMEM });
+  };
+  s.nftables.flush();
+  await s.clock.advance(100);
+  assert.deepEqual([s.has('192.0.2.1'), s.has('192.0.2.2')], [false, false]);
+  s.node.withdraw(api);
+  s.nftables.commit = commit;
+  await s.clock.advance(6000);
+  assert.deepEqual([s.has('192.0.2.1'), s.has('192.0.2.2')], [true, false]);
+});
+
+test('a VIP that another owner wants open is not held back', async () => {
+  const s = await Scene.start();
+  s.nftables.failAll(errnoOf.ENOMEM);
+  s.node.publish('control-plane', [addressOf('192.0.2.1')]);
+  s.node.publish(web, [addressOf('192.0.2.1'), guard('192.0.2.1', 80)]);
+  await s.clock.advance(1000);
+  assert.equal(s.has('192.0.2.1'), true);
 });
 
 test('ports and source ranges follow the spec', async () => {

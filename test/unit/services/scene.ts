@@ -87,7 +87,18 @@ export class TestNode {
   private readonly node: Node;
   readonly nodeAddresses: NodeAddresses;
 
-  private constructor(world: World, name: string, kernel: FakeKernel, node: Node, local: LocalLinks) {
+  /** Used where Services are guarded. */
+  readonly nftables: FakeNftables;
+
+  private constructor(
+    world: World,
+    name: string,
+    kernel: FakeKernel,
+    node: Node,
+    local: LocalLinks,
+    nftables: FakeNftables,
+  ) {
+    this.nftables = nftables;
     this.name = name;
     this.kernel = kernel;
     this.node = node;
@@ -173,13 +184,19 @@ export class TestNode {
 
   static async start(world: World, name: string, kernel: FakeKernel): Promise<TestNode> {
     const { clock } = world;
-    const guards = { nftables: new FakeNftables(), table: 'guard' };
+    const nftables = new FakeNftables();
+    const guards = { nftables, table: 'guard' };
     const guarding = world.options.guarded === true ? { guards } : {};
     const routes = world.options.reach === 'route' ? { routes: { table: 198, protocol: 248, type: 1 } } : {};
-    const node = createNode({ kernel, clock, log: silentLogger, ...guarding }, routes);
+    const observer = {
+      heldBack: (vip: Ip, problem: string | undefined) => {
+        made.operator.heldBack(vip, problem);
+      },
+    };
+    const node = createNode({ kernel, clock, log: silentLogger, observer, ...guarding }, routes);
     await node.start();
     const local = new LocalLinks({ kernel, clock, random: () => 0.5, log: silentLogger });
-    const made = new TestNode(world, name, kernel, node, local);
+    const made: TestNode = new TestNode(world, name, kernel, node, local, nftables);
     await local.start(() => {
       made.operator.linksChanged();
     }, made.stop.signal);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { errnoOf } from '../../../src/linux/errors.ts';
 import { guardedPorts, sourceRanges } from '../../../src/services/guard.ts';
 import type { Service } from '../../../src/services/types.ts';
 import { World, type TestNode } from './scene.ts';
@@ -62,6 +63,25 @@ test('a source range that is no CIDR lets nobody in, and its user is told', asyn
   assert.deepEqual(node.told, [
     'web InvalidSourceRange spec.loadBalancerSourceRanges: 10.0.0.0/33 is no CIDR: nobody is let in by it',
   ]);
+  await world.close();
+});
+
+test('SVC-32 a Service whose rules cannot be written is withheld, with an Event and no status, until they can', async () => {
+  const [world, node] = await oneNode();
+  node.nftables.failAll(errnoOf.ENOMEM);
+  world.serve({ name: 'web', vip: '192.0.2.1', from: ['10.0.0.0/8'] });
+  const annotations = { 'kube-vip.io/ignore-service-security': 'true' };
+  world.serve({ name: 'open', vip: '192.0.2.2', annotations });
+  await world.run(3000);
+  assert.deepEqual(node.vips(), ['192.0.2.2/32@eth0']);
+  assert.deepEqual(node.told, [
+    'web NotProtected enable_service_security: 192.0.2.1 is withheld until its rules can be written: change nf_tables: not enough memory (ENOMEM)',
+  ]);
+  assert.equal(node.statuses.filter((line) => line.startsWith('shop/web')).at(-1), 'shop/web dropped');
+  node.nftables.failAll(undefined);
+  await world.run(6000);
+  assert.ok(node.has('192.0.2.1'));
+  assert.equal(node.statuses.at(-1), 'shop/web 192.0.2.1:80');
   await world.close();
 });
 

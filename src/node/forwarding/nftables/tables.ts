@@ -10,6 +10,9 @@ import { observedOf, planTables } from './plan.ts';
 const settleMs = 2;
 const retry = { baseMs: 50, maxMs: 5000 };
 
+/** Told after each try to change something. */
+export type WhenTried = (kernel: 'as wanted' | 'unknown' | readonly ObservedTable[]) => void;
+
 /**
  * Keeps the tables of one name as they should be: changes by difference from what is believed to be
  * there, one batch each, and looks again after every event, ours or others'.
@@ -18,6 +21,7 @@ export class Tables {
   private readonly nftables: Nftables;
   private readonly shared: Shared;
   private readonly name: string;
+  private readonly tried: WhenTried;
   private desired: readonly NftTable[] | undefined;
   /** What the kernel has, as far as we know; undefined when we do not. */
   private believed: readonly ObservedTable[] | undefined;
@@ -33,10 +37,11 @@ export class Tables {
   /** Of the last change that failed and has not been made good since. */
   problem: string | undefined;
 
-  constructor(nftables: Nftables, shared: Shared, name: string) {
+  constructor(nftables: Nftables, shared: Shared, name: string, tried: WhenTried = () => undefined) {
     this.nftables = nftables;
     this.shared = shared;
     this.name = name;
+    this.tried = tried;
   }
 
   get isReady(): boolean {
@@ -89,6 +94,7 @@ export class Tables {
       this.change(observed, this.hasSettled);
     } catch (error) {
       this.failed(error);
+      this.tried('unknown');
     }
   }
 
@@ -102,6 +108,7 @@ export class Tables {
         this.nftables.commit(steps);
       } catch (error) {
         this.failed(error);
+        this.tried(from);
         return;
       }
       shared.counters.changes++;
@@ -111,6 +118,7 @@ export class Tables {
     this.hasSettled = true;
     this.failedInARow = 0;
     this.problem = undefined;
+    this.tried('as wanted');
   }
 
   private repaired(steps: number): void {
