@@ -165,6 +165,15 @@ test('SVC-32 a VIP whose rules somebody removed for good goes, and a withdrawn o
   assert.deepEqual([s.has('192.0.2.1'), s.has('192.0.2.2')], [true, false]);
 });
 
+test('a firewall that cannot even be read holds back what is new', async () => {
+  const s = await Scene.start();
+  s.node.publish(api, [addressOf('192.0.2.2'), guard('192.0.2.2', 81)]);
+  s.nftables.failAll(errnoOf.ENOMEM);
+  await s.clock.advance(10_000);
+  s.node.publish(web, [addressOf('192.0.2.1'), guard('192.0.2.1', 80)]);
+  assert.deepEqual([s.has('192.0.2.1'), s.has('192.0.2.2')], [false, true]);
+});
+
 test('a VIP that another owner wants open is not held back', async () => {
   const s = await Scene.start();
   s.nftables.failAll(errnoOf.ENOMEM);
