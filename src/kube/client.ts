@@ -25,6 +25,7 @@ import type {
   WatchHandlers,
   WatchOptions,
 } from './types.ts';
+import { Turns } from './turns.ts';
 import { LineFramer, decodeObject, decodeWatchEvent } from './watch-frames.ts';
 import { Wire, answerError, describe } from './wire.ts';
 import type { WireRequest } from './wire.ts';
@@ -80,10 +81,12 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
   private readonly wire: Wire;
   private readonly calls: SessionPool;
   private readonly watches: SessionPool;
+  private readonly turns: Turns;
   private readonly failures = new Map<KubeErrorKind, number>();
   private requests = 0;
 
   constructor(components: ClientComponents, options: ClientOptions = {}) {
+    this.turns = new Turns(components.clock);
     this.credentials = components.credentials;
     this.options = {
       userAgent: 'kube-vip',
@@ -213,15 +216,20 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
       endMs: options.timeoutSeconds * 1000 + WATCH_GRACE_MS,
     };
     const framer = new LineFramer();
+    let isOver = false;
+    const tell = (line: Uint8Array): void => {
+      // What is left when the stream has broken off comes again with the next watch.
+      if (line.length > 0 && !isOver) handlers.event(decodeWatchEvent(line));
+    };
     this.requests++;
     try {
       const answer = await this.wire.stream(this.watches, `${path}${query}`, limits, options.signal);
       handlers.opened?.();
-      await answer.consume((bytes) => {
-        for (const line of framer.push(bytes)) if (line.length > 0) handlers.event(decodeWatchEvent(line));
-      });
+      await answer.consume((bytes) => this.turns.each(framer.push(bytes), tell));
     } catch (error) {
       throw this.counted(asKubeError(error, `WATCH ${path}`));
+    } finally {
+      isOver = true;
     }
   }
 

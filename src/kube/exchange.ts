@@ -15,9 +15,10 @@ export interface OpenAnswer {
   readonly headers: IncomingHttpHeaders;
   /**
    * Hands over every chunk; resolves when the body is complete, rejects when the stream breaks off,
-   * the consumer throws, or the signal aborts (with its reason).
+   * the consumer throws, or the signal aborts (with its reason). No chunk follows before the promise that the
+   * consumer returned has resolved: until then the server may send one more window.
    */
-  consume(chunk: (bytes: Buffer) => void): Promise<void>;
+  consume(chunk: (bytes: Buffer) => Promise<void> | undefined): Promise<void>;
 }
 
 /** The server refused the stream before it looked at it (RFC 9113 8.7): safe to send again. */
@@ -79,16 +80,22 @@ function whenEnded(stream: ClientHttp2Stream, signal: AbortSignal): Promise<void
 async function consume(
   stream: ClientHttp2Stream,
   ending: Promise<void>,
-  chunk: (bytes: Buffer) => void,
+  chunk: (bytes: Buffer) => Promise<void> | undefined,
 ): Promise<void> {
   const failed = new Promise<never>((_resolve, reject) => {
+    const fail = (error: unknown): void => {
+      reject(error instanceof Error ? error : new Error(String(error)));
+      stream.removeAllListeners('data');
+      stream.close(constants.NGHTTP2_CANCEL);
+    };
     stream.on('data', (bytes: Buffer) => {
       try {
-        chunk(bytes);
+        const busy = chunk(bytes);
+        if (busy === undefined) return;
+        stream.pause();
+        busy.then(() => stream.resume(), fail);
       } catch (error) {
-        reject(error instanceof Error ? error : new Error(String(error)));
-        stream.removeAllListeners('data');
-        stream.close(constants.NGHTTP2_CANCEL);
+        fail(error);
       }
     });
   });
@@ -110,6 +117,7 @@ export async function readBody(answer: OpenAnswer, limit: number, path: string):
       });
     }
     chunks.push(bytes);
+    return undefined;
   });
   return { status: answer.status, headers: answer.headers, body: Buffer.concat(chunks) };
 }

@@ -26,15 +26,19 @@ export class ObjectCache<T extends KubeObject> {
     return this.content;
   }
 
-  /** Makes `objects` the whole content. */
-  replace(objects: readonly KubeObject[]): void {
+  /** A new list, object by object; what it has not brought when it is complete is gone. */
+  list(): { put(object: KubeObject): void; complete(): void } {
     const listed = new Set<string>();
-    for (const object of objects) {
-      listed.add(keyOf(object.metadata));
-      this.put(object);
-    }
-    for (const key of [...this.content.keys()]) if (!listed.has(key)) this.drop(key);
-    this.tell(() => this.listener.synced?.(this.content));
+    return {
+      put: (object) => {
+        listed.add(keyOf(object.metadata));
+        this.put(object);
+      },
+      complete: () => {
+        for (const key of [...this.content.keys()]) if (!listed.has(key)) this.drop(key);
+        this.tell(() => this.listener.synced?.(this.content));
+      },
+    };
   }
 
   put(object: KubeObject): void {

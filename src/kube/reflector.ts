@@ -9,6 +9,7 @@ import { initialReflectorState, reflectorStep } from './reflector-machine.ts';
 import type { ReflectorOutcome, ReflectorState } from './reflector-machine.ts';
 import { resourceName } from './resources.ts';
 import { TroubleLog } from './trouble-log.ts';
+import { Turns } from './turns.ts';
 import type {
   KubeObject,
   ListPage,
@@ -74,6 +75,7 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
   private readonly options: ReflectorOptions<T>;
   private readonly cache: ObjectCache<T>;
   private readonly trouble: TroubleLog;
+  private readonly turns: Turns;
   private readonly name: string;
   private state: ReflectorState = initialReflectorState;
   private lists = 0;
@@ -86,6 +88,7 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
     this.name = resourceName(options.resource);
     this.lastHeard = components.clock.now();
     this.trouble = new TroubleLog(components, this.name);
+    this.turns = new Turns(components.clock);
     const map = options.map ?? ((raw: KubeObject) => raw as T);
     this.cache = new ObjectCache(map, options.listener ?? {}, (error) => {
       components.log.error('a listener failed', { resource: this.name, error: messageOf(error) });
@@ -125,38 +128,39 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
     return this.state.next === 'list' ? this.listAll(signal) : this.watchOnce(signal);
   }
 
+  /** Each page is handled before the next is asked for: there is never more of the list in memory. */
   private async listAll(signal: AbortSignal): Promise<{ outcome: ReflectorOutcome; error?: KubeError }> {
+    const list = this.cache.list();
+    const put = (object: KubeObject): void => {
+      if (!signal.aborted) list.put(object);
+    };
     try {
-      const { objects, resourceVersion } = await this.allPages(signal);
-      if (isAborted(signal)) return { outcome: { type: 'listed', resourceVersion } };
-      this.lists++;
-      this.heard();
-      this.cache.replace(objects);
-      this.recovered();
-      return { outcome: { type: 'listed', resourceVersion } };
+      for (let page: ListPage<KubeObject> | undefined; ;) {
+        page = await this.page(page?.continueToken, signal);
+        await this.turns.each(page.items, put);
+        const { resourceVersion } = page;
+        if (isAborted(signal)) return { outcome: { type: 'listed', resourceVersion } };
+        this.heard();
+        if (page.continueToken !== undefined) continue;
+        this.lists++;
+        list.complete();
+        this.recovered();
+        return { outcome: { type: 'listed', resourceVersion } };
+      }
     } catch (thrown) {
       const error = fromFailure(thrown, `LIST ${this.name}`);
       return { outcome: { type: 'list-failed', kind: error.kind, retryAfterMs: error.retryAfterMs }, error };
     }
   }
 
-  private async allPages(
-    signal: AbortSignal,
-  ): Promise<{ objects: readonly KubeObject[]; resourceVersion: string }> {
-    const objects: KubeObject[] = [];
-    let continueToken: string | undefined;
-    for (;;) {
-      const page: ListPage<KubeObject> = await this.components.client.listPage(this.options.resource, {
-        ...this.selection(),
-        ...(this.options.pageSize === undefined ? {} : { limit: this.options.pageSize }),
-        ...(continueToken === undefined ? {} : { continueToken }),
-        timeoutMs: LIST_TIMEOUT_MS,
-        signal,
-      });
-      for (const item of page.items) objects.push(item);
-      continueToken = page.continueToken;
-      if (continueToken === undefined) return { objects, resourceVersion: page.resourceVersion };
-    }
+  private page(continueToken: string | undefined, signal: AbortSignal): Promise<ListPage<KubeObject>> {
+    return this.components.client.listPage(this.options.resource, {
+      ...this.selection(),
+      ...(this.options.pageSize === undefined ? {} : { limit: this.options.pageSize }),
+      ...(continueToken === undefined ? {} : { continueToken }),
+      timeoutMs: LIST_TIMEOUT_MS,
+      signal,
+    });
   }
 
   private async watchOnce(signal: AbortSignal): Promise<{ outcome: ReflectorOutcome; error?: KubeError }> {
