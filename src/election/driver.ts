@@ -140,6 +140,7 @@ class Driver implements Election {
 
   private handle(event: Event): void {
     const { clock, random, observer } = this.parts;
+    this.noteSilence(event);
     const context = { now: clock.now(), wall: clock.wall(), random: random() };
     const before = this.state;
     const result = this.step(this.settings, before, event, context);
@@ -244,6 +245,13 @@ class Driver implements Election {
         this.post({ kind: 'result', call, outcome: { ok: false, error: kind } });
       },
     );
+  }
+
+  /** The machine cancels a call that takes too long, and its answer then means nothing: it would leave no trace. */
+  private noteSilence(event: Event): void {
+    const { call, timers } = this.state;
+    if (event.kind !== 'timer' || event.name !== 'call' || event.generation !== timers.call) return;
+    if (call !== undefined) this.note(call.operation, 'no answer in time');
   }
 
   /** Logs a failure once per change of its text, and its end. */

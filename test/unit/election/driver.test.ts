@@ -177,6 +177,21 @@ test('failures are logged once, their end once', async () => {
   ]);
 });
 
+test('an API server that does not answer is logged once, and when it does again', async () => {
+  const a = rig();
+  await a.clock.advance(500);
+  const { length } = a.log.lines;
+  a.trouble = 'stall';
+  await a.clock.advance(1600);
+  a.trouble = 'none';
+  await a.clock.advance(1500);
+  assert.deepEqual(a.log.lines.slice(length), [
+    'warn | lease update failed, retrying | no answer in time',
+    'info | lease update works again',
+  ]);
+  assert.equal(a.story.filter((line) => line.startsWith('lost')).length, 0);
+});
+
 test('status tells who holds, since when, and what went wrong last', async () => {
   const a = rig();
   assert.equal(a.election.status().lastRenewAgeMs, undefined);
