@@ -4,6 +4,7 @@ import type { Logger } from '../lib/log.ts';
 import { sameTransport } from './connection.ts';
 import type { Connection } from './connection.ts';
 import type { Credentials } from './credentials.ts';
+import { explainConnect } from './connect-error.ts';
 import { fromFailure } from './errors.ts';
 import type { KubeError } from './errors.ts';
 import type { LoopbackFallback } from './lookup.ts';
@@ -86,7 +87,8 @@ export class SessionPool {
       await this.connectWithFreshCredentials();
       this.lastFailure = undefined;
     } catch (error) {
-      this.lastFailure = fromFailure(error, '');
+      const { known } = this.components.credentials;
+      this.lastFailure = fromFailure(known === undefined ? error : explainConnect(error, known.server), '');
       this.backOff();
       throw this.lastFailure;
     }
