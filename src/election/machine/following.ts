@@ -132,7 +132,6 @@ function claimFailed(d: Draft, phase: Acquiring, call: Call, error: StoreErrorKi
     see(d, seeAbsent(phase.seen, d.settings, d));
   } else {
     // Creating, too, can find nothing: the namespace. It may come.
-
     followAfterFailure(d, phase.seen, error);
   }
   return error;
