@@ -1,5 +1,6 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
+import type { Socket } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import { familyOf, parseIp } from '../lib/ip.ts';
 import type { Credentials } from './credentials.ts';
@@ -11,6 +12,8 @@ export interface BackendProbeOptions {
   readonly path: string;
   /** Absent: what the API client speaks. */
   readonly scheme?: 'http' | 'https';
+  /** The server ended the connection of its probes, as the kernel does for one that died. */
+  readonly onLost?: (host: string) => void;
 }
 
 /** Asks API servers, each over a connection of its own, whether they serve. */
@@ -52,7 +55,13 @@ export function createBackendProber(credentials: Credentials, options: BackendPr
       checkServerIdentity: (_host, certificate) =>
         checkServerIdentity(host, certificate) && checkServerIdentity(LOCAL_NAME, certificate),
     };
-    const status = await statusOf(secure ? https : http, request);
+    const onSocket = (socket: Socket): void => {
+      socket.once('close', () => {
+        // Not one that was forgotten here.
+        if (agents.get(host) === agent) options.onLost?.(host);
+      });
+    };
+    const status = await statusOf(secure ? https : http, request, onSocket);
     return status === 200 ? undefined : `${options.path} answered ${status}`;
   };
   return {
@@ -61,6 +70,9 @@ export function createBackendProber(credentials: Credentials, options: BackendPr
       try {
         problem = await ask(host, signal);
         return problem;
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'ECONNRESET') options.onLost?.(host);
+        throw error;
       } finally {
         if (problem !== undefined) forget(host);
       }
@@ -77,7 +89,11 @@ function newAgent(secure: boolean): http.Agent {
   return secure ? new https.Agent(options) : new http.Agent(options);
 }
 
-function statusOf(transport: typeof http | typeof https, options: https.RequestOptions): Promise<number> {
+function statusOf(
+  transport: typeof http | typeof https,
+  options: https.RequestOptions,
+  onNewSocket: (socket: Socket) => void,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const request = transport.get(options, (answer) => {
       answer.resume();
@@ -85,6 +101,9 @@ function statusOf(transport: typeof http | typeof https, options: https.RequestO
         resolve(answer.statusCode ?? 0);
       });
       answer.on('error', reject);
+    });
+    request.on('socket', (socket) => {
+      if (!request.reusedSocket) onNewSocket(socket);
     });
     request.on('error', reject);
   });

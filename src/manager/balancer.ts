@@ -56,9 +56,15 @@ function startBalancer(
 ): RunningBalancer {
   const { config, clock, random, log, api } = parts;
   const options = optionsFrom(config, sources);
-  const prober = createBackendProber(api.credentials, { port: config.port, path: config.lbProbePath });
+  const prober = createBackendProber(api.credentials, {
+    port: config.port,
+    path: config.lbProbePath,
+    onLost: (host) => {
+      balancer.lost(ip(host));
+    },
+  });
   const role = config.loadBalancerForwardingMethod === 'directroute' ? roleSpecs(options) : [];
-  const balancer = new Balancer(
+  const balancer: Balancer = new Balancer(
     {
       apply: (servers) => {
         forwarding.set(servers.size === 0 ? role : virtualServers(parts, servers));

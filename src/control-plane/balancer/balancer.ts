@@ -50,6 +50,13 @@ function desertedText(family: Family): string {
   return `no ready control-plane node has an IPv${family} InternalIP, so only the API server of the node that holds it can answer there`;
 }
 
+/** The probes of one backend. */
+interface Probing {
+  readonly stop: AbortController;
+  /** Ends the pause before the next probe. */
+  wake: AbortController;
+}
+
 /** How often weights and drain times are looked at while something is changing. */
 const TICK_MS = 500;
 
@@ -65,7 +72,7 @@ export class Balancer {
   private readonly pools = new Map<Family, PoolState>();
   /** Families without a candidate, as last logged. */
   private readonly deserted = new Set<Family>();
-  private readonly probing = new Map<Ip, AbortController>();
+  private readonly probing = new Map<Ip, Probing>();
   private ticking: Timer | undefined;
   private active = false;
   private keeping = false;
@@ -95,7 +102,7 @@ export class Balancer {
     this.ticking?.cancel();
     this.ticking = undefined;
     for (const [address, probe] of this.probing) {
-      probe.abort();
+      probe.stop.abort();
       this.parts.prober.forget(address);
     }
     this.probing.clear();
@@ -103,6 +110,11 @@ export class Balancer {
     this.deserted.clear();
     this.applied = '';
     this.parts.apply(new Map());
+  }
+
+  /** A backend ended the connection of its probe: it may be dead, and is asked at once. */
+  lost(address: Ip): void {
+    this.probing.get(address)?.wake.abort();
   }
 
   status(): readonly BackendStatus[] {
@@ -165,41 +177,55 @@ export class Balancer {
     );
     for (const [address, probe] of this.probing) {
       if (wanted.has(address)) continue;
-      probe.abort();
+      probe.stop.abort();
       this.probing.delete(address);
       this.parts.prober.forget(address);
     }
     for (const address of wanted) {
       if (this.probing.has(address)) continue;
-      const stop = new AbortController();
-      this.probing.set(address, stop);
-      void this.probeForever(address, stop.signal);
+      const probing = { stop: new AbortController(), wake: new AbortController() };
+      this.probing.set(address, probing);
+      void this.probeForever(address, probing);
     }
   }
 
-  private async probeForever(address: Ip, signal: AbortSignal): Promise<void> {
+  private async probeForever(address: Ip, probing: Probing): Promise<void> {
     const { clock, random } = this.parts;
+    const { signal } = probing.stop;
     const stopped = (): boolean => signal.aborted;
+    let isEarly = false;
     while (!stopped()) {
       const started = clock.now();
-      const problem = await this.probeOnce(address, signal);
+      probing.wake = new AbortController();
+      const outcome = await this.probeOnce(address, signal);
       if (stopped()) return;
-      this.step(familyOf(address), { kind: 'probe', address, problem });
+      this.step(familyOf(address), { kind: 'probe', address, ...outcome });
       this.program();
       // Up to a tenth early, so that the probes of many nodes and backends do not run in step.
       const interval = this.options.probeIntervalMs * (1 - random() / 10);
-      await clock.sleep('backend-probe', Math.max(0, started + interval - clock.now()), signal);
+      // One early probe for each interval: a server may end every connection after its answer.
+      const until = isEarly ? signal : AbortSignal.any([signal, probing.wake.signal]);
+      await clock.sleep('backend-probe', Math.max(0, started + interval - clock.now()), until);
+      isEarly = !isEarly && probing.wake.signal.aborted;
     }
   }
 
-  private async probeOnce(address: Ip, signal: AbortSignal): Promise<string | undefined> {
+  private async probeOnce(
+    address: Ip,
+    signal: AbortSignal,
+  ): Promise<{ readonly problem: string | undefined; readonly isRefused: boolean }> {
     const { clock, prober } = this.parts;
     try {
-      return await attempt(clock, 'backend-probe-timeout', this.options.probeTimeoutMs, signal, (within) =>
-        prober.probe(address, within),
+      const problem = await attempt(
+        clock,
+        'backend-probe-timeout',
+        this.options.probeTimeoutMs,
+        signal,
+        (within) => prober.probe(address, within),
       );
+      return { problem, isRefused: false };
     } catch (error) {
-      return messageOf(error);
+      return { problem: messageOf(error), isRefused: isRefusal(error) };
     }
   }
 
@@ -243,4 +269,8 @@ export class Balancer {
       this.program();
     });
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
 }

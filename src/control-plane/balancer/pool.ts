@@ -5,7 +5,7 @@ import type { Candidate } from './discovery.ts';
  * Which API servers get connections, decided from two independent facts: the Node says ready, and the
  * probe gets an answer.
  *
- *               rise successes                    fall failures
+ *               rise successes               fall failures, or refused
  *   unproven ──────────────────► healthy ─────────────────────────► failed ──► healthy (rise)
  *       │                           │
  *       └────── Node gone or not ready ──► draining ── drainMs ──► forgotten
@@ -27,7 +27,13 @@ export interface PoolOptions {
 
 export type PoolEvent =
   | { readonly kind: 'candidates'; readonly candidates: readonly Candidate[] }
-  | { readonly kind: 'probe'; readonly address: Ip; readonly problem: string | undefined }
+  | {
+      readonly kind: 'probe';
+      readonly address: Ip;
+      readonly problem: string | undefined;
+      /** Nobody listens there: the next clients would be refused like the probe, so one is enough. */
+      readonly isRefused?: boolean;
+    }
   | { readonly kind: 'tick' };
 
 export interface Member {
@@ -61,7 +67,7 @@ export function stepPool(members: PoolState, event: PoolEvent, options: PoolOpti
       return withCandidates(members, event.candidates, now);
     case 'probe':
       return members.map((member) =>
-        member.address === event.address ? probed(member, event.problem, options, now) : member,
+        member.address === event.address ? probed(member, event, options, now) : member,
       );
     case 'tick':
       return members.filter(({ phase, since }) => phase !== 'draining' || now - since < options.drainMs);
@@ -85,14 +91,19 @@ function fresh({ node, address }: Candidate, now: number): Member {
   return { node, address, phase: 'unproven', streak: 0, since: now, lastProblem: undefined };
 }
 
-function probed(member: Member, problem: string | undefined, options: PoolOptions, now: number): Member {
+function probed(
+  member: Member,
+  { problem, isRefused = false }: Extract<PoolEvent, { kind: 'probe' }>,
+  options: PoolOptions,
+  now: number,
+): Member {
   const good = problem === undefined;
   switch (member.phase) {
     case 'draining':
       return member;
     case 'healthy':
       if (good) return { ...member, streak: 0 };
-      return member.streak + 1 >= options.fall
+      return isRefused || member.streak + 1 >= options.fall
         ? { ...member, phase: 'failed', streak: 0, since: now, lastProblem: problem }
         : { ...member, streak: member.streak + 1, lastProblem: problem };
     case 'unproven':

@@ -1,48 +1,76 @@
-// A client process: a new TLS connection for each request, at a steady rate, until standard input ends.
-// Prints one JSON line: how many, which failed and when, the longest time one took.
-import * as https from 'node:https';
+// load.ts HOST PORT PER_SECOND HELD: a client process, until its standard input ends.
+// HELD connections that say nothing, and PER_SECOND new ones, each with one question that needs no cryptography:
+// the server of a TLS port says in plain words that it wants TLS. Prints `ready` with the ports of those
+// that are held, and in the end one JSON line: how many, which failed and when, which of the held ones ended.
+import { connect, type Socket } from 'node:net';
 
-const [host = '', port = '6443', perSecond = '100'] = process.argv.slice(2);
+const [host = '', port = '6443', perSecond = '100', held = '0'] = process.argv.slice(2);
+const question = 'GET /readyz HTTP/1.0\r\n\r\n';
+const answerBegins = 'HTTP/1.0 400';
+const patienceMs = 5000;
+const mostAtOnce = 1000;
+
 const failures: { readonly at: number; readonly why: string }[] = [];
+const ended: number[] = [];
 let sent = 0;
-let longestMs = 0;
 let open = 0;
+let longestMs = 0;
+let skipped = 0;
 
-function one(): void {
+function ask(): void {
   const started = Date.now();
   sent += 1;
   open += 1;
-  const finish = (why?: string): void => {
+  let text = '';
+  let why = 'ended without an answer';
+  const socket = connect({ host, port: Number(port), timeout: patienceMs });
+  socket.on('connect', () => socket.write(question));
+  socket.on('data', (chunk) => {
+    text += chunk.toString('latin1');
+    if (text.length >= answerBegins.length) socket.destroy();
+  });
+  socket.on('timeout', () => {
+    why = 'no answer in time';
+    socket.destroy();
+  });
+  socket.on('error', (error) => {
+    why = error.message;
+  });
+  socket.on('close', () => {
     open -= 1;
     longestMs = Math.max(longestMs, Date.now() - started);
-    if (why !== undefined) failures.push({ at: started, why });
-  };
-  const options = { host, port, path: '/readyz', agent: false, rejectUnauthorized: false, timeout: 5000 };
-  const request = https.get(options, (answer) => {
-    answer.resume();
-    answer.on('end', () => {
-      finish(answer.statusCode === 200 ? undefined : `status ${answer.statusCode ?? 0}`);
-    });
-    answer.on('error', () => undefined);
-  });
-  request.on('timeout', () => request.destroy(new Error('no answer within 5 s')));
-  request.on('error', (error) => {
-    finish(error.message);
+    if (!text.startsWith(answerBegins)) failures.push({ at: started, why });
   });
 }
 
+function hold(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket: Socket = connect({ host, port: Number(port) });
+    socket.on('connect', () => {
+      const own = socket.localPort ?? 0;
+      socket.on('close', () => ended.push(own));
+      resolve(own);
+    });
+    socket.on('error', reject);
+    socket.resume();
+  });
+}
+
+const ports = await Promise.all(Array.from({ length: Number(held) }, hold));
 const started = Date.now();
 const pace = setInterval(() => {
-  // Catches up after a late timer, but never with more than a hundred open at once.
-  const due = ((Date.now() - started) / 1000) * Number(perSecond);
-  while (sent < due && open < 100) one();
+  // Catches up after a late timer.
+  for (const due = ((Date.now() - started) / 1000) * Number(perSecond); sent + skipped < due;) {
+    if (open < mostAtOnce) ask();
+    else skipped += 1;
+  }
 }, 2);
-console.log('ready');
+console.log(`ready ${ports.join(' ')}`);
 process.stdin.resume();
 process.stdin.on('end', () => {
   clearInterval(pace);
   setTimeout(() => {
-    console.log(JSON.stringify({ sent, failures, longestMs }));
+    console.log(JSON.stringify({ sent, skipped, failures, ended, longestMs }));
     process.exit(0);
   }, 1500);
 });

@@ -32,6 +32,8 @@ function scene() {
   const clock = new FakeClock();
   const dead = new Set<string>();
   const silent = new Set<string>();
+  const refusing = new Set<string>();
+  const probes: string[] = [];
   const applied: string[] = [];
   const balancer = new Balancer(
     {
@@ -42,6 +44,9 @@ function scene() {
       },
       prober: {
         probe: (address: Ip, signal) => {
+          probes.push(address);
+          if (refusing.has(address))
+            return Promise.reject(Object.assign(new Error(), { code: 'ECONNREFUSED' }));
           if (dead.has(address)) return Promise.reject(new Error('refused'));
           if (!silent.has(address)) return Promise.resolve(undefined);
           return new Promise((_resolve, reject) => {
@@ -58,7 +63,7 @@ function scene() {
     },
     options,
   );
-  return { balancer, clock, dead, silent, applied, now: () => applied.at(-1) };
+  return { balancer, clock, dead, silent, refusing, probes, applied, now: () => applied.at(-1) };
 }
 
 test('a take-over programs all ready nodes in the same turn, before any probe has answered', () => {
@@ -116,6 +121,28 @@ test('CP-161 a node that turns NotReady, is deleted or whose API server fails le
   balancer.nodesChanged([node(1), node(2), node(3)]);
   await clock.advance(0);
   assert.equal(now(), '1:active 2:active 3:active');
+});
+
+test('a backend that ends the connection of its probe is asked at once, and one refusal takes it out', async () => {
+  const { balancer, clock, refusing, now } = scene();
+  balancer.nodesChanged([node(1), node(2)]);
+  balancer.activate();
+  await clock.advance(100);
+  refusing.add('10.0.0.2');
+  balancer.lost(ip('10.0.0.2'));
+  await clock.advance(0);
+  assert.equal(now(), '1:active 2:dead');
+});
+
+test('a backend that ends every connection after its answer is asked twice in an interval and no more', async () => {
+  const { balancer, clock, probes } = scene();
+  balancer.nodesChanged([node(1)]);
+  balancer.activate();
+  for (let ms = 0; ms < 5000; ms += 10) {
+    balancer.lost(ip('10.0.0.1'));
+    await clock.advance(10);
+  }
+  assert.ok(probes.length <= 22, `${probes.length} probes in ten intervals`);
 });
 
 test('when all probes fail the last good set stays, and nothing is programmed twice', async () => {
