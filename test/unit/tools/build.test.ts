@@ -76,7 +76,7 @@ describe('what npm run build makes', () => {
   test('any Node is started with bounds for its memory', () => {
     const script = 'if [ "$1" = --version ]; then echo v24.0.0; else echo "$@" $MALLOC_ARENA_MAX; fi';
     const ran = runIn('/', pathWithNode('echo', script), join(elsewhere, 'bin/kube-vip'), 'version');
-    assert.match(ran.stdout, /^--max-semi-space-size=\d+ --optimize-for-size .*kube-vip\.js version 1$/m);
+    assert.match(ran.stdout, /^--max-semi-space-size=\d+ .*kube-vip\.js version 1$/m);
   });
 
   test('nothing is kept in memory that nobody needs: undici, or the bundle as text of two bytes a letter', () => {
