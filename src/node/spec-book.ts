@@ -50,13 +50,20 @@ export function keyOf(spec: Pick<Spec, 'kind' | 'link' | 'vip'>): SpecKey {
   return `${spec.kind} ${spec.link} ${spec.vip}`;
 }
 
-/** The specs of all owners, and who wants what. */
+interface Held {
+  readonly owner: Owner;
+  readonly spec: Spec;
+}
+
+const nobody: readonly Held[] = [];
+
+/** The specs of all owners, and who wants what. Lists where a map would hold one or two as a rule: they are small. */
 export class SpecBook {
   /** Nothing may lead to this VIP for now, whoever wants it. */
   private readonly isHeldBack: (vip: Ip) => boolean;
-  private readonly byOwner = new Map<Owner, ReadonlyMap<SpecKey, Spec>>();
+  private readonly byOwner = new Map<Owner, readonly (readonly [SpecKey, Spec])[]>();
   /** Owners in the order in which they came. */
-  private readonly byKey = new Map<SpecKey, Map<Owner, Spec>>();
+  private readonly byKey = new Map<SpecKey, readonly Held[]>();
 
   constructor(isHeldBack: (vip: Ip) => boolean = () => false) {
     this.isHeldBack = isHeldBack;
@@ -64,18 +71,14 @@ export class SpecBook {
 
   /** Replaces what the owner wanted; returns one spec for each key that it wanted before or wants now. */
   replace(owner: Owner, specs: readonly Spec[]): readonly Spec[] {
-    const before = this.byOwner.get(owner);
+    const before = this.byOwner.get(owner) ?? [];
     const after = new Map<SpecKey, Spec>();
     for (const spec of specs) after.set(keyOf(spec), spec);
-    for (const key of before?.keys() ?? []) if (!after.has(key)) this.forget(owner, key);
-    for (const [key, spec] of after) {
-      const owners = this.byKey.get(key);
-      if (owners === undefined) this.byKey.set(key, new Map([[owner, spec]]));
-      else owners.set(owner, spec);
-    }
+    for (const [key] of before) if (!after.has(key)) this.forget(owner, key);
+    for (const [key, spec] of after) this.note(key, { owner, spec });
     if (after.size === 0) this.byOwner.delete(owner);
-    else this.byOwner.set(owner, after);
-    return before === undefined ? [...after.values()] : [...new Map([...before, ...after]).values()];
+    else this.byOwner.set(owner, [...after]);
+    return before.length === 0 ? [...after.values()] : [...new Map([...before, ...after]).values()];
   }
 
   has(key: SpecKey): boolean {
@@ -83,12 +86,12 @@ export class SpecBook {
   }
 
   ownersOf(key: SpecKey): readonly Owner[] {
-    return [...(this.byKey.get(key)?.keys() ?? [])];
+    return (this.byKey.get(key) ?? nobody).map(({ owner }) => owner);
   }
 
   /** One spec for each key (its first owner's), in the order of arrival. */
   all(): readonly Spec[] {
-    return [...this.byKey.values()].flatMap((owners) => [...owners.values()].slice(0, 1));
+    return [...this.byKey.values()].flatMap((held) => held.slice(0, 1).map(({ spec }) => spec));
   }
 
   /** Undefined when nobody wants it, or it is held back. Where owners disagree on the form, the one that came first wins. */
@@ -132,18 +135,26 @@ export class SpecBook {
   }
 
   private specs(key: SpecKey): readonly Spec[] {
-    return [...(this.byKey.get(key)?.values() ?? [])];
+    return (this.byKey.get(key) ?? nobody).map(({ spec }) => spec);
+  }
+
+  private note(key: SpecKey, mine: Held): void {
+    const held = this.byKey.get(key) ?? nobody;
+    const isKnown = held.some(({ owner }) => owner === mine.owner);
+    const now = isKnown ? held.map((each) => (each.owner === mine.owner ? mine : each)) : [...held, mine];
+    this.byKey.set(key, now);
   }
 
   private forget(owner: Owner, key: SpecKey): void {
-    const owners = this.byKey.get(key);
-    owners?.delete(owner);
-    if (owners?.size === 0) this.byKey.delete(key);
+    const others = (this.byKey.get(key) ?? nobody).filter((each) => each.owner !== owner);
+    if (others.length === 0) this.byKey.delete(key);
+    else this.byKey.set(key, others);
   }
 }
 
 /** An owner that wants it forever outlasts all others. */
 function longest(specs: readonly AddressSpec[]): number | undefined {
+  if (specs.length === 1) return specs[0]?.validLifetime;
   const lifetimes = specs.map((spec) => spec.validLifetime ?? Infinity);
   const most = Math.max(...lifetimes);
   return most === Infinity ? undefined : most;

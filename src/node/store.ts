@@ -170,10 +170,14 @@ class NodeTruth implements Node {
   /** What nobody wants any more is gone on return; of very much that is wanted, the rest follows in later turns. */
   private apply(changed: readonly Spec[]): void {
     if (!this.isKnown) return;
-    const wanted = changed.filter((spec) => this.book.has(keyOf(spec)));
-    const gone = changed.filter((spec) => !this.book.has(keyOf(spec)));
-    this.handOver([...wanted.slice(0, handOverAtOnce), ...gone]);
-    for (const spec of wanted.slice(handOverAtOnce)) this.pending.push(spec);
+    const now: Spec[] = [];
+    const gone: Spec[] = [];
+    for (const spec of changed) {
+      if (!this.book.has(keyOf(spec))) gone.push(spec);
+      else if (now.length < handOverAtOnce) now.push(spec);
+      else this.pending.push(spec);
+    }
+    this.handOver([...now, ...gone]);
     this.armHandOver();
   }
 

@@ -25,7 +25,7 @@ export interface PublisherParts {
 }
 
 /** Specs of so many Services go to the node together; more would be a long stretch for the event loop. */
-const batchSize = 64;
+const batchSize = 128;
 
 /**
  * What of Services is on this node. Every change is in the kernel when the call returns; those of a

@@ -1,5 +1,5 @@
 /** Before anything was measured. */
-const firstGuessMs = 0.1;
+const firstGuessMs = 0.25;
 
 /**
  * How many records to handle as one piece, so that their kernel calls go out together and the turn still ends

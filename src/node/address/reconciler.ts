@@ -71,7 +71,7 @@ export class AddressReconciler {
       (next === undefined ? unwanted : wanted).push(record);
     }
     // Add before delete, so that a VIP that changes its link is never on none.
-    this.run(wanted, this.turnEnd());
+    this.runInTurn(wanted);
     this.run(unwanted, Infinity);
   }
 
@@ -83,7 +83,7 @@ export class AddressReconciler {
   }
 
   linkChanged(name: string): void {
-    this.run(this.records.ofLink(name), this.turnEnd());
+    this.runInTurn(this.records.ofLink(name));
   }
 
   /** A new dump is in. */
@@ -94,7 +94,7 @@ export class AddressReconciler {
       const present = new Set(observed.addressesOf(record.vip).map(addressId));
       record.placed = record.placed.filter((key) => present.has(addressId(key)));
     }
-    this.run(all, this.turnEnd());
+    this.runInTurn(all);
   }
 
   /** Marked, or put there by this process. */
@@ -124,6 +124,12 @@ export class AddressReconciler {
 
   private turnEnd(): number {
     return this.parts.clock.now() + turnMs;
+  }
+
+  /** Now, or after all that waits already: many calls in one turn of the event loop are no longer than one. */
+  private runInTurn(records: readonly AddressRecord[]): void {
+    if (this.backlog.size === 0) this.run(records, this.turnEnd());
+    else for (const record of records) this.backlog.add(record);
   }
 
   /** Handles records until the turn is over; the rest waits for the next one, in order. */

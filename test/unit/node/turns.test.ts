@@ -88,6 +88,25 @@ test('a slow kernel gets fewer addresses at once, so that the turns still end', 
   node.close();
 });
 
+test('what is published while others wait takes its place behind them, in no turn of its own', async () => {
+  const { node, kernel, clock } = await scene();
+  const written: string[] = [];
+  const set = kernel.setAddresses.bind(kernel);
+  kernel.setAddresses = (requests) => {
+    written.push(...requests.map(({ address }) => address));
+    clock.pause(requests.length * 0.5);
+    return set(requests);
+  };
+  node.publish('control-plane', specs.slice(0, 200));
+  const inFirst = written.length;
+  assert.ok(inFirst > 0 && inFirst < 100, `${inFirst} at once`);
+  for (let i = 100; i < 110; i++) node.publish(`service/test/s${i}`, specs.slice(2 * i, 2 * i + 2));
+  assert.equal(written.length, inFirst);
+  await clock.advance(1000);
+  assert.deepEqual(written, vips.slice(0, 110));
+  node.close();
+});
+
 test('a fast kernel gets as many addresses at once as a turn has', async () => {
   const { node, kernel, clock } = await scene();
   let calls = 0;
