@@ -13,7 +13,7 @@ import {
   type ServicesOptions,
 } from '../services/index.ts';
 import { createUncontestedElection } from '../election/index.ts';
-import type { Ip } from '../lib/ip.ts';
+import { hostLength, type Ip } from '../lib/ip.ts';
 import { resolveName } from '../linux/index.ts';
 import { servicesMark } from './instance.ts';
 import { electionAt, placeOfLease } from './election.ts';
@@ -78,6 +78,15 @@ export function buildServices(
         node.sweep(({ address }) => {
           const isOurs = address.protocol === options.mark && !ownVips.has(address.address);
           return isOurs && !keep(address.address);
+        });
+        node.sweepRoutes(({ destination, nextHops }) => {
+          if (destination === undefined) return false;
+          const { address, length } = destination;
+          const isDirect = nextHops.every(({ gateway }) => gateway === undefined);
+          // The control plane of another process has its VIP on a link here.
+          const isPlane = ownVips.has(address) || node.isPresent(address);
+          if (length !== hostLength(address) || !isDirect || isPlane) return false;
+          return !keep(address) && operator.isStray(address, config.serviceNamespace === '');
         });
       },
       elect: (lease) => elect(parts, leaseWatches, options.globalLease, lease),

@@ -1,4 +1,5 @@
 import type { Ip } from '../lib/ip.ts';
+import { wantedAddresses } from './addresses.ts';
 import { claimOf, type Claim, type Withhold } from './decide.ts';
 import { noNames, type NameView } from './names.ts';
 import { serviceNameLabel } from './project.ts';
@@ -55,6 +56,15 @@ export class Catalogue {
   /** Services that claim this address. */
   claimants(address: Ip): ReadonlySet<ServiceKey> {
     return this.byAddress.get(address) ?? new Set();
+  }
+
+  /** A Service that is for others to handle names this address; or it may be one of a name, which are not known yet. */
+  mayBeOthers(address: Ip): boolean {
+    return [...this.entries.values()].some(({ claim, service }) => {
+      if (claim.kind === 'claim') return false;
+      if (claim.reason === 'class-mismatch') return wantedAddresses(service).addresses.includes(address);
+      return claim.reason === 'resolving';
+    });
   }
 
   /** Returns the Services whose lease may be another one now, itself included. */

@@ -101,6 +101,9 @@ export class ServicesOperator {
         catalogue,
         settling,
         local: parts.local,
+        decides: (key, lease, vips) => {
+          this.tenure.decides(key, lease, vips);
+        },
         withheld: (entry, why) => {
           this.notices.withheld(entry, why);
         },
@@ -198,6 +201,15 @@ export class ServicesOperator {
     if (problem === undefined) this.held.delete(vip);
     else this.held.set(vip, problem);
     this.touch(this.catalogue.claimants(vip));
+  }
+
+  /**
+   * Is a route of ours to this VIP, which no spec wants, a predecessor's? `seesAll`: this process sees every Service;
+   * else only VIPs of those it sees are judged, for the others may be another instance's.
+   */
+  isStray(vip: Ip, seesAll: boolean): boolean {
+    if (!this.hasDecided) return false;
+    return this.catalogue.claimants(vip).size > 0 || (seesAll && !this.catalogue.mayBeOthers(vip));
   }
 
   /** The Services that are advertised by this node. */
@@ -301,8 +313,10 @@ export class ServicesOperator {
     } else if (verdict !== undefined) this.notices.withheld(entry, verdict);
   }
 
-  private carried(key: ServiceKey, { places, entry }: Advert): void {
-    if (this.tenure.get(key)?.silent !== false) return;
+  private carried(key: ServiceKey, { entry }: Advert): void {
+    const published = this.tenure.get(key);
+    if (published?.silent !== false) return;
+    const { places } = published;
     const vips = places.map(({ vip }) => vip).filter((vip) => !this.held.has(vip));
     for (const { vip } of places) {
       const problem = this.held.get(vip);

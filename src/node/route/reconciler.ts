@@ -109,8 +109,15 @@ export class Routes {
   /** Removes routes with our mark that no spec wants and the filter picks; returns what is gone. */
   sweep(filter: (route: Route) => boolean): readonly Route[] {
     if (!this.table.isKnown()) return [];
-    const isWanted = ({ destination }: Route): boolean =>
-      destination !== undefined && this.byVip.has(destination.address);
+    const { book, observed } = this.parts;
+    // A spec that waits for its turn has no record yet.
+    const isWanted = ({ destination, nextHops }: Route): boolean =>
+      destination !== undefined &&
+      (this.byVip.has(destination.address) ||
+        nextHops.some(({ ifindex }) => {
+          const link = observed.linkAt(ifindex)?.name ?? '';
+          return book.has(keyOf({ kind: 'route', link, vip: destination.address }));
+        }));
     const picked = this.table.ours().filter((route) => !isWanted(route) && filter(route));
     return picked.filter((route) => this.sweepOne(route));
   }

@@ -137,8 +137,51 @@ describe('Services in routing-table mode', { skip: refused?.because ?? false }, 
     assert.equal(await objects.leaseHolder('kubevip-one'), holder?.name);
   });
 
+  it('after a kill -9 the routes of Services that are gone, or are others to carry, are removed; no other is touched', async () => {
+    const [first, second] = nodes;
+    assert.ok(first !== undefined && second !== undefined);
+    await start();
+    await serve({ name: 'gone', vip: vip(1) }, nodes);
+    await serve({ name: 'moved', vip: vip(2), policy: 'Local' }, [first]);
+    await serve({ name: 'stays', vip: vip(3) }, nodes);
+    const spec = { loadBalancerClass: 'example.com/other' };
+    await serve({ name: 'other', vip: vip(4), spec }, nodes);
+    for (const address of [vip(1), vip(3)]) await becomes(address, '11');
+    await becomes(vip(2), '10');
+    for (const daemon of cluster.daemons.values()) {
+      daemon.halt();
+      await daemon.kill();
+    }
+    const foreign = [`${vip(4)}/32`, '192.0.2.16/28'].map(
+      (to) => `route add ${to} dev eth0 table 198 proto 248`,
+    );
+    await first.ip(...foreign, 'route add 192.0.2.9/32 dev eth0 table 198 proto 99');
+    await objects.delete('gone');
+    created.splice(created.indexOf('gone'), 1);
+    await objects.setEndpoints('moved', [second]);
+    const monitor = first.start('monitor-strays', ['ip', '-o', 'monitor', 'route']);
+    for (const daemon of cluster.daemons.values()) daemon.startAgain();
+    await becomes(vip(1), '00');
+    await becomes(vip(2), '01');
+    await monitor.stop();
+    assert.deepEqual(
+      monitor
+        .log()
+        .split('\n')
+        .flatMap((line) => (line.startsWith('Deleted') ? [line.split(' ')[1]] : []))
+        .sort(),
+      [vip(1), vip(2)],
+    );
+    for (const to of [vip(3), vip(4), '192.0.2.9', '192.0.2.16/28'])
+      assert.ok(
+        (await routes(first)).some((line) => line.startsWith(`${to} `)),
+        to,
+      );
+    await first.ip(...foreign.map((line) => line.replace(' add ', ' del ')), 'route del 192.0.2.9 table 198');
+  });
+
   it('RT-07 the cleaning takes stale routes only: those of Services and of the control plane stay', async () => {
-    for (const node of nodes) await node.ip('route add 192.0.2.7/32 dev eth0 table 198 proto 248');
+    for (const node of nodes) await node.ip('route add 192.0.2.16/28 dev eth0 table 198 proto 248');
     await serve({ name: 'one', vip: vip(1) }, nodes);
     await start({
       ...{ cp_enable: 'true', address: vip(0), vip_cleanroutingtable: 'true' },
@@ -149,7 +192,7 @@ describe('Services in routing-table mode', { skip: refused?.because ?? false }, 
     const [first] = nodes;
     assert.ok(first);
     const monitor = first.start('monitor', ['ip', '-o', 'monitor', 'route']);
-    await becomes('192.0.2.7', '00');
+    await becomes('192.0.2.16/28', '00');
     await monitor.stop();
     const deleted = monitor
       .log()

@@ -256,3 +256,17 @@ test('the first owner’s link wins; the other waits until it is free', async ()
   node.withdraw('control-plane');
   assert.deepEqual(await via(), [kernel.linkByName('eth1')?.index]);
 });
+
+test('a route that waits for its turn among very many is not swept', async () => {
+  const vips = Array.from({ length: 400 }, (_, i) => `10.1.${i >> 8}.${i & 255}`);
+  const { node, table, clock } = await routed((kernel) => {
+    for (const to of vips) foreign(kernel, `${to}/32`);
+  });
+  node.publish(
+    'service/shop/web',
+    vips.map((to) => routeOf(to)),
+  );
+  assert.equal(node.sweepRoutes(() => true).length, 0);
+  await clock.advance(100);
+  assert.equal((await table()).length, 400);
+});
