@@ -20,6 +20,8 @@ export interface JudgeParts {
   readonly catalogue: Catalogue;
   readonly settling: Settling;
   readonly local: LocalView;
+  /** Which lease decides about which addresses; told before anything is done about the Service. */
+  readonly decides: (key: ServiceKey, lease: LeaseKey | undefined, vips: readonly Ip[]) => void;
   /** A VIP, or all of them, is left out for this reason. */
   readonly withheld: (entry: Entry, why: Withhold) => void;
 }
@@ -36,12 +38,15 @@ export class Judge {
 
   /** Undefined when there is no such Service. */
   judge(key: ServiceKey): Verdict | undefined {
-    const { catalogue, settling } = this.parts;
+    const { catalogue, settling, decides } = this.parts;
     const entry = catalogue.get(key);
-    if (entry === undefined) return undefined;
+    if (entry?.claim.kind !== 'claim') {
+      decides(key, undefined, []);
+      return entry?.claim;
+    }
     const { claim, service } = entry;
-    if (claim.kind === 'withhold') return claim;
     const lease = catalogue.leaseFor(entry, claim);
+    decides(key, lease, claim.addresses);
     const mayMove = isLocal(service) && lease !== this.options.globalLease;
     const slices = [...catalogue.slicesOf(key)];
     const isSettled = mayMove ? settling.observe(key, slices) : () => true;

@@ -1,6 +1,7 @@
 import type { Election, ElectionStatus, LossReason } from '../election/types.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
+import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BulkNodeStore } from '../node/types.ts';
 import { Campaigns, type Campaign } from './campaigns.ts';
@@ -8,6 +9,7 @@ import { guardedPorts } from './guard.ts';
 import type { Advert } from './judge.ts';
 import { Membership } from './membership.ts';
 import { Publisher, type Published } from './publisher.ts';
+import { isHeir, Succession } from './succession.ts';
 import type { LeaseKey, ServiceKey, ServicesObserver, ServicesOptions } from './types.ts';
 
 export interface TenureParts {
@@ -34,6 +36,8 @@ export class Tenure {
   private readonly campaigns: Campaigns;
   private readonly membership: Membership;
   private readonly publisher: Publisher;
+  /** Undefined where an address on two nodes for a moment hurts nobody, or one lease decides about all. */
+  private readonly succession: Succession | undefined;
   private startedAt = 0;
 
   constructor(parts: TenureParts, options: ServicesOptions) {
@@ -68,6 +72,12 @@ export class Tenure {
         log.error('an election broke down', { error: messageOf(error) });
       },
     });
+    const { reach, perServiceElection, electionOnDemand } = options;
+    if (reach === 'layer2' && (perServiceElection || electionOnDemand))
+      this.succession = new Succession(
+        { campaigns: this.campaigns, clock, freed: parts.look },
+        options.leaseDurationMs,
+      );
     this.membership = new Membership(
       {
         campaigns: this.campaigns,
@@ -89,6 +99,7 @@ export class Tenure {
   /** Resolves when no VIP of a Service is on the node and every lease is released. */
   async stop(): Promise<void> {
     this.membership.close();
+    this.succession?.close();
     await this.campaigns.stop();
     for (const key of this.publisher.keys()) this.publisher.withdraw(key);
   }
@@ -122,6 +133,11 @@ export class Tenure {
     this.campaigns.resign(why, pauseMs);
   }
 
+  /** Which lease decides about which addresses of a Service; undefined: it claims none. */
+  decides(key: ServiceKey, lease: LeaseKey | undefined, vips: readonly Ip[]): void {
+    this.succession?.observe(key, lease === undefined ? undefined : { lease, vips });
+  }
+
   /** Joins the race for its lease, and publishes what the tenure allows. */
   carry(key: ServiceKey, { lease, places, entry }: Advert): void {
     this.membership.enlist(key, lease);
@@ -131,7 +147,9 @@ export class Tenure {
     if (campaign?.fence !== undefined) {
       const { fence } = campaign;
       const ports = this.options.guarded ? guardedPorts(entry.service) : undefined;
-      this.publisher.publish(key, { lease, places, ports, fence });
+      const free = places.filter(({ vip }) => this.succession?.mayTake(key, vip, lease) !== false);
+      if (free.length > 0) this.publisher.publish(key, { lease, places: free, ports, fence });
+      else this.publisher.withdraw(key);
       this.membership.settle(key);
     } else if (before !== undefined) {
       const mayStay = before.silent || this.membership.isTrailing(key);
@@ -185,7 +203,8 @@ export class Tenure {
 
   private acquired({ lease, members }: Campaign): void {
     this.parts.observer.campaign?.(lease, 'acquired');
-    this.parts.look(members);
+    this.parts.look([...members].filter((member) => !isHeir(member)));
+    this.succession?.released(lease);
     this.parts.learned();
   }
 
@@ -208,6 +227,7 @@ export class Tenure {
 
   private observed(campaign: Campaign): void {
     this.parts.learned();
+    if (campaign.holder === '') this.succession?.released(campaign.lease);
     if (!this.isHeldElsewhere(campaign)) return;
     // What trails behind this lease, or was preserved for it, has another holder now.
     this.parts.look([...campaign.members].filter((key) => this.publisher.get(key) !== undefined));

@@ -82,6 +82,8 @@ export class TestNode {
   readonly metrics = createMetrics();
   /** Set: no call to the API gets through. */
   isCutOff = false;
+  /** Set: nothing that its watches should tell arrives. */
+  isDeaf = false;
   /** Set: this machine throws at whoever asks something of it. */
   isBroken = false;
   private readonly node: Node;
@@ -342,7 +344,7 @@ export class World {
     };
     const now = projectService(raw);
     this.services.set(key, now);
-    for (const { operator } of this.nodes) operator.servicesListener.changed?.(key, now, before);
+    for (const { operator } of this.hearing()) operator.servicesListener.changed?.(key, now, before);
   }
 
   remove(name: string): void {
@@ -350,7 +352,7 @@ export class World {
     const before = this.services.get(key);
     this.services.delete(key);
     if (before === undefined) return;
-    for (const { operator } of this.nodes) operator.servicesListener.removed?.(key, before);
+    for (const { operator } of this.hearing()) operator.servicesListener.removed?.(key, before);
   }
 
   /** Endpoints of a Service: node names, with `~` in front when terminating. */
@@ -396,7 +398,11 @@ export class World {
       })),
     } as EndpointSlice);
     this.slices.set(key, now);
-    for (const { operator } of this.nodes) operator.slicesListener.changed?.(key, now, before);
+    for (const { operator } of this.hearing()) operator.slicesListener.changed?.(key, now, before);
+  }
+
+  private hearing(): readonly TestNode[] {
+    return this.nodes.filter(({ isDeaf }) => !isDeaf);
   }
 
   /** A Service with an endpoint on every node. */
