@@ -13,19 +13,22 @@ export interface ContainerSettings {
 /**
  * The settings of a manifest. The variables that kube-vip writes come first, in its order and under its
  * conditions; then whatever else was set, so that no setting is lost on the way into the manifest.
+ *
+ * @param peers the text of the flags that name BGP peers, which is passed on as it is.
  */
-export function containerSettings(config: Config, sources: Sources): ContainerSettings {
+export function containerSettings(config: Config, sources: Sources, peers?: string): ContainerSettings {
   const names = usual(config);
   const written = new Set<SettingName>(names);
   const extra = (Object.keys(settings) as SettingName[]).filter(
     (name) => !written.has(name) && !notForContainer.has(name) && wasSet(name, config, sources),
   );
+  const asGiven = sources.bgpPeers.kind === 'flag' ? peers : undefined;
   const byEnv = extra.filter((name) => variable(name) !== undefined && textOf(name, config) !== '');
   const byFlag = [...names, ...extra].filter(
     (name) => wasSet(name, config, sources) && (variable(name) === undefined || textOf(name, config) === ''),
   );
   return {
-    env: [...names, ...byEnv].flatMap((name) => envVar(name, config)),
+    env: [...names, ...byEnv].flatMap((name) => envVar(name, config, asGiven)),
     args: byFlag.flatMap((name) => flagOf(name, config)),
   };
 }
@@ -120,9 +123,14 @@ function bgp(
 /** Used by the generator itself, or meaningless in a container; and Services' variables need svc_enable beside them. */
 const notForContainer: ReadonlySet<SettingName> = new Set(['k8sConfigFile', 'configFile', 'vipCidr']);
 
+function isIdle(name: SettingName, config: Config): boolean {
+  return config.controlPlaneHealthCheckAddress === '' && settings[name].feature === 'health';
+}
+
 function wasSet(name: SettingName, config: Config, sources: Sources): boolean {
   const { inert, servicesEnv, default: fallback } = settings[name];
   if (inert || name === 'nodeName' || (servicesEnv && !config.enableServices)) return false;
+  if (isIdle(name, config)) return false;
   const { kind } = sources[name];
   return kind !== 'default' && kind !== 'derived' && textOf(name, config) !== format(name, fallback);
 }
@@ -141,11 +149,11 @@ function format(name: SettingName, value: unknown): string {
   return codec.format(value);
 }
 
-function envVar(setting: SettingName, config: Config): readonly EnvVar[] {
+function envVar(setting: SettingName, config: Config, peers: string | undefined): readonly EnvVar[] {
   const name = variable(setting);
   if (name === undefined) return [];
   if (setting === 'nodeName') return [{ name, valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }];
-  const value = textOf(setting, config);
+  const value = setting === 'bgpPeers' && peers !== undefined ? peers : textOf(setting, config);
   return [value === '' ? { name } : { name, value }];
 }
 

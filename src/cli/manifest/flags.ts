@@ -45,5 +45,6 @@ export function generatorOptions(flags: FlagScan): GeneratorOptions {
     role: flagValue(flags, 'role', own.role),
     roleBinding: flagValue(flags, 'rolebinding', own.rolebinding),
     joinConfig: flagValue(flags, 'config', own.config),
+    peers: flags.uses.get('bgpPeers')?.texts.join(','),
   };
 }

@@ -16,6 +16,8 @@ export interface GeneratorOptions {
   readonly roleBinding: boolean;
   /** kubeadm join: the kubeconfig that must exist. */
   readonly joinConfig: string;
+  /** BGP peers as they were written in flags. */
+  readonly peers: string | undefined;
 }
 
 /**

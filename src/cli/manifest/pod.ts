@@ -6,6 +6,8 @@ export interface PodOptions {
   readonly image: string;
   /** Use the service account instead of a kubeconfig on the host. */
   readonly inCluster: boolean;
+  /** BGP peers as they were written in flags. */
+  readonly peers: string | undefined;
 }
 
 /** Where the container finds the kubeconfig, wherever it is on the host. */
@@ -63,8 +65,8 @@ const onControlPlane = {
   tolerations: ['NoSchedule', 'NoExecute'].map((effect) => ({ effect, operator: 'Exists' })),
 };
 
-function podSpec(config: Config, sources: Sources, { image, inCluster }: PodOptions): object {
-  const { env, args } = containerSettings(config, sources);
+function podSpec(config: Config, sources: Sources, { image, inCluster, peers }: PodOptions): object {
+  const { env, args } = containerSettings(config, sources, peers);
   const mounts = { volumeMounts: [{ mountPath: kubeconfigMount, name: 'kubeconfig' }] };
   const container = {
     name: 'kube-vip',

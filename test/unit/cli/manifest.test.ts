@@ -331,6 +331,12 @@ test('CP-54 --bgp writes its block with all peers joined', async () => {
   ]);
 });
 
+test('CP-54 peers are passed on as their flags write them', async () => {
+  const flags =
+    '--bgp --controlplane --address 192.0.2.1 --bgppeers 192.0.2.3:65000 --bgppeers [2001:db8::1]:65000:pw';
+  assert.ok((await envOf(flags)).includes('bgp_peers=192.0.2.3:65000,[2001:db8::1]:65000:pw'));
+});
+
 test('CP-55 the health check has five variables, and none without an address', async () => {
   const flags = '--controlPlaneHealthCheckTimeoutSeconds 4 --controlPlaneHealthCheckCAPath /ca.crt';
   const env = await envOf(`${usual} --controlPlaneHealthCheckAddress https://127.0.0.1:6443/livez ${flags}`);
@@ -344,7 +350,8 @@ test('CP-55 the health check has five variables, and none without an address', a
       'control_plane_health_check_ca_path=/ca.crt',
     ],
   );
-  assert.ok(!(await envOf(usual)).some((line) => line.startsWith('control_plane')));
+  for (const without of [usual, `${usual} ${flags}`])
+    assert.ok(!(await envOf(without)).some((line) => line.startsWith('control_plane')));
 });
 
 test('CP-56 without address, or kubeadm without interface, there is a message on stderr alone', async () => {
