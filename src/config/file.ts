@@ -33,7 +33,7 @@ export function readConfigFile(path: string, content: string): FileResult {
     root = format === 'json' ? JSON.parse(content) : parseYaml(content);
   } catch (error) {
     return {
-      problem: `failed to parse as ${format.toUpperCase()}: ${messageOf(error).trimEnd()}`,
+      problem: `failed to parse as ${format.toUpperCase()}: ${firstLine(messageOf(error))}`,
       remedy: 'correct the file',
     };
   }
@@ -41,6 +41,11 @@ export function readConfigFile(path: string, content: string): FileResult {
   if (typeof root !== 'object' || Array.isArray(root))
     return { problem: 'is not an object with settings', remedy: 'write lines such as "enableARP: true"' };
   return collect(path, root);
+}
+
+/** The YAML parser goes on with a picture of the place; one line is one problem. */
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0]?.replace(/:$/, '') ?? '';
 }
 
 const unsupported = {

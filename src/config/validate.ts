@@ -173,6 +173,19 @@ const instanceName: Rule = ({ instanceName: name }) => {
     : [{ setting: 'instanceName', problem: `contains invalid character ${JSON.stringify(bad)}`, remedy }];
 };
 
+/** RFC 1123, as the API server wants names of Leases and of namespaces. */
+const leaseName = /^(?:[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)?\/?[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
+
+/** An election over a name that cannot exist would try for ever. */
+const leaseNames: Rule = (config) =>
+  (['leaseName', 'servicesLeaseName'] as const)
+    .filter((setting) => !leaseName.test(config[setting]))
+    .map((setting) => ({
+      setting,
+      problem: 'is no name that a Lease can have',
+      remedy: 'write NAME or NAMESPACE/NAME with lower-case letters, digits, dashes and dots',
+    }));
+
 const leastDebounceMs = 200;
 
 const debounce: Rule = ({ debounceTime }) =>
@@ -196,4 +209,4 @@ const daemonRules: readonly Rule[] = [
   bgpFindings,
 ];
 
-const rules: readonly Rule[] = [vipList, leaseTimings, healthPort, instanceName, debounce];
+const rules: readonly Rule[] = [vipList, leaseTimings, leaseNames, healthPort, instanceName, debounce];

@@ -20,7 +20,7 @@ test('CP-13 a file that is missing or malformed is named, with the place of the 
   );
   assert.match(
     refusedFile('a.yaml', 'enableARP: [true\nx: 1'),
-    /^flag --config-file="a.yaml": failed to parse as YAML: .*line \d/s,
+    /^flag --config-file="a.yaml": failed to parse as YAML: [^\n]*line \d+, column \d+; correct the file$/,
   );
   assert.match(
     refusedFile('a.json', '{"enableARP": true,}'),

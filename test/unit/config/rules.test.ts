@@ -64,6 +64,25 @@ describe('lease timings', () => {
   ]);
 });
 
+describe('lease names', () => {
+  for (const name of ['plndr-cp-lock', 'ns1/foo', '/foo', 'a.b', '9'])
+    test(`${name} passes`, () => {
+      assert.equal(load({ env: { ...working, vip_leasename: name } }).config.leaseName, name);
+    });
+  for (const name of ['ns1/', 'a/b/c', 'Upper', 'under_score', '-a', 'n.s/foo', ' foo'])
+    test(`${name} is refused`, () => {
+      const text = refusal({ env: { ...working, vip_leasename: name } });
+      assert.match(
+        text,
+        /^env vip_leasename=".*": is no name that a Lease can have; write NAME or NAMESPACE/,
+      );
+    });
+  test('that of the Services too', () => {
+    const env = { ...working, svc_enable: 'true', svc_leasename: 'a/b/c' };
+    assert.match(refusal({ env }), /^env svc_leasename/);
+  });
+});
+
 describe('instance name', () => {
   test('CP-18 244 bytes or a space are refused, 243 bytes pass', () => {
     load({ env: { ...working, instance_name: 'a'.repeat(243) } });
