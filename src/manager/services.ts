@@ -144,13 +144,14 @@ export function buildServices(
   };
 }
 
-/** Leases that the control plane may share come from the pool; the others are the Services' own. */
+/** Leases that other parts of this process may hold too come from the pool; the others are the Services' own. */
 function elect(parts: Parts, watches: LeaseWatches, globalLease: LeaseKey, lease: LeaseKey) {
   const { api, campaign, config, identity } = parts;
   const slash = lease.indexOf('/');
   const place = { namespace: lease.slice(0, slash), name: lease.slice(slash + 1) };
   if (lease === globalLease && !hasServicesElection(config)) return createUncontestedElection(identity);
-  if (lease === globalLease || lease === campaign.store.name) return campaign.pool.election(place);
+  const ipamLease = `${config.ipamLeaseNamespace}/${config.ipamLeaseName}`;
+  if ([globalLease, campaign.store.name, ipamLease].includes(lease)) return campaign.pool.election(place);
   return electionAt(place, watches.watch(place.namespace, place.name), config, identity, api, parts);
 }
 
