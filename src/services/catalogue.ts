@@ -1,5 +1,6 @@
 import type { Ip } from '../lib/ip.ts';
 import { wantedAddresses } from './addresses.ts';
+import { conflictsBetween, type Claimant, type Conflict } from './conflicts.ts';
 import { claimOf, type Claim, type Withhold } from './decide.ts';
 import { noNames, type NameView } from './names.ts';
 import { serviceNameLabel } from './project.ts';
@@ -56,6 +57,32 @@ export class Catalogue {
   /** Services that claim this address. */
   claimants(address: Ip): ReadonlySet<ServiceKey> {
     return this.byAddress.get(address) ?? new Set();
+  }
+
+  /** What it and those it shares an address with disagree about: one conflict of each kind. */
+  conflictsOf(entry: Entry): readonly Conflict[] {
+    const { claim, key } = entry;
+    if (claim.kind !== 'claim') return [];
+    const sharers = this.sharersOf(claim, key);
+    if (sharers.length === 0) return [];
+    const lease = this.leaseFor(entry, claim);
+    const found = new Map<Conflict['reason'], Conflict>();
+    for (const other of sharers) {
+      for (const conflict of conflictsBetween({ ...entry, claim }, other, lease))
+        if (!found.has(conflict.reason)) found.set(conflict.reason, conflict);
+    }
+    return [...found.values()];
+  }
+
+  private sharersOf(claim: Claim, own: ServiceKey): readonly Claimant[] {
+    const keys = claim.addresses.flatMap((address) => {
+      const all = this.byAddress.get(address);
+      return all === undefined || all.size < 2 ? [] : [...all];
+    });
+    return [...new Set(keys)].flatMap((key) => {
+      const other = key === own ? undefined : this.entries.get(key);
+      return other?.claim.kind === 'claim' ? [{ ...other, claim: other.claim }] : [];
+    });
   }
 
   /** A Service that is for others to handle names this address; or it may be one of a name, which are not known yet. */

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Entry } from './catalogue.ts';
+import type { Conflict } from './conflicts.ts';
 import type { Withhold } from './decide.ts';
 import { sourceRanges } from './guard.ts';
 import { missingParts } from './missing.ts';
@@ -25,15 +26,18 @@ const patienceMs = 30_000;
 export class Notices {
   private readonly clock: Clock;
   private readonly observer: ServicesObserver;
+  private readonly guarded: boolean;
   private readonly mayTell: () => boolean;
   private readonly told = new Map<ServiceKey, Set<string>>();
   /** Services without an address, the one that waits longest first. */
   private readonly waiting = new Map<ServiceKey, { readonly since: number; readonly entry: Entry }>();
   private timer: Timer | undefined;
 
-  constructor(clock: Clock, observer: ServicesObserver, mayTell: () => boolean) {
+  /** `guarded`: `enable_service_security`. `mayTell`: this node is the one that speaks of what all see. */
+  constructor(clock: Clock, observer: ServicesObserver, guarded: boolean, mayTell: () => boolean) {
     this.clock = clock;
     this.observer = observer;
+    this.guarded = guarded;
     this.mayTell = mayTell;
   }
 
@@ -49,7 +53,7 @@ export class Notices {
   }
 
   /** Nothing stands in its way; it may still ask for things that do not exist. */
-  advertisable(entry: Entry, guarded: boolean): void {
+  advertisable(entry: Entry): void {
     this.waiting.delete(entry.key);
     const { claim, service } = entry;
     if (claim.kind !== 'claim') return;
@@ -59,11 +63,16 @@ export class Notices {
     for (const { reason, message } of claim.troubles) {
       this.tell(entry, { type: 'Warning', reason: worthTelling[reason] ?? reason, message });
     }
-    if (!guarded) return;
+    if (!this.guarded) return;
     for (const text of sourceRanges(service).invalid) {
       const message = `spec.loadBalancerSourceRanges: ${text} is no CIDR: nobody is let in by it`;
       this.tell(entry, { type: 'Warning', reason: 'InvalidSourceRange', message });
     }
+  }
+
+  /** It shares an address with a Service that wants something else. */
+  disagreement(entry: Entry, { reason, message }: Conflict): void {
+    if (reason !== 'SecurityConflict' || this.guarded) this.tell(entry, { type: 'Warning', reason, message });
   }
 
   /** Its rules are not in the kernel, so it is not on the network. */

@@ -94,7 +94,7 @@ export class ServicesOperator {
     this.settling = new Settling(clock, (key) => {
       this.touchKnown(key);
     });
-    this.notices = new Notices(clock, observer, () => this.tenure.isSpokesman());
+    this.notices = new Notices(clock, observer, options.guarded, () => this.tenure.isSpokesman());
     const { catalogue, settling } = this;
     this.judge = new Judge(
       {
@@ -289,6 +289,7 @@ export class ServicesOperator {
     try {
       const verdict = this.judge.judge(key);
       this.settle(key, verdict);
+      this.tellConflicts(key);
       observer.reconciled?.(key, (clock.now() - start) / 1000, failureOf(verdict));
     } catch (error) {
       log.error('a Service could not be handled', { service: key, error: messageOf(error) });
@@ -299,7 +300,7 @@ export class ServicesOperator {
 
   private settle(key: ServiceKey, verdict: Verdict | undefined): void {
     if (verdict?.kind === 'advert') {
-      this.notices.advertisable(verdict.entry, this.options.guarded);
+      this.notices.advertisable(verdict.entry);
       this.tenure.carry(key, verdict);
       this.carried(key, verdict);
       return;
@@ -311,6 +312,12 @@ export class ServicesOperator {
       this.notices.forget(key);
       this.parts.observer.gone?.(key);
     } else if (verdict !== undefined) this.notices.withheld(entry, verdict);
+  }
+
+  private tellConflicts(key: ServiceKey): void {
+    const entry = this.catalogue.get(key);
+    if (entry === undefined) return;
+    for (const conflict of this.catalogue.conflictsOf(entry)) this.notices.disagreement(entry, conflict);
   }
 
   private carried(key: ServiceKey, { entry }: Advert): void {
