@@ -86,28 +86,34 @@ export class NetlinkSocket {
     return outcome?.replies ?? [];
   }
 
-  /** Independent requests, hundreds to a system call; outcome `i` belongs to request `i`. */
+  /**
+   * Independent requests, hundreds to a system call; outcome `i` belongs to request `i`. The kernel takes them in
+   * order and tells of every refusal: only the last one is acknowledged, and what was not refused is done then.
+   */
   batch(requests: readonly NetlinkRequest[]): readonly NetlinkOutcome[] {
     const outcomes: NetlinkOutcome[] = [];
     for (let from = 0; from < requests.length; from += batchLimit) {
-      outcomes.push(...this.transact(requests.slice(from, from + batchLimit)));
+      outcomes.push(...this.exchange(requests.slice(from, from + batchLimit), 'last'));
     }
     return outcomes;
   }
 
   /** All requests in one datagram, as an atomic nfnetlink batch must be. */
   transact(requests: readonly NetlinkRequest[]): readonly NetlinkOutcome[] {
+    return this.exchange(requests, 'each');
+  }
+
+  private exchange(requests: readonly NetlinkRequest[], acks: 'each' | 'last'): readonly NetlinkOutcome[] {
     const doing = requests[0]?.doing;
     if (doing === undefined) return [];
     const first = this.sequencesFor(requests.length);
     const writer = new NlWriter();
-    let sequence = first;
-    for (const request of requests) {
-      const ack = (request.ack ?? true) ? nl.NLM_F_ACK : 0;
+    const collector = new Collector(requests, first, acks);
+    for (const [i, request] of requests.entries()) {
+      const ack = collector.awaits(i) ? nl.NLM_F_ACK : 0;
       const flags = (request.flags ?? 0) | nl.NLM_F_REQUEST | ack;
-      nl.writeMessage(writer, { type: request.type, flags, sequence: sequence++, payload: request.payload });
+      nl.writeMessage(writer, { type: request.type, flags, sequence: first + i, payload: request.payload });
     }
-    const collector = new Collector(requests, first);
     sys.send(doing, this.fd, writer.done());
     while (collector.isWaiting && this.receiveInto(doing, collector));
     return collector.outcomes();
@@ -175,7 +181,7 @@ export class NetlinkSocket {
       length = sys.receive(doing, this.fd, this.buffer);
     }
     if (length === undefined) return false;
-    for (const message of nl.splitMessages(this.buffer.subarray(0, length))) collector.take(message);
+    collector.takeAll(this.buffer.subarray(0, length));
     return true;
   }
 
@@ -226,25 +232,47 @@ class Collector {
   private readonly errors = new Map<number, KernelError>();
   private readonly replies = new Map<number, NetlinkMessage[]>();
   /** 1: still to be acknowledged. */
-  private readonly awaits: Uint8Array;
+  private readonly unacknowledged: Uint8Array;
+  private readonly acks: 'each' | 'last';
   private awaited = 0;
 
-  constructor(requests: readonly NetlinkRequest[], first: number) {
+  constructor(requests: readonly NetlinkRequest[], first: number, acks: 'each' | 'last') {
     this.requests = requests;
     this.first = first;
-    this.awaits = new Uint8Array(requests.length);
+    this.acks = acks;
+    this.unacknowledged = new Uint8Array(requests.length);
     for (const [i, { ack = true }] of requests.entries()) {
-      if (!ack) continue;
-      this.awaits[i] = 1;
+      if (!ack || (acks === 'last' && i < requests.length - 1)) continue;
+      this.unacknowledged[i] = 1;
       this.awaited++;
     }
+  }
+
+  /** This request is to be acknowledged, and has not been. */
+  awaits(index: number): boolean {
+    return this.unacknowledged[index] === 1;
   }
 
   get isWaiting(): boolean {
     return this.awaited > 0;
   }
 
-  take(message: NetlinkMessage): void {
+  takeAll(datagram: Uint8Array): void {
+    for (const message of nl.splitMessages(datagram)) this.take(message);
+  }
+
+  outcomes(): readonly NetlinkOutcome[] {
+    const isLast = this.acks === 'last';
+    return this.requests.map((request, i) => {
+      const isLost = isLast ? this.isWaiting : this.awaits(i);
+      return {
+        error: this.errors.get(i) ?? (isLost ? unanswered(request) : undefined),
+        replies: this.replies.get(i) ?? noReplies,
+      };
+    });
+  }
+
+  private take(message: NetlinkMessage): void {
     const index = message.sequence - this.first;
     const request = this.requests[index];
     // An answer to an earlier request whose caller gave up.
@@ -256,20 +284,13 @@ class Collector {
     }
     const { errno, kernelText } = nl.decodeAck(message);
     if (errno !== 0) this.errors.set(index, new KernelError({ ...request.doing, errno, kernelText }));
-    if (this.awaits[index] === 1) this.awaited--;
-    this.awaits[index] = 0;
+    if (this.awaits(index)) this.awaited--;
+    this.unacknowledged[index] = 0;
   }
+}
 
-  outcomes(): readonly NetlinkOutcome[] {
-    return this.requests.map((request, i) => {
-      const lost = (): KernelError =>
-        new KernelError({ ...request.doing, errno: errnoOf.EAGAIN, kernelText: 'the kernel did not answer' });
-      return {
-        error: this.errors.get(i) ?? (this.awaits[i] === 1 ? lost() : undefined),
-        replies: this.replies.get(i) ?? noReplies,
-      };
-    });
-  }
+function unanswered({ doing }: NetlinkRequest): KernelError {
+  return new KernelError({ ...doing, errno: errnoOf.EAGAIN, kernelText: 'the kernel did not answer' });
 }
 
 function openSocket(protocol: number, isStrict: boolean): number {

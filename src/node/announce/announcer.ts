@@ -51,7 +51,7 @@ const maxSlackMs = 125;
  * While VIPs become usable one after the other, all time is theirs: whoever was announced already is
  * announced again when no new one has come for this long, or when its turn is so much overdue.
  */
-const quietMs = 20;
+const quietMs = 50;
 const maxOverdueMs = 3000;
 /** Place in the queue of what never waits for others. */
 const atOnce = -Infinity;

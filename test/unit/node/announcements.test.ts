@@ -62,12 +62,14 @@ test('while new VIPs keep coming, all turns are theirs; the repeats follow when 
     await clock.advance(10);
   }
   assert.deepEqual(sent(), []);
-  await clock.advance(10);
+  await clock.advance(39);
+  assert.deepEqual(sent(), []);
+  await clock.advance(1);
   // One turn makes up for all that was missed.
-  const overdue = Array.from({ length: 27 }, (_, i) => `192.0.2.${i + 1}`);
+  const all = Array.from({ length: 30 }, (_, i) => `192.0.2.${i + 1}`);
   assert.deepEqual(
     sent().filter((line) => line.includes('reply')),
-    overdue.map((vip) => arp(310, 'reply', vip)),
+    all.map((vip) => arp(340, 'reply', vip)),
   );
 });
 
