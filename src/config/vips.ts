@@ -87,6 +87,7 @@ function notAnAddress(part: string): VipProblem {
 
 function whyUnusable(vip: Ip): string | undefined {
   if (vip === '0.0.0.0' || vip === '::') return `${vip} is the unspecified address`;
+  if (vip.startsWith('::ffff:')) return `${vip} is an IPv4 address written as IPv6`;
   if (vip === '255.255.255.255') return `${vip} is the broadcast address`;
   const multicast = familyOf(vip) === 4 ? Number(vip.split('.')[0]) >>> 4 === 14 : vip.startsWith('ff');
   return multicast ? `${vip} is a multicast address` : undefined;

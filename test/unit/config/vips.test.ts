@@ -55,6 +55,7 @@ test('addresses that can be nobody’s VIP are refused', () => {
     '224.0.0.1',
     '239.255.255.255',
     'ff02::1',
+    '::ffff:192.0.2.1',
     '::1%lo',
     '1.2.3',
   ])
