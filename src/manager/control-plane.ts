@@ -39,6 +39,9 @@ export function runControlPlane(wiring: ControlPlaneWiring, signal: AbortSignal)
 async function runElected(wiring: ControlPlaneWiring, signal: AbortSignal): Promise<void> {
   const { config, clock, log, campaign, node } = wiring;
   const options = optionsFrom(config, wiring.link.name);
+  // As kube-vip words it: people look for this line.
+  const [namespace, lock] = campaign.store.name.split('/');
+  log.info('cluster membership', { namespace, lock, id: wiring.identity });
   const label = config.enableNodeLabeling ? nodeLabel(wiring) : undefined;
   const firstVip = options.vips[0];
   const own = new Set(options.vips.map(({ vip }) => vip));

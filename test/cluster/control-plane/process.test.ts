@@ -143,6 +143,8 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
       const lease = await leaseBody('/apis/coordination.k8s.io/v1/namespaces/elsewhere/leases/plndr-cp-lock');
       assert.equal(lease.spec.holderIdentity, node.name);
       assert.match(daemon.log(), /WARN .*cp_namespace/);
+      const membership = `INFO cluster membership namespace=elsewhere lock=plndr-cp-lock id=${node.name}`;
+      assert.ok(daemon.log().includes(membership));
     });
   });
 
