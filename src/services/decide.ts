@@ -28,6 +28,8 @@ export interface Claim {
   readonly troubles: readonly Trouble[];
   /** The lease it would have if it shared no address with another Service. */
   readonly lease: LeaseKey;
+  /** Where its addresses stand, in words for its user. */
+  readonly field: string;
   /** Link named by the Service, or `auto`; undefined: the configured one. */
   readonly link: string | undefined;
 }
@@ -96,6 +98,7 @@ export function claimOf(
     fromNames: new Set(addresses.filter((address) => !wanted.addresses.includes(address))),
     troubles,
     lease,
+    field: wanted.field,
     link: annotations[annotation.interface],
   };
 }

@@ -4,7 +4,14 @@ import { gate, isLocal, type Claim, type Withhold } from './decide.ts';
 import { servedFamilies } from './families.ts';
 import { placeVip, type LocalView, type Place } from './placement.ts';
 import type { Settling } from './settling.ts';
-import type { EndpointSlice, LeaseKey, ReconcileFailure, ServiceKey, ServicesOptions } from './types.ts';
+import {
+  annotation,
+  type EndpointSlice,
+  type LeaseKey,
+  type ReconcileFailure,
+  type ServiceKey,
+  type ServicesOptions,
+} from './types.ts';
 
 /** A Service that this node may carry: under which lease, and where its VIPs go. */
 export interface Advert {
@@ -67,12 +74,18 @@ export class Judge {
       }
       const placed = placeVip(vip, claim.link, this.options, this.parts.local);
       if (placed.kind === 'place') places.push({ ...placed, fromName: claim.fromNames.has(vip) });
-      else obstacle ??= placed;
+      else obstacle ??= { ...placed, message: `${fieldOf(placed, claim)}: ${placed.message}` };
     }
     if (obstacle !== undefined) this.parts.withheld(entry, obstacle);
     if (places.length === 0 && obstacle !== undefined) return obstacle;
     return { kind: 'advert', entry, lease, places };
   }
+}
+
+/** Where a user has to look. */
+function fieldOf({ reason }: Withhold, { field, link }: Claim): string {
+  if (reason !== 'no-link') return field;
+  return link === undefined ? 'vip_servicesinterface or vip_interface' : annotation.interface;
 }
 
 function noEndpointsFor(vip: Ip): Withhold {

@@ -91,7 +91,10 @@ describe('Services under one lease', { skip: refused?.because ?? false }, () => 
       const [event] = await objects.events(name);
       const whose =
         node === holder ? 'an address of this node itself, on eth0' : `the address of node ${node.name}`;
-      assert.deepEqual(event && [event.reason, event.message], ['AddressInUse', `${node.ipv4} is ${whose}`]);
+      assert.deepEqual(event && [event.reason, event.message], [
+        'AddressInUse',
+        `kube-vip.io/loadbalancerIPs: ${node.ipv4} is ${whose}`,
+      ]);
       assert.deepEqual(await cluster.lab.holders(node.ipv4), [node.name]);
     }
   });

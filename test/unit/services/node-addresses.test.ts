@@ -36,8 +36,8 @@ test('the address of any node is refused to a Service, on every node, and its us
   assert.deepEqual(w.holders('192.0.2.13'), []);
   assert.deepEqual(w.holders('2001:db8::1'), ['a'], 'its other address is served');
   assert.deepEqual(w.nodes[0]?.told, [
-    'web AddressInUse 192.0.2.13 is the address of node c',
-    'six AddressInUse 2001:db8::13 is the address of node c',
+    'web AddressInUse kube-vip.io/loadbalancerIPs: 192.0.2.13 is the address of node c',
+    'six AddressInUse kube-vip.io/loadbalancerIPs: 2001:db8::13 is the address of node c',
   ]);
   tell(w, undefined, c);
   assert.deepEqual(w.holders('192.0.2.13'), ['a'], 'the node is gone');
