@@ -1,4 +1,5 @@
-import type { Clock, Random } from '../lib/clock.ts';
+import { createHash } from 'node:crypto';
+import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { KubeError } from './errors.ts';
@@ -63,6 +64,8 @@ interface Folded {
   /** The count the server knows; 0 before the event was created. */
   writtenCount: number;
   queued: boolean;
+  /** Written by another process, or by this one in an earlier life: its count is not ours to set. */
+  isShared: boolean;
 }
 
 const MAX_QUEUE = 100;
@@ -76,13 +79,13 @@ const MAX_MESSAGE = 1024;
 
 /**
  * Writes core/v1 Events in the background. Never waits, never throws: what cannot be written is
- * dropped and counted. The same event again within memory raises the count of the first one.
+ * dropped and counted. The same event again within memory raises the count of the first one; the same from
+ * another node, or from an earlier life of this one, is the same Event too.
  */
 export class EventRecorder {
   private readonly components: {
     readonly client: KubeClient;
     readonly clock: Clock;
-    readonly random: Random;
     readonly log: Logger;
   };
   private readonly options: EventRecorderOptions;
@@ -141,7 +144,8 @@ export class EventRecorder {
       this.folded++;
       return known;
     }
-    const suffix = `${Math.floor(now * 1000).toString(16)}${Math.floor(this.components.random() * 0x10000).toString(16)}`;
+    // By content: what many nodes see, or one after each restart, is one Event.
+    const suffix = createHash('sha256').update(`${this.options.component} ${key}`).digest('hex').slice(0, 16);
     const fresh: Folded = {
       event: { ...event, message },
       name: `${subject.name}.${suffix}`,
@@ -150,6 +154,7 @@ export class EventRecorder {
       count: 1,
       writtenCount: 0,
       queued: false,
+      isShared: false,
     };
     this.remembered.set(key, fresh);
     for (const oldest of this.remembered.keys()) {
@@ -195,15 +200,27 @@ export class EventRecorder {
   }
 
   private async create(entry: Folded): Promise<void> {
-    await this.components.client.create(events, this.eventOf(entry));
+    try {
+      await this.components.client.create(events, this.eventOf(entry));
+      entry.isShared = false;
+    } catch (error) {
+      if (!(error instanceof KubeError) || error.kind !== 'already-exists') throw error;
+      entry.isShared = true;
+      await this.patch(entry);
+    }
+  }
+
+  private async patch(entry: Folded): Promise<void> {
+    const ref = { namespace: namespaceOf(entry.event.subject), name: entry.name };
+    const lastTimestamp = formatTime(entry.lastAt);
+    const change = entry.isShared ? { lastTimestamp } : { lastTimestamp, count: entry.count };
+    await this.components.client.patch(events, ref, 'merge', change);
   }
 
   /** The server deletes events after an hour: then this one begins anew. */
   private async raiseCount(entry: Folded): Promise<void> {
-    const ref = { namespace: namespaceOf(entry.event.subject), name: entry.name };
-    const change = { count: entry.count, lastTimestamp: formatTime(entry.lastAt) };
     try {
-      await this.components.client.patch(events, ref, 'merge', change);
+      await this.patch(entry);
     } catch (error) {
       if (!(error instanceof KubeError) || error.kind !== 'not-found') throw error;
       await this.create(entry);

@@ -8,10 +8,7 @@ import { eventually, startApi } from './fixture.ts';
 async function setUp(t: TestContext) {
   const fixture = await startApi(t);
   const { client, clock, log } = fixture;
-  const recorder = new EventRecorder(
-    { client, clock, log, random: () => 0.5 },
-    { component: 'kube-vip', node: 'node-a' },
-  );
+  const recorder = new EventRecorder({ client, clock, log }, { component: 'kube-vip', node: 'node-a' });
   return { ...fixture, recorder };
 }
 
@@ -70,6 +67,27 @@ describe('events', () => {
     await eventually('the third', () => recorder.status().written === 3);
     const [anew] = (await client.list<KubeObject & Record<string, unknown>>(events)).items;
     assert.equal(anew?.count, 3);
+  });
+
+  it('that several nodes record, or one after a restart, are one Event', async (t) => {
+    const { client, clock, log, recorder } = await setUp(t);
+    recorder.record(event('seen by all'));
+    await eventually('the first', () => recorder.status().written === 1);
+    await clock.advance(3000);
+    const other = new EventRecorder({ client, clock, log }, { component: 'kube-vip', node: 'node-b' });
+    other.record(event('seen by all'));
+    other.record(event('seen by one'));
+    await eventually('those of the other', () => other.status().written === 2);
+    other.record(event('seen by all'));
+    await eventually('its repeat', () => other.status().written === 3);
+    const { items } = await client.list<KubeObject & Record<string, unknown>>(events);
+    assert.deepEqual(
+      items.map(({ message, count, lastTimestamp }) => [message, count, lastTimestamp]).sort(),
+      [
+        ['seen by all', 1, '2026-01-01T00:00:03Z'],
+        ['seen by one', 1, '2026-01-01T00:00:03Z'],
+      ],
+    );
   });
 
   it('never wait, and are dropped beyond a rate and a queue that have bounds', async (t) => {
