@@ -1,12 +1,13 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Ip } from '../../lib/ip.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Hex, Nftables } from '../../linux/index.ts';
+import type { Hex, Nftables, NftTable } from '../../linux/index.ts';
 import { newCounters } from '../forwarding/counters.ts';
 import { addressHex } from '../forwarding/nftables/data.ts';
 import { Tables } from '../forwarding/nftables/tables.ts';
 import { keyOf, type SpecBook } from '../spec-book.ts';
 import type { GuardedPort, GuardSpec, Spec, SpecState } from '../types.ts';
+import { GuardUses, type GuardChange } from './changes.ts';
 import { inheritedElements } from './inherited.ts';
 import { guardElements, guardTable, type GuardElements } from './tables.ts';
 
@@ -45,6 +46,7 @@ export class Guards {
   private readonly parts: GuardsParts;
   private readonly tables: Tables;
   private readonly guarded = new Map<Hex, Guarded>();
+  private readonly uses = new GuardUses();
   /** What the kernel guards; undefined: all that it should. */
   private inKernel: ReadonlySet<Hex> | undefined;
   private told = new Map<Hex, Ip>();
@@ -72,6 +74,11 @@ export class Guards {
   async start(): Promise<void> {
     await this.tables.start();
     this.inherited = new Map(inheritedElements(await this.parts.nftables.read(this.parts.table, [])));
+    const inherited = [...this.inherited.values()];
+    this.uses.take(
+      this.parts.table,
+      inherited.map((after) => ({ before: undefined, after })),
+    );
     this.arm();
   }
 
@@ -83,36 +90,48 @@ export class Guards {
 
   /** Called before addresses change: what these specs want guarded is guarded on return. */
   specsWanted(specs: readonly Spec[]): void {
-    let isChanged = false;
+    const changes: GuardChange[] = [];
     for (const vip of this.touched(specs)) {
       const wanted = this.wantedFor(vip);
       if (wanted === undefined) continue;
       const key = addressHex(vip);
-      this.inherited.delete(key);
       const signature = JSON.stringify(wanted);
-      if (this.guarded.get(key)?.signature === signature) continue;
-      this.guarded.set(key, { vip, signature, elements: guardElements({ vip, ...wanted }) });
-      isChanged = true;
+      const known = this.guarded.get(key);
+      if (known?.signature === signature) continue;
+      const before = known?.elements ?? this.inherited.get(key);
+      const after = guardElements({ vip, ...wanted });
+      this.inherited.delete(key);
+      this.guarded.set(key, { vip, signature, elements: after });
+      changes.push({ before, after });
     }
-    if (isChanged) this.apply();
+    this.apply(changes);
   }
 
   /** Called after addresses have changed: what nobody wants guarded any more is free on return. */
   specsUnwanted(specs: readonly Spec[]): void {
-    let isChanged = false;
+    const changes: GuardChange[] = [];
     for (const vip of this.touched(specs)) {
-      if (this.wantedFor(vip) === undefined) isChanged = this.guarded.delete(addressHex(vip)) || isChanged;
+      if (this.wantedFor(vip) !== undefined) continue;
+      const key = addressHex(vip);
+      const before = this.guarded.get(key)?.elements;
+      this.guarded.delete(key);
+      if (before !== undefined) changes.push({ before, after: undefined });
     }
-    if (isChanged) this.apply();
+    this.apply(changes);
   }
 
   /** Leftovers were swept; those that are still there stay guarded. */
   swept(left: readonly Ip[]): void {
     const keys = new Set(left.map(addressHex));
-    const before = this.inherited.size;
-    for (const key of this.inherited.keys()) if (!keys.has(key)) this.inherited.delete(key);
+    const changes: GuardChange[] = [];
+    for (const [key, before] of this.inherited) {
+      if (keys.has(key)) continue;
+      this.inherited.delete(key);
+      changes.push({ before, after: undefined });
+    }
     // At least once: a predecessor's tables may have nothing in them that is still here.
-    if (this.inherited.size < before || !this.hasApplied) this.apply();
+    if (this.hasApplied) this.apply(changes);
+    else this.applyAll();
   }
 
   /** Its rules are not in the kernel, and no owner wants it open. */
@@ -128,11 +147,34 @@ export class Guards {
     return isReady ? { state: 'ready' } : { state: 'waiting', reason: 'reading the kernel' };
   }
 
-  private apply(): void {
+  /** One change costs what it changes, not what is guarded: that can be ten thousand VIPs. */
+  private apply(changes: readonly GuardChange[]): void {
+    if (changes.length === 0) return;
+    const steps = this.uses.take(this.parts.table, changes);
+    if (!this.hasApplied) {
+      this.applyAll();
+      return;
+    }
+    const before = (): readonly NftTable[] => {
+      const fresh = new Set(changes.map(({ after }) => after));
+      const old = changes.flatMap((change) => change.before ?? []);
+      return this.tablesOf([...this.all().filter((each) => !fresh.has(each)), ...old]);
+    };
+    this.tables.setBy(steps, before, () => this.tablesOf(this.all()));
+  }
+
+  private applyAll(): void {
     this.hasApplied = true;
-    const all = [...this.inherited.values(), ...[...this.guarded.values()].map(({ elements }) => elements)];
+    this.tables.set(this.tablesOf(this.all()));
+  }
+
+  private all(): readonly GuardElements[] {
+    return [...this.inherited.values(), ...[...this.guarded.values()].map(({ elements }) => elements)];
+  }
+
+  private tablesOf(all: readonly GuardElements[]): readonly NftTable[] {
     const families = (['ip', 'ip6'] as const).filter((l3) => all.some((each) => each.l3 === l3));
-    this.tables.set(families.map((l3) => guardTable(l3, this.parts.table, all)));
+    return families.map((l3) => guardTable(l3, this.parts.table, all));
   }
 
   /** In the next turn: those who are told change what is wanted, which must not happen in the middle of it. */

@@ -54,11 +54,17 @@ export function guardElements({ vip, ports, isOpen }: GuardedVip): GuardElements
   return { l3, key: { key: addressHex(vip) }, isOpen, ports: elements, chains: [...chains.values()] };
 }
 
-/** The table of one family. */
-export function guardTable(l3: L3, name: string, all: readonly GuardElements[]): NftTable {
+/** The table of one family. `others`: chains that are there besides those of the elements. */
+export function guardTable(
+  l3: L3,
+  name: string,
+  all: readonly GuardElements[],
+  others: readonly NftChain[] = [],
+): NftTable {
   const guarded = all.filter((each) => each.l3 === l3);
   const closed = guarded.filter(({ isOpen }) => !isOpen);
-  const chains = new Map(guarded.flatMap((each) => each.chains.map((chain) => [chain.name, chain] as const)));
+  const own = guarded.flatMap((each) => each.chains);
+  const chains = new Map([...others, ...own].map((chain) => [chain.name, chain]));
   const address = x.typeOf(l3);
   return {
     family: l3,
@@ -133,10 +139,13 @@ function isIn(set: string): readonly NftExpression[] {
 /** Named after what is in it: Services with the same ranges share one. */
 function sourcesChain(l3: L3, sources: readonly Prefix[]): NftChain {
   const own = sources.filter(({ address }) => (familyOf(address) === 4) === (l3 === 'ip'));
-  const texts = [...new Set(own.map(formatPrefix))].sort();
+  // Each once and in one order, whoever asks: what has the same name is the same.
+  const byText = new Map(own.map((prefix) => [formatPrefix(prefix), prefix]));
+  const ordered = [...byText].sort(([a], [b]) => (a < b ? -1 : 1));
+  const texts = ordered.map(([text]) => text);
   const digest = createHash('sha256').update(`${l3} ${texts.join()}`).digest('hex').slice(0, 16);
-  const rules = own.map((prefix) =>
-    x.rule(`from ${formatPrefix(prefix)}`, isFrom(l3, prefix), x.verdict('accept')),
+  const rules = ordered.map(([text, prefix]) =>
+    x.rule(`from ${text}`, isFrom(l3, prefix), x.verdict('accept')),
   );
   const local = x.rule('from this node itself', isLocal, x.verdict('accept'));
   return {

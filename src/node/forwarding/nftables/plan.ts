@@ -63,9 +63,8 @@ function change(desired: NftTable, observed: ObservedTable): readonly NftStep[] 
   const setsOf = new Map(observed.sets.map((set) => [set.name, set]));
   const isNew = (chain: NftChain): boolean => !chainsOf.has(chain.name);
   const changedRules = desired.chains.filter((chain) => !sameRules(chain, chainsOf.get(chain.name)));
-  const extraChains = observed.chains.filter(
-    ({ name }) => !desired.chains.some((chain) => chain.name === name),
-  );
+  const wantedChains = new Set(desired.chains.map(({ name }) => name));
+  const extraChains = observed.chains.filter(({ name }) => !wantedChains.has(name));
   const extraSets = observed.sets.filter(({ name }) => !desired.sets.some((set) => set.name === name));
   const elements = desired.sets.map((set) => ({ set, ...elementChanges(set, setsOf.get(set.name)) }));
   return [
@@ -143,12 +142,18 @@ interface ElementChanges {
 /** An element with other data is removed and added: the kernel takes both in one batch. */
 function elementChanges(set: NftSet, found: ObservedSet | undefined): ElementChanges {
   if (set.dynamic !== undefined) return { added: [], removed: [] };
-  const observed = new Map((found?.elements ?? []).map((element) => [element.key, textOf(element)]));
-  const desired = new Map(set.elements.map((element) => [element.key, textOf(element)]));
+  const there = found?.elements ?? [];
+  const observed = new Map(there.map((element) => [element.key, element]));
+  const desired = new Map(set.elements.map((element) => [element.key, element]));
   return {
-    added: set.elements.filter((element) => observed.get(element.key) !== textOf(element)),
-    removed: (found?.elements ?? []).filter((element) => desired.get(element.key) !== textOf(element)),
+    added: set.elements.filter((element) => !isSame(element, observed.get(element.key))),
+    removed: there.filter((element) => !isSame(element, desired.get(element.key))),
   };
+}
+
+function isSame(a: NftElement, b: NftElement | undefined): boolean {
+  // Mostly it is the same object: what is believed to be there was what was desired before.
+  return a === b || (b !== undefined && textOf(a) === textOf(b));
 }
 
 function textOf({ data }: NftElement): string {

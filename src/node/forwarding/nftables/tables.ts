@@ -1,7 +1,7 @@
 import { backoffMs } from '../../../lib/backoff.ts';
 import { messageOf } from '../../../lib/errors.ts';
 import type { Timer } from '../../../lib/clock.ts';
-import type { Nftables, NftTable, ObservedTable, Subscription } from '../../../linux/index.ts';
+import type { Nftables, NftStep, NftTable, ObservedTable, Subscription } from '../../../linux/index.ts';
 import { isKernelError } from '../../../linux/errors.ts';
 import type { Shared } from '../ports.ts';
 import { observedOf, planTables } from './plan.ts';
@@ -10,8 +10,10 @@ import { observedOf, planTables } from './plan.ts';
 const settleMs = 2;
 const retry = { baseMs: 50, maxMs: 5000 };
 
+type Tried = 'as wanted' | 'unknown' | readonly ObservedTable[];
+
 /** Told after each try to change something. */
-export type WhenTried = (kernel: 'as wanted' | 'unknown' | readonly ObservedTable[]) => void;
+export type WhenTried = (kernel: Tried) => void;
 
 /**
  * Keeps the tables of one name as they should be: changes by difference from what is believed to be
@@ -22,9 +24,9 @@ export class Tables {
   private readonly shared: Shared;
   private readonly name: string;
   private readonly tried: WhenTried;
-  private desired: readonly NftTable[] | undefined;
+  private desired: (() => readonly NftTable[]) | undefined;
   /** What the kernel has, as far as we know; undefined when we do not. */
-  private believed: readonly ObservedTable[] | undefined;
+  private believed: readonly ObservedTable[] | 'as desired' | undefined;
   private subscription: Subscription | undefined;
   private timer: Timer | undefined;
   private checking: Promise<void> | undefined;
@@ -67,9 +69,27 @@ export class Tables {
 
   /** Should be so from now on; before `start` is through it is noted only. */
   set(desired: readonly NftTable[]): void {
-    this.desired = desired;
+    this.desired = () => desired;
+    // What was desired before is not known any more where it was set by steps.
+    if (this.believed === 'as desired') this.believed = undefined;
     if (this.believed === undefined) this.checkSoon(0);
     else this.change(this.believed, false);
+  }
+
+  /**
+   * Like `set`, where the caller knows what is different: `steps` lead from `before`, which was set last, to
+   * `desired`. Both are made only when they are needed, so it takes as long as the steps do, however large the
+   * tables are.
+   */
+  setBy(
+    steps: readonly NftStep[],
+    before: () => readonly NftTable[],
+    desired: () => readonly NftTable[],
+  ): void {
+    const { isReady } = this;
+    this.desired = desired;
+    if (!isReady) this.set(desired());
+    else if (this.commit(steps, () => observedOf(before()), false)) this.isNow('as desired');
   }
 
   /** Reads what is there and repairs what differs. */
@@ -85,7 +105,7 @@ export class Tables {
     if (desired === undefined || this.hasStopped()) return;
     const epoch = this.epoch;
     try {
-      const names = desired.flatMap(({ family, chains }) =>
+      const names = desired().flatMap(({ family, chains }) =>
         chains.map(({ name: chain }) => ({ family, chain })),
       );
       const observed = await this.nftables.read(this.name, names);
@@ -99,22 +119,31 @@ export class Tables {
   }
 
   private change(from: readonly ObservedTable[], isRepair: boolean): void {
-    const { desired, shared } = this;
+    const { desired } = this;
     if (desired === undefined) return;
-    const steps = planTables(desired, from);
-    if (steps.length > 0) {
-      this.epoch++;
-      try {
-        this.nftables.commit(steps);
-      } catch (error) {
-        this.failed(error);
-        this.tried(from);
-        return;
-      }
-      shared.counters.changes++;
-      if (isRepair) this.repaired(steps.length);
+    const wanted = desired();
+    if (this.commit(planTables(wanted, from), () => from, isRepair)) this.isNow(observedOf(wanted));
+  }
+
+  /** `before`: what is in the kernel if they are refused. */
+  private commit(steps: readonly NftStep[], before: () => Tried, isRepair: boolean): boolean {
+    if (steps.length === 0) return true;
+    this.epoch++;
+    try {
+      this.nftables.commit(steps);
+    } catch (error) {
+      const stays = before();
+      this.failed(error);
+      this.tried(stays);
+      return false;
     }
-    this.believed = observedOf(desired);
+    this.shared.counters.changes++;
+    if (isRepair) this.repaired(steps.length);
+    return true;
+  }
+
+  private isNow(believed: readonly ObservedTable[] | 'as desired'): void {
+    this.believed = believed;
     this.hasSettled = true;
     this.failedInARow = 0;
     this.problem = undefined;
