@@ -24,6 +24,9 @@ export async function waitFor<T>(
   const deadline = performance.now() + (options.timeoutMs ?? 10_000);
   let cause: unknown;
   for (;;) {
+    // Asked first: what came true just before hope was lost still counts.
+    const lost = options.hopeless?.();
+    const isLate = performance.now() > deadline;
     try {
       const value = await condition();
       if (value !== undefined && value !== null && value !== false) {
@@ -32,10 +35,8 @@ export async function waitFor<T>(
     } catch (error) {
       cause = error;
     }
-    const lost = options.hopeless?.();
-    const reason =
-      lost === undefined ? (performance.now() > deadline ? 'timed out' : undefined) : `${lost}: gave up`;
-    if (reason !== undefined) {
+    if (lost !== undefined || isLate) {
+      const reason = lost === undefined ? 'timed out' : `${lost}: gave up`;
       const detail = options.detail?.() ?? '';
       throw new Error(`${reason} waiting for ${options.what}${detail === '' ? '' : `\n${detail}`}`, {
         cause,
