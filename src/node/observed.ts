@@ -140,11 +140,23 @@ export class Observed {
     this.dumps++;
     // An event that has not come in the time of a whole refresh never will.
     for (const [id, { since }] of this.expectedGone) if (since < this.dumps - 2) this.expectedGone.delete(id);
-    const { links: known, linkIndexes, byIp, byLink, linkLocals } = this;
-    for (const map of [known, linkIndexes, this.addresses, byIp, byLink, linkLocals]) map.clear();
-    for (const link of links) this.apply({ kind: 'link', change: 'set', link });
-    for (const address of addresses) this.apply({ kind: 'address', change: 'set', address });
+    this.links.clear();
+    this.linkIndexes.clear();
+    for (const link of links) this.applyLink('set', link);
+    this.replaceAddresses(addresses);
     for (const change of journal) this.apply(change);
+  }
+
+  /** Of ten thousand hardly one has changed: what is known already stays as it is. */
+  private replaceAddresses(addresses: readonly Address[]): void {
+    const listed = new Set<string>();
+    for (const address of addresses) {
+      const id = addressId(address);
+      listed.add(id);
+      const known = this.addresses.get(id);
+      if (known === undefined || !isEcho(known, address)) this.applyAddress('set', address);
+    }
+    for (const [id, address] of this.addresses) if (!listed.has(id)) this.applyAddress('gone', address);
   }
 
   private apply(change: Change): void {

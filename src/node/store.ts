@@ -307,8 +307,11 @@ class NodeTruth implements Node {
     if (this.isClosed) return;
     const { refreshMs = defaultRefreshMs } = this.options;
     this.refresh = this.components.clock.after('node-refresh', refreshMs, () => {
-      this.redump(false);
-      this.routes?.reassert(this.components.clock.now() - refreshMs);
+      // A list of what is changing under way has to be made again and again.
+      if (!this.isBusy()) {
+        this.redump(false);
+        this.routes?.reassert(this.components.clock.now() - refreshMs);
+      }
       this.armRefresh();
     });
   }

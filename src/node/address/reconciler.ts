@@ -6,7 +6,7 @@ import type { KernelError } from '../../linux/errors.ts';
 import type { Address, AddressKey, AddressRequest, Kernel } from '../../linux/types.ts';
 import type { MutableCounters } from '../counters.ts';
 import { isMarked } from '../mark.ts';
-import { addressId, type Observed } from '../observed.ts';
+import type { Observed } from '../observed.ts';
 import { keyOf, type SpecBook } from '../spec-book.ts';
 import type { AddressSpec, LastAction, NodeObserver } from '../types.ts';
 import { planAddress, type AddressPlan, type AddressState } from './plan.ts';
@@ -91,8 +91,8 @@ export class AddressReconciler {
     const { observed } = this.parts;
     const all = this.records.all();
     for (const record of all) {
-      const present = new Set(observed.addressesOf(record.vip).map(addressId));
-      record.placed = record.placed.filter((key) => present.has(addressId(key)));
+      const isThere = (key: AddressKey): boolean => observed.find(key) !== undefined;
+      if (!record.placed.every(isThere)) record.placed = record.placed.filter(isThere);
     }
     this.runInTurn(all);
   }

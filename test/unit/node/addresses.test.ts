@@ -194,6 +194,19 @@ test('a lost event is made up for by the next full check', async () => {
   assert.equal(node.counters().restored, 1);
 });
 
+test('what a full check shows to be different is put right, even if its number is there', async () => {
+  const { node, kernel, clock, marked } = await scene();
+  node.publish('control-plane', [addressOf('192.0.2.1')]);
+  await clock.flush();
+  kernel.loseEvents(() => {
+    kernel.takeAddress('eth0', '192.0.2.1', 32);
+    kernel.putAddress('eth0', '192.0.2.1', 32, { protocol: 248 });
+  });
+  assert.notEqual(marked(), line4);
+  await clock.flush();
+  assert.equal(marked(), line4, 'deprecated again');
+});
+
 test('without any event the timer finds it', async () => {
   const { node, kernel, clock, marked } = await scene();
   node.publish('control-plane', [addressOf('192.0.2.1')]);

@@ -131,3 +131,21 @@ test('the node is busy as long as something waits for its turn', async () => {
   assert.equal(node.isBusy(), false);
   node.close();
 });
+
+test('nothing is listed anew while it is changing under way', async () => {
+  const { node, kernel, clock } = await scene(undefined, { refreshMs: 100 });
+  const set = kernel.setAddresses.bind(kernel);
+  kernel.setAddresses = (requests) => {
+    clock.pause(requests.length * 0.5);
+    return set(requests);
+  };
+  node.publish('control-plane', specs);
+  while (node.isBusy()) {
+    assert.equal(node.counters().dumps, 1);
+    await clock.advance(10);
+  }
+  assert.ok(clock.now() > 400, `${clock.now()} ms`);
+  await clock.advance(200);
+  assert.ok(node.counters().dumps > 1);
+  node.close();
+});
