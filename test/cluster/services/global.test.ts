@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Cluster, ensurePrivilege, Prober, waitFor, type Machine } from '../../../lab/index.ts';
+import { Capture, Cluster, ensurePrivilege, Prober, waitFor, type Machine } from '../../../lab/index.ts';
 import { Objects } from './objects.ts';
 
 const refused = ensurePrivilege();
@@ -42,6 +42,41 @@ describe('Services under one lease', { skip: refused?.because ?? false }, () => 
     assert.equal(holder.name, (await leader()).name);
     const [address] = (await holder.addresses()).filter(({ local }) => local === vip(1));
     assert.equal(address?.prefixlen, 32);
+  });
+
+  it('ARP-01 on the wire nobody but the holder answers for a VIP, of either family, before and after a move', async () => {
+    const vip6 = cluster.lab.plan.vip6(1);
+    const { client } = cluster.lab;
+    await objects.create({ name: 'both', vip: `${vip(4)},${vip6}` }, cluster.lab.nodes);
+    const capture = await Capture.start(client, 'arp or icmp6');
+    /** Who answers the client now, asked anew each time: `family mac`. */
+    const answers = async (): Promise<readonly string[]> => {
+      const before = capture.frames().length;
+      for (let round = 0; round < 3; round++) {
+        await client.ip('neigh flush dev eth0');
+        for (const address of [vip(4), vip6])
+          await waitFor(() => client.ping(address), { what: `${address} to answer` });
+      }
+      const found = new Set<string>();
+      for (const frame of capture.frames().slice(before)) {
+        if (frame.kind === 'arp' && frame.operation === 2 && frame.senderIp === vip(4))
+          if (frame.targetIp === client.ipv4) found.add(`4 ${frame.senderMac}`);
+        if (frame.kind === 'na' && frame.target === vip6 && frame.flags.includes('S'))
+          found.add(`6 ${frame.linkAddress}`);
+      }
+      return [...found].sort();
+    };
+    const first = await cluster.holder(vip(4));
+    assert.deepEqual(await answers(), [`4 ${first.mac}`, `6 ${first.mac}`]);
+    await cluster.daemon(first).stop();
+    const second = await cluster.holder(vip(4));
+    assert.notEqual(second.name, first.name);
+    assert.deepEqual(await answers(), [`4 ${second.mac}`, `6 ${second.mac}`]);
+    await capture.stop();
+    cluster.daemon(first).startAgain();
+    await cluster.daemon(first).waitReady();
+    await objects.delete('both');
+    await gone(vip(4));
   });
 
   it('SVC-17 SVC-18 the status has one entry per VIP with its ports, and vipHost names the holder', async () => {
