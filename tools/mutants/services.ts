@@ -151,8 +151,8 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'SVC-22',
     file: 'src/node/spec-book.ts',
-    from: 'if (owners?.size === 0) this.byKey.delete(key);',
-    to: 'this.byKey.delete(key);',
+    from: 'if (others.length === 0) this.byKey.delete(key);',
+    to: 'if (others.length >= 0) this.byKey.delete(key);',
     test: global,
   },
   {
