@@ -226,6 +226,20 @@ export const serviceMutants: readonly Mutant[] = [
     test: decide,
   },
   {
+    line: 'SVC-32',
+    file: 'src/node/store.ts',
+    from: 'new SpecBook((vip) => this.guards?.holdsBack(vip) === true)',
+    to: 'new SpecBook()',
+    test: 'test/unit/node/guards.test.ts',
+  },
+  {
+    line: 'SVC-32',
+    file: 'src/services/guard.ts',
+    from: 'return ports.length === 0 ? undefined : ports;',
+    to: 'return undefined;',
+    test: 'test/unit/services/security.test.ts',
+  },
+  {
     line: 'SVC-34',
     file: 'src/services/tenure.ts',
     from: 'await this.campaigns.stop();',
