@@ -28,6 +28,8 @@ const readAttempts = 3;
 class LinuxNftables implements t.Nftables {
   private readonly netlink: NetlinkSocket;
   private readonly onDecodeError: (error: DecodeError) => void;
+  /** Of the socket that our requests leave by, as the kernel calls it; undefined before the first answer. */
+  private portId: number | undefined;
 
   constructor(netlink: NetlinkSocket, options: NftablesOptions) {
     this.netlink = netlink;
@@ -74,8 +76,12 @@ class LinuxNftables implements t.Nftables {
   }
 
   watch(name: string, onChange: () => void): Subscription {
+    this.generation();
     return this.netlink.subscribe({ op: 'watch nf_tables' }, [nf.NFNLGRP_NFTABLES], {
-      onMessage: ({ payload }) => {
+      onMessage: ({ payload, portId }) => {
+        // The kernel names who asked for the change. What we did ourselves is no news, and a look costs as much as
+        // there is in the tables.
+        if (portId === this.portId) return;
         if (this.decoded(() => decode.decodeTableName(payload)) === name) onChange();
       },
       onLost: onChange,
@@ -88,6 +94,7 @@ class LinuxNftables implements t.Nftables {
     const type = nf.messageType(nf.NFNL_SUBSYS_NFTABLES, 16);
     const payload = nf.writeHeader(new NlWriter(), nf.NFPROTO_UNSPEC).done();
     const [reply] = this.netlink.request({ doing: { op: 'read nf_tables' }, type, payload });
+    this.portId = reply?.portId ?? this.portId;
     return Buffer.from(reply?.payload ?? []).toString('hex');
   }
 

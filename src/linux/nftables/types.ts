@@ -207,7 +207,7 @@ export interface Nftables {
   ): Promise<readonly ObservedTable[]>;
   /** The elements of one set, those with a timeout included; empty when there is no such set. */
   elements(family: NftFamily, table: string, set: string): Promise<readonly NftElement[]>;
-  /** Tells that something in a table of this name was changed, by us or by others, or that events were lost. */
+  /** Tells that others changed something in a table of this name, or that events were lost. */
   watch(name: string, onChange: () => void): Subscription;
   close(): void;
 }

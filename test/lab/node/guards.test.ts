@@ -200,6 +200,17 @@ describe('SVC-32 service security', () => {
     );
   });
 
+  it('what this process writes itself is no news to it; what others write is', async () => {
+    let heard = 0;
+    const watch = nftables.watch(table, () => heard++);
+    node.publish(service, specs(vipOf(1, 4), [open]));
+    // Events come in the order of the changes: ours would be heard first.
+    runHere(`nft add chain ip ${table} somebody`);
+    await until('the change is heard', () => heard > 0);
+    watch.close();
+    assert.equal(heard, 1);
+  });
+
   it('nft(8) prints the rules, and takes them back', () => {
     const sources = ['10.0.0.0/8', '192.0.2.128/25'].map((text) => parsePrefix(text) ?? assert.fail(text));
     node.publish(service, [
