@@ -156,6 +156,13 @@ export class ByteWriter {
     return this.buffer.slice(0, this.at);
   }
 
+  /** A copy of what was written, and a new beginning in the same buffer: cheaper than a writer for each message. */
+  take(): Uint8Array {
+    const written = this.done();
+    this.at = 0;
+    return written;
+  }
+
   private room(count: number): number {
     const start = this.at;
     this.at += count;

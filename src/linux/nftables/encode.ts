@@ -25,15 +25,16 @@ export function encodeSteps(steps: readonly NftStep[]): readonly NetlinkRequest[
   // Sets are referred to by id inside the batch that makes them; ids count from 1 in every batch.
   let lastId = 0;
   const nextId = (): number => ++lastId;
+  const writer = new NlWriter();
   const requests = steps.flatMap((step) =>
     messagesOf(step, nextId).map(({ type, flags, fill }): NetlinkRequest => {
-      const writer = writeHeader(new NlWriter(), v.familyNumber(step.family));
+      writeHeader(writer, v.familyNumber(step.family));
       fill(writer);
       return {
         doing: doingOf(step),
         type: messageType(NFNL_SUBSYS_NFTABLES, type),
         flags,
-        payload: writer.done(),
+        payload: writer.take(),
         ack: false,
       };
     }),

@@ -34,7 +34,7 @@ const conntrackKeys: Readonly<Record<ConntrackKey, { readonly key: number; reado
 const verdictCodes = { accept: 1, drop: 0, return: -5, goto: -4, jump: -3 } as const;
 
 export function bytesOfHex(hex: Hex): Uint8Array {
-  return new Uint8Array(Buffer.from(hex, 'hex'));
+  return Buffer.from(hex, 'hex');
 }
 
 /** NFTA_DATA_VALUE (1) or NFTA_DATA_VERDICT (2) inside an attribute. */
