@@ -1,4 +1,4 @@
-// npm run bench -- balancer [--quick] [--rounds 28] [--seconds 1] [--clients 32] [--only requests,connections,bulk,removal,change]
+// npm run bench -- balancer [--quick] [--rounds 28] [--seconds 1] [--clients 128] [--realtime] [--only requests,connections,bulk,removal,change]
 //                           [--paths direct,router,...] [--json FILE]
 // What balancing in the kernel costs: our two nftables modes beside hand-written rules, a router, haproxy and IPVS.
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { kinds, measure, type Kind, type Sample } from './balancer/measure.ts';
 import { pathNames, preparePaths, type Path, type PathName } from './balancer/paths.ts';
 import { farewells, removeUnderLoad, total, type Farewell } from './balancer/removal.ts';
 import { format, goals, medianOf, type Results } from './balancer/report.ts';
+import { useRealTime } from './balancer/priority.ts';
 import { Site } from './balancer/site.ts';
 
 const { values } = parseArgs({
@@ -18,7 +19,8 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     seconds: { type: 'string', default: '1' },
-    clients: { type: 'string', default: '32' },
+    clients: { type: 'string', default: '128' },
+    realtime: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
     paths: { type: 'string', default: '' },
     json: { type: 'string' },
@@ -50,9 +52,22 @@ const wanted = choose('paths', values.paths, pathNames);
 /** What is only there to compare with, and bulk data, is not measured in every round. */
 const every = values.quick ? 2 : 5;
 
+if (values.realtime) useRealTime();
 const refused = ensurePrivilege();
 if (refused !== undefined) fail(`The benchmark cannot make network namespaces: ${refused.because}`);
-const needed = ['ip', 'ss', 'nsenter', 'setsid', 'nft', 'conntrack', 'wrk', 'iperf3', 'haproxy', 'nginx'];
+const needed = [
+  'ip',
+  'ss',
+  'nsenter',
+  'setsid',
+  'chrt',
+  'nft',
+  'conntrack',
+  'wrk',
+  'iperf3',
+  'haproxy',
+  'nginx',
+];
 const lacking = whyMissing(await ensureComponents(needed, { say: (line) => console.log(`  ${line}`) }));
 if (lacking !== undefined) fail(`The benchmark lacks ${lacking}`);
 
@@ -137,7 +152,7 @@ const machine = {
 const document = {
   date,
   machine,
-  options: { rounds, ...options },
+  options: { rounds, ...options, realtime: values.realtime },
   paths: results.paths.map(({ name, title }) => ({
     name,
     title,

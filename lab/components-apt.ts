@@ -13,6 +13,7 @@ export const aptPackages: Readonly<Record<string, string>> = {
   ping: 'iputils-ping',
   openssl: 'openssl',
   nsenter: 'util-linux',
+  chrt: 'util-linux',
   setsid: 'util-linux',
   ss: 'iproute2',
   unshare: 'util-linux',

@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { requireComponent, type Machine } from '../../lab/index.ts';
 import type { Path } from './paths.ts';
-import { first } from './servers.ts';
+import { first } from './priority.ts';
 
 /** What is measured. The first two are requests of wrk. */
 export const kinds = ['requests', 'connections', 'bulk'] as const;
@@ -42,6 +43,8 @@ done = function(summary, latency, requests)
 end
 `;
 
+const threads = os.availableParallelism();
+
 export interface MeasureOptions {
   readonly seconds: number;
   /** Connections that wrk keeps busy. */
@@ -60,7 +63,8 @@ export async function measure(
   const close = kind === 'connections' ? ['-H', 'Connection: close'] : [];
   const url = `http://${target.address}:${target.port}/`;
   const args = [
-    '-t1',
+    // Otherwise one thread of the client is the limit, and what the other half of the way costs is not seen.
+    `-t${threads}`,
     `-c${options.clients}`,
     `-d${options.seconds}`,
     '--timeout',

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { LabProcess, Machine } from '../../lab/index.ts';
 import type { ChangeTimes, ForwarderReply, ForwarderRequest } from './protocol.ts';
-import { first } from './servers.ts';
+import { first } from './priority.ts';
 
 /** The back-end is not to be had on this machine. */
 export class UnsupportedError extends Error {}

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LabProcess, Machine } from '../../lab/index.ts';
 import { virtualServers, type Path } from './paths.ts';
 import type { LoadFigures, LoadReport, VirtualServer } from './protocol.ts';
-import { first } from './servers.ts';
+import { first } from './priority.ts';
 import type { Site } from './site.ts';
 
 export type Farewell = 'drained' | 'dies';

@@ -1,20 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { requireComponent, waitFor, type LabProcess, type Machine } from '../../lab/index.ts';
+import { first } from './priority.ts';
 
 export interface BackEnd {
   readonly address: string;
   readonly port: number;
-}
-
-/**
- * A command that goes before other work of this machine, which would be measured otherwise. Priorities
- * count within a session only, where sessions are scheduled as groups (sched(7), autogroup): so the
- * command gets a session of its own and the group the priority.
- */
-export function first(...command: readonly string[]): readonly string[] {
-  const raise = 'echo -15 2>/dev/null >/proc/self/autogroup; exec nice -n -15 "$@"';
-  return ['setsid', '--wait', 'sh', '-c', raise, 'sh', ...command];
 }
 
 /** One nginx with one worker, which answers every request on every port with two bytes. */
