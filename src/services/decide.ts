@@ -43,6 +43,8 @@ export interface Withhold {
   readonly kind: 'withhold';
   readonly reason: WithholdReason;
   readonly message: string;
+  /** Other nodes have what this one lacks. */
+  readonly servesElsewhere?: boolean;
 }
 
 /** What this node should do about one Service. `lease` says whose holder does it. */
@@ -146,7 +148,10 @@ export function gate({ service, slices }: Snapshot, node: string, moving: Moving
   const { mayMove, isSettled } = moving;
   const count = countEndpoints(slices, node, isSettled);
   if (isLocal(service)) {
-    if (count.onThisNode === 0) return withhold('no-local-endpoint', `no serving endpoint on ${node}`);
+    if (count.onThisNode === 0) {
+      const why = withhold('no-local-endpoint', `no serving endpoint on ${node}`);
+      return { ...why, servesElsewhere: count.anywhere > 0 };
+    }
     if (mayMove && !isSettled(node) && count.servingElsewhere > 0) {
       return withhold('settling', `the endpoint on ${node} is new, another node serves`);
     }

@@ -5,7 +5,15 @@ import type { Conflict } from './conflicts.ts';
 import type { Withhold } from './decide.ts';
 import { sourceRanges } from './guard.ts';
 import { missingParts } from './missing.ts';
-import type { Service, ServiceKey, ServiceNotice, ServicesObserver, WithholdReason } from './types.ts';
+import type {
+  LeaseKey,
+  PlacementConfig,
+  Service,
+  ServiceKey,
+  ServiceNotice,
+  ServicesObserver,
+  WithholdReason,
+} from './types.ts';
 
 /** Reasons a user can do something about. The others are everyday life. */
 const worthTelling: Partial<Record<WithholdReason, string>> = {
@@ -19,31 +27,73 @@ const worthTelling: Partial<Record<WithholdReason, string>> = {
   'address-in-use': 'AddressInUse',
 };
 
-/** A Service without address is new for this long: its controller may be at work. */
+/** What may pass by itself is told when it has lasted this long: a controller may be at work. */
 const patienceMs = 30_000;
 
-/** Tells users what they must know about their Services: each thing once, until it has changed. */
+/** Verdicts that say nothing about what else may be wrong with the Service. */
+const inconclusive = new Set<WithholdReason>([
+  'no-address',
+  'resolving',
+  'no-endpoints',
+  'no-local-endpoint',
+  'class-mismatch',
+  'settling',
+  'leaving',
+]);
+
+interface Waiting {
+  readonly since: number;
+  readonly entry: Entry;
+  readonly notice: ServiceNotice;
+}
+
+export interface NoticesOptions {
+  /** `enable_service_security` */
+  readonly guarded: boolean;
+  readonly globalLease: LeaseKey;
+  readonly reach: PlacementConfig['reach'];
+}
+
+/** Tells users what they must know about their Services: each thing once, and again when it was well in between. */
 export class Notices {
   private readonly clock: Clock;
   private readonly observer: ServicesObserver;
-  private readonly guarded: boolean;
+  private readonly options: NoticesOptions;
   private readonly mayTell: () => boolean;
   private readonly told = new Map<ServiceKey, Set<string>>();
-  /** Services without an address, the one that waits longest first. */
-  private readonly waiting = new Map<ServiceKey, { readonly since: number; readonly entry: Entry }>();
+  /** Services with something that may pass by itself, the one that waits longest first. */
+  private readonly waiting = new Map<ServiceKey, Waiting>();
+  /** What there was to tell since the last verdict. */
+  private stated = new Set<string>();
   private timer: Timer | undefined;
 
-  /** `guarded`: `enable_service_security`. `mayTell`: this node is the one that speaks of what all see. */
-  constructor(clock: Clock, observer: ServicesObserver, guarded: boolean, mayTell: () => boolean) {
+  /** `mayTell`: this node is the one that speaks of what all see. */
+  constructor(clock: Clock, observer: ServicesObserver, options: NoticesOptions, mayTell: () => boolean) {
     this.clock = clock;
     this.observer = observer;
-    this.guarded = guarded;
+    this.options = options;
     this.mayTell = mayTell;
   }
 
-  withheld(entry: Entry, { reason, message }: Withhold): void {
-    if (reason === 'no-address') {
-      if (!this.waiting.has(entry.key)) this.waiting.set(entry.key, { since: this.clock.now(), entry });
+  /**
+   * All has been said about the Service as it is now: what was told before, and not said again, may come again.
+   * `why` it is withheld, if it is.
+   */
+  judged(key: ServiceKey, why: WithholdReason | undefined): void {
+    const { stated } = this;
+    if (stated.size > 0) this.stated = new Set();
+    const told = this.told.get(key);
+    if (told === undefined || (why !== undefined && inconclusive.has(why))) return;
+    for (const text of told) if (!stated.has(text)) told.delete(text);
+    if (told.size === 0) this.told.delete(key);
+  }
+
+  withheld(entry: Entry, why: Withhold): void {
+    const { reason, message } = why;
+    const lasting = this.ifItLasts(entry, why);
+    if (lasting !== undefined) {
+      const since = this.waiting.get(entry.key)?.since ?? this.clock.now();
+      this.waiting.set(entry.key, { since, entry, notice: lasting });
       this.arm();
       return;
     }
@@ -63,7 +113,7 @@ export class Notices {
     for (const { reason, message } of claim.troubles) {
       this.tell(entry, { type: 'Warning', reason: worthTelling[reason] ?? reason, message });
     }
-    if (!this.guarded) return;
+    if (!this.options.guarded) return;
     for (const text of sourceRanges(service).invalid) {
       const message = `spec.loadBalancerSourceRanges: ${text} is no CIDR: nobody is let in by it`;
       this.tell(entry, { type: 'Warning', reason: 'InvalidSourceRange', message });
@@ -72,7 +122,8 @@ export class Notices {
 
   /** It shares an address with a Service that wants something else. */
   disagreement(entry: Entry, { reason, message }: Conflict): void {
-    if (reason !== 'SecurityConflict' || this.guarded) this.tell(entry, { type: 'Warning', reason, message });
+    if (reason !== 'SecurityConflict' || this.options.guarded)
+      this.tell(entry, { type: 'Warning', reason, message });
   }
 
   /** Its rules are not in the kernel, so it is not on the network. */
@@ -96,8 +147,29 @@ export class Notices {
     this.timer = undefined;
   }
 
+  /** What is told when the Service has been withheld for this reason for a while. */
+  private ifItLasts({ claim, service }: Entry, why: Withhold): ServiceNotice | undefined {
+    const { reason, message } = why;
+    const seconds = `${patienceMs / 1000} s`;
+    const type = 'Warning';
+    if (reason === 'no-address') {
+      const text = `no address for ${seconds}: is a controller running that assigns one?`;
+      return { type, reason: 'NoAddress', message: text };
+    }
+    if (reason === 'class-mismatch' && (service.status?.loadBalancer?.ingress ?? []).length === 0) {
+      const text = `spec.loadBalancerClass: ${message}, and nobody else has served it for ${seconds}`;
+      return { type, reason: 'ClassMismatch', message: text };
+    }
+    const { globalLease, reach } = this.options;
+    const isStuck = claim.kind === 'claim' && claim.lease === globalLease && reach === 'layer2';
+    if (reason !== 'no-local-endpoint' || why.servesElsewhere !== true || !isStuck) return undefined;
+    const text = `spec.externalTrafficPolicy: ${message} for ${seconds}, which holds ${globalLease}; other nodes have one: with svc_election the VIP follows it`;
+    return { type, reason: 'NoLocalEndpoint', message: text };
+  }
+
   private tell({ key, service }: Entry, notice: ServiceNotice): void {
     const text = `${notice.reason} ${notice.message}`;
+    this.stated.add(text);
     const told = this.told.get(key);
     if (told?.has(text) === true || !this.mayTell()) return;
     if (told === undefined) this.told.set(key, new Set([text]));
@@ -109,7 +181,7 @@ export class Notices {
     const [first] = this.waiting.values();
     if (first === undefined || this.timer !== undefined) return;
     const ms = Math.max(0, first.since + patienceMs - this.clock.now());
-    this.timer = this.clock.after('services-no-address', ms, () => {
+    this.timer = this.clock.after('services-notices', ms, () => {
       this.timer = undefined;
       this.overdue();
       this.arm();
@@ -118,11 +190,10 @@ export class Notices {
 
   private overdue(): void {
     const now = this.clock.now();
-    for (const [key, { since, entry }] of this.waiting) {
+    for (const [key, { since, entry, notice }] of this.waiting) {
       if (since + patienceMs > now) return;
       this.waiting.delete(key);
-      const message = `no address for ${patienceMs / 1000} s: is a controller running that assigns one?`;
-      this.tell(entry, { type: 'Warning', reason: 'NoAddress', message });
+      this.tell(entry, notice);
     }
   }
 }

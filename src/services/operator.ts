@@ -94,7 +94,7 @@ export class ServicesOperator {
     this.settling = new Settling(clock, (key) => {
       this.touchKnown(key);
     });
-    this.notices = new Notices(clock, observer, options.guarded, () => this.tenure.isSpokesman());
+    this.notices = new Notices(clock, observer, options, () => this.tenure.isSpokesman());
     const { catalogue, settling } = this;
     this.judge = new Judge(
       {
@@ -290,6 +290,7 @@ export class ServicesOperator {
       const verdict = this.judge.judge(key);
       this.settle(key, verdict);
       this.tellConflicts(key);
+      this.notices.judged(key, verdict?.kind === 'withhold' ? verdict.reason : undefined);
       observer.reconciled?.(key, (clock.now() - start) / 1000, failureOf(verdict));
     } catch (error) {
       log.error('a Service could not be handled', { service: key, error: messageOf(error) });

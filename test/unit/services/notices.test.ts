@@ -58,6 +58,58 @@ test('what a user must know is told once, by the holder, and hurts no other Serv
   await world.close();
 });
 
+test('what was well in between is told again when it comes back', async () => {
+  const world = await worldOf();
+  const bad = { name: 'web', vip: '192.0.2.1', annotations: { 'kube-vip.io/serviceInterface': 'eth7' } };
+  world.serve(bad);
+  world.endpoints('web');
+  world.serve(bad);
+  assert.deepEqual(notices(world), ['a ! web NoLink'], 'endpoints that come and go change nothing about it');
+  world.serve({ name: 'web', vip: '192.0.2.1' });
+  world.serve(bad);
+  assert.deepEqual(notices(world), ['a ! web NoLink', 'a ! web NoLink']);
+  await world.close();
+});
+
+test('a class that is not ours is told when nobody has served the Service for a while', async () => {
+  const world = await worldOf();
+  const spec = { loadBalancerClass: 'kube-vip.io/other' };
+  world.serve({ name: 'mine', vip: '192.0.2.1', spec });
+  world.serve({ name: 'served', vip: '192.0.2.2', spec, ingress: ['192.0.2.2'] });
+  world.serve({ name: 'late', vip: '192.0.2.3', spec });
+  await world.clock.advance(20_000);
+  world.serve({ name: 'late', vip: '192.0.2.3', spec, ingress: ['192.0.2.3'] });
+  world.serve({ name: 'mine', vip: '192.0.2.1', spec });
+  await world.clock.advance(11_000);
+  assert.deepEqual(notices(world), ['a ! mine ClassMismatch']);
+  assert.match(
+    world.nodes[0]?.told.join() ?? '',
+    /spec\.loadBalancerClass: class kube-vip\.io\/other, wanted/,
+  );
+  await world.close();
+});
+
+test('a Local Service without an endpoint on the one holder of all is told, by that holder', async () => {
+  const world = await worldOf();
+  world.endpoints('web', 'b');
+  world.put({ name: 'web', vip: '192.0.2.1', policy: 'Local' });
+  world.put({ name: 'idle', vip: '192.0.2.2', policy: 'Local' });
+  world.endpoints('short', 'b');
+  world.put({ name: 'short', vip: '192.0.2.3', policy: 'Local' });
+  await world.clock.advance(20_000);
+  world.endpoints('short', 'a');
+  await world.clock.advance(11_000);
+  assert.deepEqual(notices(world), ['a ! web NoLocalEndpoint']);
+  const each = await worldOf({ perServiceElection: true });
+  each.endpoints('web', 'b');
+  each.put({ name: 'web', vip: '192.0.2.1', policy: 'Local' });
+  await each.clock.advance(31_000);
+  assert.deepEqual(notices(each), []);
+  assert.deepEqual(each.holders('192.0.2.1'), ['b']);
+  await world.close();
+  await each.close();
+});
+
 test('SVC-38 an invalid combination of lease and policy is counted as invalid_config', async () => {
   const world = await worldOf();
   world.endpoints('web', 'a');
