@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { Cluster, ensurePrivilege, waitFor } from '../lab/index.ts';
 import { Driver } from './services/driver-client.ts';
 import { Figures, tableOf } from './services/figures.ts';
-import { namespace } from './services/objects.ts';
+import { namespace, pool } from './services/objects.ts';
 import { stages, Stages, turnsFile } from './services/stages.ts';
 import { turnsOption } from './services/turns.ts';
 
@@ -46,6 +46,14 @@ try {
     kind: 'Namespace',
     metadata: { name: namespace },
   });
+  if (values.controller) {
+    await cluster.api.client.create('/api/v1/namespaces/kube-system/configmaps', {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'kubevip', namespace: 'kube-system' },
+      data: { 'cidr-global': pool },
+    });
+  }
   for (const node of controlPlanes) {
     const profile =
       values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${path.resolve(values.profile)}`];
@@ -54,6 +62,7 @@ try {
         cp_enable: 'false',
         address: '',
         svc_enable: 'true',
+        svc_ipam: String(values.controller),
         NODE_OPTIONS: [turnsOption(turnsFile(node)), ...profile].join(' '),
       },
       lease: { duration: 15, renewDeadline: 10, retryPeriod: 2 },

@@ -11,6 +11,8 @@ export interface ServiceTimes {
   readonly seenAt?: number;
   readonly assignedAt?: number;
   readonly writtenAt?: number;
+  /** The address that it is to have. */
+  readonly vip?: string;
 }
 
 interface Span {

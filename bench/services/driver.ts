@@ -49,9 +49,11 @@ function seen(object: ServiceSeen): void {
   const of = timesOf(numberOf(object.metadata.name));
   of.seenAt ??= at;
   const { annotations = {} } = object.metadata;
-  const hasAddress =
-    annotations['kube-vip.io/loadbalancerIPs'] !== undefined || (object.spec?.loadBalancerIP ?? '') !== '';
-  if (hasAddress) of.assignedAt ??= at;
+  const vip = annotations['kube-vip.io/loadbalancerIPs'] ?? object.spec?.loadBalancerIP ?? '';
+  if (vip !== '') {
+    of.assignedAt ??= at;
+    of.vip = vip;
+  }
   if ((object.status?.loadBalancer?.ingress ?? []).length > 0) of.writtenAt ??= at;
   waiting = waiting.filter((check) => !check());
 }

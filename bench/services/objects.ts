@@ -3,8 +3,10 @@ export const namespace = 'bench';
 
 const endpointsEach = 5;
 
-/** Beyond every address of the lab. */
-export function vipOf(i: number): string {
+/** Holds every VIP; beyond every address of the lab. */
+export const pool = '172.16.0.0/12';
+
+function vipOf(i: number): string {
   return `172.${16 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`;
 }
 

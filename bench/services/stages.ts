@@ -5,9 +5,8 @@ import { waitFor, type Cluster, type Machine } from '../../lab/index.ts';
 import { cpuSeconds, memory, quantile } from '../process.ts';
 import { AddressMonitor } from './address-monitor.ts';
 import { AnnouncementMonitor } from './announcement-monitor.ts';
-import type { Driver } from './driver-client.ts';
+import type { Driver, ServiceTimes } from './driver-client.ts';
 import type { Figures } from './figures.ts';
-import { vipOf } from './objects.ts';
 
 const leasePath = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/plndr-svcs-lock';
 
@@ -119,8 +118,9 @@ export class Stages {
       this.#count++;
       await this.#driver.create(i, i + 1, 1, !this.#options.controller);
       await this.#driver.written(i, i + 1);
-      await waitFor(() => addresses.addedAt.has(vipOf(i)) && frames.heardAt.has(vipOf(i)), {
-        what: `${vipOf(i)} to be announced`,
+      const [vip = ''] = vipsOf(await this.#driver.times(i, i + 1));
+      await waitFor(() => addresses.addedAt.has(vip) && frames.heardAt.has(vip), {
+        what: `${vip} to be announced`,
         everyMs: 2,
       });
     }
@@ -130,8 +130,9 @@ export class Stages {
     const spans = (end: (i: number) => number | undefined): readonly number[] =>
       times.map(({ sentAt = Number.NaN }, n) => (end(from + n) ?? Number.NaN) - sentAt);
     const answered = spans((i) => times[i - from]?.answeredAt);
-    const onLink = spans((i) => addresses.addedAt.get(vipOf(i)));
-    const announced = spans((i) => frames.heardAt.get(vipOf(i)));
+    const vips = vipsOf(times);
+    const onLink = spans((i) => addresses.addedAt.get(vips[i - from] ?? ''));
+    const announced = spans((i) => frames.heardAt.get(vips[i - from] ?? ''));
     const written = spans((i) => times[i - from]?.writtenAt);
     this.#add('one more: create sent → answered, p50', quantile(answered, 0.5), 'ms');
     if (this.#options.controller) {
@@ -215,7 +216,7 @@ export class Stages {
     const turns = await Promise.all(others.map((node) => this.#turns(node)));
     await daemon.process.exited;
     const takenAt = Date.parse((await this.#lease()).spec?.acquireTime ?? '');
-    const vips = Array.from({ length: this.#count }, (_, i) => vipOf(i));
+    const vips = vipsOf(await this.#driver.times(0, this.#count));
     // Frames of the former holder's last refresh do not count.
     const heard = vips.map((vip) => frames.heardAt.get(vip) ?? Number.NaN);
     const lag = vips.map((vip, i) => (heard[i] ?? Number.NaN) - (onLink.get(vip) ?? Number.NaN));
@@ -280,6 +281,10 @@ export class Stages {
     await waitFor(() => existsSync(file) && readFileSync(file, 'utf8') !== '', { what: 'the longest turn' });
     return Number(readFileSync(file, 'utf8'));
   }
+}
+
+function vipsOf(times: readonly ServiceTimes[]): readonly string[] {
+  return times.map(({ vip = '' }) => vip);
 }
 
 /** How many requests that change something a metrics page of the API server counts. */
