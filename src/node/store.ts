@@ -126,6 +126,7 @@ class NodeTruth implements Node {
       ...shared,
       activeOn: (link) => this.announcer.activeOn(link),
       isActive: (link, vip) => this.announcer.isActive(link, vip),
+      isBusy: () => this.isBusy(),
     });
     this.announcer = new Announcer({ ...shared, onActive: (link) => this.claimants.changed(link) });
     this.addresses = new AddressReconciler({

@@ -27,6 +27,8 @@ export interface ClaimantWatchParts {
   /** The VIPs announced on this link right now. */
   readonly activeOn: (link: string) => readonly Ip[];
   readonly isActive: (link: string, vip: Ip) => boolean;
+  /** VIPs wait for their turn to be put on their link. */
+  readonly isBusy: () => boolean;
 }
 
 /** One socket on a link, for as long as VIPs of its family are announced there. */
@@ -49,6 +51,8 @@ interface Seen {
 
 /** Many VIPs come and go together: one filter is made for all of them. */
 const settleMs = 50;
+/** More are about to come: they are waited for, this long at most. */
+const maxWaitMs = 1000;
 /** With very many VIPs making filters takes a tenth of the time at most. */
 const settlePerCost = 10;
 /** A VIP's claimants are reported at most this often, whatever arrives. */
@@ -70,6 +74,7 @@ export class ClaimantWatch {
   /** The last 32 bits of each VIP, which a filter compares. */
   private readonly words = new Map<Ip, number>();
   private timer: Timer | undefined;
+  private dirtySince = 0;
   private lastCostMs = 0;
   private complaint: string | undefined;
 
@@ -79,14 +84,22 @@ export class ClaimantWatch {
 
   /** VIPs on this link, or the link itself, have changed. */
   changed(link: string): void {
+    if (this.dirty.size === 0) this.dirtySince = this.parts.clock.now();
     this.dirty.add(link);
-    const { clock } = this.parts;
-    const wait = Math.max(settleMs, settlePerCost * this.lastCostMs);
-    this.timer ??= clock.after('claimant-watch', wait, () => {
+    this.arm(Math.max(settleMs, settlePerCost * this.lastCostMs));
+  }
+
+  private arm(ms: number): void {
+    const { clock, isBusy } = this.parts;
+    this.timer ??= clock.after('claimant-watch', ms, () => {
       this.timer = undefined;
+      const start = clock.now();
+      if (isBusy() && start < this.dirtySince + maxWaitMs) {
+        this.arm(settleMs);
+        return;
+      }
       const links = [...this.dirty];
       this.dirty.clear();
-      const start = clock.now();
       for (const name of links) this.listen(name);
       this.lastCostMs = clock.now() - start;
     });

@@ -149,3 +149,37 @@ test('nothing is listed anew while it is changing under way', async () => {
   assert.ok(node.counters().dumps > 1);
   node.close();
 });
+
+test('the watch for second claimants is told of many new VIPs together, every second at least', async () => {
+  const { node, kernel, clock } = await scene();
+  const set = kernel.setAddresses.bind(kernel);
+  let eachMs = 0.5;
+  kernel.setAddresses = (requests) => {
+    clock.pause(requests.length * eachMs);
+    return set(requests);
+  };
+  let filters = 0;
+  const open = kernel.openPacketSocket.bind(kernel);
+  kernel.openPacketSocket = (options) => {
+    const socket = open(options);
+    if (options.filter !== undefined) filters++;
+    const setFilter = socket.setFilter.bind(socket);
+    socket.setFilter = (filter) => {
+      filters++;
+      setFilter(filter);
+    };
+    return socket;
+  };
+  node.publish('control-plane', specs);
+  while (node.isBusy()) await clock.advance(10);
+  await clock.advance(100);
+  assert.deepEqual([filters], [1]);
+  eachMs = 5;
+  node.withdraw('control-plane');
+  node.publish('control-plane', specs);
+  const start = clock.now();
+  while (node.isBusy()) await clock.advance(10);
+  const seconds = (clock.now() - start) / 1000;
+  assert.ok(filters > 2 && filters <= 2 + seconds, `${filters} filters in ${seconds} s`);
+  node.close();
+});
