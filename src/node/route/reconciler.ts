@@ -115,7 +115,7 @@ export class Routes {
       destination !== undefined &&
       (this.byVip.has(destination.address) ||
         nextHops.some(({ ifindex }) => {
-          const link = observed.linkAt(ifindex)?.name ?? '';
+          const link = ifindex === undefined ? '' : (observed.linkAt(ifindex)?.name ?? '');
           return book.has(keyOf({ kind: 'route', link, vip: destination.address }));
         }));
     const picked = this.table.ours().filter((route) => !isWanted(route) && filter(route));
