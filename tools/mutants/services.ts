@@ -354,7 +354,7 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'ELE-11',
     file: managerSource,
-    from: 'if (lease === globalLease || lease === campaign.store.name) return',
+    from: 'if ([globalLease, campaign.store.name, ipamLease].includes(lease)) return',
     to: "if (lease === 'never') return",
     test: settings,
   },
