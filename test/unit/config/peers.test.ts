@@ -75,7 +75,7 @@ describe('the grammar of one peer', () => {
 });
 
 test('BGP-01 a list of peers: empty items are skipped, and no peer at all is refused', () => {
-  assert.deepEqual(peersCodec.parse(',192.0.2.1:65000,,'), { value: [plain] });
+  assert.deepEqual(peersCodec.parse(',192.0.2.1:65000,,', 'env'), { value: [plain] });
   const env = {
     ...working,
     vip_arp: 'false',
