@@ -190,15 +190,15 @@ export const configurationMutants: readonly Mutant[] = [
   {
     line: 'CP-30',
     file: 'src/config/validate.ts',
-    from: 'vipList, leaseTimings, healthPort',
-    to: 'vipList, healthPort',
+    from: 'vipList, leaseTimings, leaseNames',
+    to: 'vipList, leaseNames',
     test: process,
   },
   {
     line: 'CP-31',
     file: 'src/config/validate.ts',
-    from: 'leaseTimings, healthPort, instanceName',
-    to: 'leaseTimings, instanceName',
+    from: 'leaseNames, healthPort, instanceName',
+    to: 'leaseNames, instanceName',
     test: process,
   },
   {
