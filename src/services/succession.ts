@@ -124,11 +124,9 @@ export class Succession {
       this.byLease.delete(lease);
       this.parts.campaigns.leave(lease, heirOf(lease));
     }
-    if (rest.length > 0) {
-      this.former.set(vip, rest);
-      return;
-    }
-    this.former.delete(vip);
+    if (rest.length > 0) this.former.set(vip, rest);
+    else this.former.delete(vip);
+    // Who still has to wait for another one says so again.
     for (const key of this.waiting.get(vip) ?? []) freed.add(key);
     this.waiting.delete(vip);
   }

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { ip } from '../../../src/lib/ip.ts';
+import type { Campaigns } from '../../../src/services/campaigns.ts';
+import { Succession } from '../../../src/services/succession.ts';
+import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { World, type TestNode } from './scene.ts';
 
 const each = { perServiceElection: true };
@@ -116,4 +120,24 @@ describe('an address that another lease decides about from now on', () => {
     assert.deepEqual(world.doubles, []);
     await world.close();
   });
+});
+
+test('an address that goes to another lease and back waits for that other one only', () => {
+  const freed: string[] = [];
+  const campaigns = { get: () => ({ holder: 'other' }), join: () => undefined, leave: () => undefined };
+  const succession = new Succession(
+    {
+      campaigns: campaigns as unknown as Campaigns,
+      clock: new FakeClock(),
+      freed: (keys) => freed.push(...keys),
+    },
+    5000,
+  );
+  const vips = [ip('192.0.2.1')] as const;
+  for (const lease of ['shop/a', 'shop/b', 'shop/a']) succession.observe('shop/web', { lease, vips });
+  assert.equal(succession.mayTake('shop/web', vips[0], 'shop/a'), false, 'b may still have it');
+  succession.released('shop/b');
+  assert.deepEqual(freed, ['shop/web']);
+  assert.equal(succession.mayTake('shop/web', vips[0], 'shop/a'), true);
+  succession.close();
 });
