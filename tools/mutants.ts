@@ -32,7 +32,14 @@ async function judge(mutant: Mutant, copy: string): Promise<Verdict> {
   if (changed === undefined) return 'stale';
   writeFileSync(path, changed);
   try {
-    const options = { root: copy, timeoutMs: FILE_TIMEOUT_MS, preload: undefined, only: mutant.line };
+    const compileCache = join(copy, '.compile-cache');
+    const options = {
+      root: copy,
+      timeoutMs: FILE_TIMEOUT_MS,
+      preload: undefined,
+      only: mutant.line,
+      compileCache,
+    };
     const { records } = await runFile(mutant.test, options);
     // A file that cannot even be loaded proves nothing: the test itself must have run.
     const own = records.filter(({ name, outcome }) => outcome !== 'skipped' && name.includes(mutant.line));

@@ -43,6 +43,7 @@ async function runKind(work: Work): Promise<readonly FileResult[]> {
         root,
         timeoutMs: work.kind.fileTimeoutMs,
         preload: work.kind.preload,
+        compileCache: resolve(root, 'node_modules/.cache/node-compile'),
       });
       results.push(result);
       printFile(result);
@@ -60,9 +61,14 @@ function printFile(result: FileResult): void {
     skipped > 0 ? `${skipped} skipped` : '',
   ];
   const text = counts.filter((part) => part !== '').join(', ');
-  console.log(`  ${failed > 0 ? 'FAIL' : 'ok  '} ${result.file}  ${text}  ${result.seconds.toFixed(1)} s`);
+  console.log(`  ${failed > 0 ? 'FAIL' : 'ok  '} ${result.file}  ${text}  ${timesOf(result)}`);
   for (const note of result.notes) console.log(`       ${note}`);
   if (failed > 0) printFailures(result);
+}
+
+/** How long it took, and how much of that was work. */
+function timesOf({ seconds, cpuSeconds }: FileResult): string {
+  return `${seconds.toFixed(1)} s, cpu ${cpuSeconds.toFixed(1)} s`;
 }
 
 function printFailures(result: FileResult): void {
@@ -96,6 +102,7 @@ function wholeFileSkipped(file: string, reason: string): FileResult {
     records: [{ name: '(the whole file)', outcome: 'skipped', ms: 0, reason }],
     notes: [],
     seconds: 0,
+    cpuSeconds: 0,
     output: '',
   };
 }

@@ -9,8 +9,11 @@ export interface TestRecord {
   readonly error?: string;
 }
 
-/** What the reporter writes: a finished test, or something a test wanted to be read (`t.diagnostic`). */
-export type ReportLine = TestRecord | { readonly note: string };
+/**
+ * What the reporter writes: a finished test, something a test wanted to be read (`t.diagnostic`), or at the end the
+ * CPU time of the file and of all that it started and waited for.
+ */
+export type ReportLine = TestRecord | { readonly note: string } | { readonly cpuSeconds: number };
 
 /** What became of one test file. */
 export interface FileResult {
@@ -18,7 +21,10 @@ export interface FileResult {
   readonly records: readonly TestRecord[];
   /** Figures and seeds that tests gave out with `t.diagnostic`. */
   readonly notes: readonly string[];
+  /** By the clock on the wall. */
   readonly seconds: number;
+  /** User and system time, children included; 0 when the file was killed. */
+  readonly cpuSeconds: number;
   /** What the process printed; shown when something failed. */
   readonly output: string;
 }

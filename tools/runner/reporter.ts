@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import type { TestEvent } from 'node:test/reporters';
 import type { ReportLine, TestRecord } from './record.ts';
@@ -5,7 +6,7 @@ import type { ReportLine, TestRecord } from './record.ts';
 /** What node:test itself says at the end; our own counts replace it. */
 const SUMMARY = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
 
-/** A node:test reporter: one JSON line for every finished test, read by run-file.ts. */
+/** A node:test reporter: one JSON line for every finished test and one at the end, read by run-file.ts. */
 export default async function* reporter(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const path: string[] = [];
   for await (const event of source) {
@@ -36,6 +37,18 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
     };
     yield line(record);
   }
+  yield line({ cpuSeconds: cpuSeconds() });
+}
+
+/** USER_HZ, in which /proc tells times; 100 on every architecture that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+/** utime, stime, cutime and cstime of proc_pid_stat(5): fields 14 to 17; the second may have blanks and brackets in it. */
+function cpuSeconds(): number {
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  return ticks / TICKS_PER_SECOND;
 }
 
 function line(entry: ReportLine): string {

@@ -13,6 +13,8 @@ export interface RunFileOptions {
   readonly preload: string | undefined;
   /** Only tests whose title has this word. */
   readonly only?: string;
+  /** Folder in which Node keeps what it compiled, for this file and all that it starts: half of a short run's CPU time. */
+  readonly compileCache?: string;
 }
 
 const OUTPUT_LIMIT = 1 << 20;
@@ -30,8 +32,9 @@ export async function runFile(file: string, options: RunFileOptions): Promise<Fi
     const report = readReport(reportPath);
     const records = report.filter((line) => 'outcome' in line);
     const notes = report.filter((line) => 'note' in line).map(({ note }) => note);
+    const cpuSeconds = report.reduce((sum, line) => sum + ('cpuSeconds' in line ? line.cpuSeconds : 0), 0);
     const seconds = (performance.now() - started) / 1000;
-    return { file, records: withVerdict(records, ended), notes, seconds, output: ended.output };
+    return { file, records: withVerdict(records, ended), notes, seconds, cpuSeconds, output: ended.output };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -48,6 +51,8 @@ interface Ended {
 }
 
 function runProcess(file: string, reportPath: string, options: RunFileOptions): Promise<Ended> {
+  const { compileCache } = options;
+  const cacheEnv = compileCache === undefined ? {} : { NODE_COMPILE_CACHE: compileCache };
   const child = spawn(
     process.execPath,
     [
@@ -60,7 +65,7 @@ function runProcess(file: string, reportPath: string, options: RunFileOptions): 
     {
       cwd: options.root,
       // Set when a test of this runner runs it: the file would then talk to that test's runner.
-      env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...cacheEnv },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     },
