@@ -198,14 +198,19 @@ export function leaseOf(service: Service, config: ServicesConfig): LeaseKey {
   return shared.includes('/') ? shared : `${namespace}/${shared}`;
 }
 
-/** `namespace/name` as the API server takes them: a label, and a subdomain (RFC 1123). */
+/**
+ * `namespace/name` as the API server takes them: a label, and a subdomain (RFC 1123), of which it bounds the whole
+ * and not the labels.
+ */
 function isLeaseKey(lease: LeaseKey): boolean {
   const [namespace = '', name = '', ...more] = lease.split('/');
-  return more.length === 0 && isLabel(namespace) && name.length <= 253 && name.split('.').every(isLabel);
+  if (more.length > 0 || namespace.length > 63 || name.length > 253) return false;
+  return isLabel(namespace) && name.split('.').every(isLabel);
 }
 
+/** Of any length. */
 function isLabel(text: string): boolean {
-  return text.length <= 63 && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(text);
+  return /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(text);
 }
 
 function withhold(reason: WithholdReason, message: string): Withhold {
