@@ -53,7 +53,8 @@ export function nodesOf(slices: Iterable<EndpointSlice>): ReadonlySet<string> {
 
 function serves({ addresses, conditions }: Endpoint): boolean {
   if ((addresses ?? []).length === 0) return false;
-  return conditions?.serving ?? conditions?.ready ?? true;
+  // Ready without serving: publishNotReadyAddresses, and kube-proxy sends connections there.
+  return conditions?.ready === true || (conditions?.serving ?? conditions?.ready ?? true);
 }
 
 /** Node names are compared without case: the identity of this program is lower-cased. */

@@ -200,8 +200,8 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'SVC-28',
     file: 'src/services/endpoints.ts',
-    from: 'return conditions?.serving ?? conditions?.ready ?? true;',
-    to: 'return conditions?.ready === true;',
+    from: ' || (conditions?.serving ?? conditions?.ready ?? true);',
+    to: ';',
     test: decide,
   },
   {

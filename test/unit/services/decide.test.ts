@@ -132,13 +132,21 @@ test('a leaseName that no Lease can have is refused, not campaigned for', () => 
     'y'.repeat(300),
   ])
     assert.equal(outcome(named(bad), all, each), 'invalid-lease', bad);
-  for (const good of ['common', 'ns/common', 'ok.name', ''])
-    assert.equal(outcome(named(good), all, each), '192.0.2.1');
+  for (const good of ['common', 'ns/common', 'ok.name', '', 'y'.repeat(253), `ok.${'y'.repeat(100)}`])
+    assert.equal(outcome(named(good), all, each), '192.0.2.1', good);
   assert.equal(
     outcome(named('Bad Name!')),
     '192.0.2.1',
     'without elections of single Services it means nothing',
   );
+});
+
+test('ELE-02 a Service with the longest name there is has its lease', () => {
+  const named = service();
+  const name = 'n'.repeat(63);
+  const longest = { ...named, metadata: { ...named.metadata, name } };
+  assert.equal(outcome(longest, undefined, { perServiceElection: true }), '192.0.2.1');
+  assert.equal(leaseOf(longest, { ...config, perServiceElection: true }), `shop/kubevip-${name}`);
 });
 
 test('SVC-27 Cluster needs an endpoint anywhere, Local a serving one on this node by node or host name', () => {
@@ -161,6 +169,14 @@ test('SVC-28 terminating but serving counts for Local, nil conditions are safe',
   );
   assert.equal(outcome(local, [slice(on('node-a', { ready: null, serving: null }))]), '192.0.2.1');
   assert.equal(outcome(local, [slice({ addresses: ['10.1.0.1'], nodeName: 'node-a' })]), '192.0.2.1');
+});
+
+test('publishNotReadyAddresses: what is published as ready serves, whatever the Pod says', () => {
+  const published = [slice(on('node-a', { ready: true, serving: false, terminating: false }))];
+  assert.equal(outcome(service(), published), '192.0.2.1');
+  assert.equal(outcome(service({ externalTrafficPolicy: 'Local' }), published), '192.0.2.1');
+  const not = [slice(on('node-a', { ready: false, serving: false, terminating: false }))];
+  assert.equal(outcome(service(), not), 'no-endpoints');
 });
 
 test('SVC-29 all slices of a Service are merged', () => {
