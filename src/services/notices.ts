@@ -63,6 +63,8 @@ export class Notices {
   private readonly told = new Map<ServiceKey, Set<string>>();
   /** Services with something that may pass by itself, the one that waits longest first. */
   private readonly waiting = new Map<ServiceKey, Waiting>();
+  /** There was something to tell about these while it was another node's turn to speak. */
+  private readonly untold = new Set<ServiceKey>();
   /** What there was to tell since the last verdict. */
   private stated = new Set<string>();
   private timer: Timer | undefined;
@@ -137,8 +139,17 @@ export class Notices {
     this.observer.notice?.(service, { type: 'Warning', reason: 'AddressConflict', message });
   }
 
+  /** The Services to be looked at again because this node may speak now; none as long as it may not. */
+  takeUntold(): readonly ServiceKey[] {
+    if (this.untold.size === 0 || !this.mayTell()) return [];
+    const keys = [...this.untold];
+    this.untold.clear();
+    return keys;
+  }
+
   forget(key: ServiceKey): void {
     this.told.delete(key);
+    this.untold.delete(key);
     this.waiting.delete(key);
   }
 
@@ -171,7 +182,11 @@ export class Notices {
     const text = `${notice.reason} ${notice.message}`;
     this.stated.add(text);
     const told = this.told.get(key);
-    if (told?.has(text) === true || !this.mayTell()) return;
+    if (told?.has(text) === true) return;
+    if (!this.mayTell()) {
+      this.untold.add(key);
+      return;
+    }
     if (told === undefined) this.told.set(key, new Set([text]));
     else told.add(text);
     this.observer.notice?.(service, notice);

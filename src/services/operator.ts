@@ -117,7 +117,11 @@ export class ServicesOperator {
           this.work.add(keys);
           this.work.work();
         },
-        learned: () => this.leftovers?.sweepSoon(),
+        learned: () => {
+          this.leftovers?.sweepSoon();
+          const untold = this.notices.takeUntold();
+          if (untold.length > 0) this.touch(untold);
+        },
         ceased: (key) => {
           this.reports.delete(key);
           parts.status.drop(key);
@@ -321,7 +325,7 @@ export class ServicesOperator {
     for (const conflict of this.catalogue.conflictsOf(entry)) this.notices.disagreement(entry, conflict);
   }
 
-  private carried(key: ServiceKey, { entry }: Advert): void {
+  private carried(key: ServiceKey, { entry, lease }: Advert): void {
     const published = this.tenure.get(key);
     if (published?.silent !== false) return;
     const { places } = published;
@@ -337,8 +341,10 @@ export class ServicesOperator {
       return;
     }
     if (!this.options.writeStatus) return;
-    // With routes, and peers that know them, a VIP has no single host.
-    const vipHost = this.options.reach === 'layer2' ? this.options.node : undefined;
+    const { globalLease, node, reach } = this.options;
+    // With routes, and with peers that every node tells of it, a VIP has no single host.
+    const isAlone = reach === 'layer2' || (reach === 'bgp' && lease !== globalLease);
+    const vipHost = isAlone ? node : undefined;
     this.reports.set(key, { ingress: ingressOf(entry.service, vips), vipHost });
   }
 

@@ -58,6 +58,24 @@ test('what a user must know is told once, by the holder, and hurts no other Serv
   await world.close();
 });
 
+test('what was there before a holder was is told by the first one, and what came without one, too', async () => {
+  const world = new World();
+  world.serve({ name: 'early', vip: '224.0.0.1' });
+  world.serve({ name: 'bare', vip: '' });
+  for (const name of ['a', 'b']) await world.add(name);
+  await world.run(400);
+  assert.deepEqual(notices(world), ['a ! early InvalidAddress']);
+  world.remove('early');
+  world.nodes[0]?.die();
+  world.serve({ name: 'between', vip: '224.0.0.2' });
+  await world.clock.advance(10_000);
+  assert.deepEqual(
+    notices(world).filter((line) => line.startsWith('b')),
+    ['b ! between InvalidAddress'],
+  );
+  await world.close();
+});
+
 test('what was well in between is told again when it comes back', async () => {
   const world = await worldOf();
   const bad = { name: 'web', vip: '192.0.2.1', annotations: { 'kube-vip.io/serviceInterface': 'eth7' } };

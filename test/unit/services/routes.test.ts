@@ -85,3 +85,19 @@ test('RT-05 two Services on one VIP: the route stays until the last is gone', as
   assert.deepEqual(await world.nodes[0]?.routes(), []);
   await world.close();
 });
+
+test('SVC-18 vipHost is written where a VIP has one host: in ARP mode, and in BGP mode with a lease of its own', async () => {
+  const hosts = async (options: ConstructorParameters<typeof World>[0]): Promise<string> => {
+    const world = await routed(2, options);
+    world.isContested = options?.reach === 'layer2' || options?.perServiceElection === true;
+    world.serve({ name: 'web', vip: '192.0.2.1' });
+    await world.run(2000);
+    const named = world.nodes.filter(({ hostOf }) => hostOf.has('shop/web')).map(({ name }) => name);
+    await world.close();
+    return named.join();
+  };
+  assert.equal(await hosts({ reach: 'layer2' }), 'a');
+  assert.equal(await hosts({ reach: 'bgp', perServiceElection: true }), 'a');
+  assert.equal(await hosts({ reach: 'bgp' }), '');
+  assert.equal(await hosts({ reach: 'route', perServiceElection: true }), '');
+});

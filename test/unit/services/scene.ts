@@ -79,6 +79,8 @@ export class TestNode {
   readonly told: string[] = [];
   /** What it asked to be written: `key ip:port/proto,...`. */
   readonly statuses: string[] = [];
+  /** Services in which it asked to be named as the host. */
+  readonly hostOf = new Set<string>();
   readonly metrics = createMetrics();
   /** Set: no call to the API gets through. */
   isCutOff = false;
@@ -152,10 +154,11 @@ export class TestNode {
         },
         resolve: (name) => world.resolve(name),
         status: {
-          want: (key, { ingress }) => {
+          want: (key, { ingress, vipHost }) => {
             const text = ingress.map(({ ip: vip, ports }) => `${vip}:${ports?.map((p) => p.port).join('+')}`);
             const line = `${key} ${text.join(',')}`;
             if (this.statuses.at(-1) !== line) this.statuses.push(line);
+            if (vipHost !== undefined) this.hostOf.add(key);
           },
           drop: (key) => this.statuses.push(`${key} dropped`),
         },
