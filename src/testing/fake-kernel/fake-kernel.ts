@@ -21,10 +21,12 @@ import type {
 import { FakeClock } from '../fake-clock.ts';
 import { FakeAddresses } from './addresses.ts';
 import { FakeEvents } from './events.ts';
+import { FakeLinks } from './links.ts';
 import { FakePackets, type SentFrame } from './packets.ts';
 import { FakeRoutes, type RouteFilter } from './routes.ts';
 import { showAddress, showLink, showRoute, showRule } from './show.ts';
-import { isRunning, linkFor, refuse, type FakeLinkOptions, type FakeWorld } from './world.ts';
+import { defaultSysctl } from './sysctls.ts';
+import { refuse, type FakeLinkOptions, type FakeWorld } from './world.ts';
 
 export interface FakeKernelOptions {
   /** Runs lifetimes and duplicate address detection; a FakeClock of its own by default. */
@@ -43,18 +45,19 @@ export class FakeKernel implements Kernel {
     ['net.ipv6.conf.all.forwarding', '0'],
   ]);
   private readonly world: FakeWorld;
+  private readonly linkTable: FakeLinks;
   private readonly addressTable: FakeAddresses;
   private readonly routeTable: FakeRoutes;
   private readonly packets: FakePackets;
   private readonly neighbourTable: Neighbour[] = [];
   private readonly failures = new Map<KernelOp, number[]>();
-  private nextIndex = 1;
 
   constructor(options: FakeKernelOptions = {}) {
     this.clock = options.clock ?? new FakeClock();
     this.world = { clock: this.clock, events: new FakeEvents(), links: new Map(), sysctls: this.sysctls };
     this.addressTable = new FakeAddresses(this.world, { dadMs: options.dadMs ?? 1000 });
     this.routeTable = new FakeRoutes(this.world, this.addressTable);
+    this.linkTable = new FakeLinks(this.world, this.addressTable, this.routeTable);
     this.packets = new FakePackets(this.world);
     this.addressTable.onLastIpv4 = (ifindex) => this.routeTable.lastIpv4Gone(ifindex);
     const lo = this.addLink({
@@ -147,7 +150,8 @@ export class FakeKernel implements Kernel {
 
   readSysctl(name: string): string {
     this.mayFail('read sysctl', name);
-    return this.sysctls.get(name) ?? this.defaultSysctl(name) ?? refuse('read sysctl', errnoOf.ENOENT, name);
+    const value = this.sysctls.get(name) ?? defaultSysctl(name, (link) => this.hasLink(link));
+    return value ?? refuse('read sysctl', errnoOf.ENOENT, name);
   }
 
   writeSysctl(name: string, value: string): void {
@@ -164,69 +168,40 @@ export class FakeKernel implements Kernel {
   }
 
   addLink(options: FakeLinkOptions): Link {
-    const index = options.index ?? this.nextIndex;
-    this.nextIndex = Math.max(this.nextIndex, index) + 1;
-    const up = options.up ?? true;
-    const link: Link = {
-      index,
-      name: options.name,
-      hardwareType: options.hardwareType ?? 1,
-      mac: options.mac ?? macFromBytes(Uint8Array.of(2, 0, 0, 0, 0, index)),
-      broadcast: options.broadcast ?? macFromBytes(new Uint8Array(6).fill(0xff)),
-      mtu: options.mtu ?? 1500,
-      adminUp: up,
-      carrier: up && (options.carrier ?? true),
-      operState: 'down',
-      loopback: options.hardwareType === 772,
-      kind: options.kind,
-      master: options.master,
-    };
-    this.putLink(link, true);
-    return this.link(options.name);
+    return this.linkTable.add(options);
   }
 
   /** The link disappears with all that is on it. */
   removeLink(name: string): void {
-    const link = this.link(name);
-    this.dropAllOn(link, true);
-    this.world.links.delete(link.index);
-    this.world.events.emit({
-      kind: 'link',
-      change: 'gone',
-      link: { ...link, adminUp: false, carrier: false },
-    });
+    this.linkTable.remove(name);
   }
 
   /** Removes the link and makes one of the same name, with another ifindex. */
   recreateLink(name: string): Link {
-    const { hardwareType, mac, broadcast, mtu, kind } = this.link(name);
-    this.removeLink(name);
-    return this.addLink({ name, hardwareType, mac, broadcast, mtu, ...(kind === undefined ? {} : { kind }) });
+    return this.linkTable.recreate(name);
   }
 
   /** `ip link set NAME down`: IPv6 addresses and routes go, IPv4 addresses stay. */
   setLinkDown(name: string): void {
-    const link = this.link(name);
-    this.putLink({ ...link, adminUp: false, carrier: false }, false);
-    this.dropAllOn(link, false);
+    this.linkTable.setDown(name);
   }
 
   setLinkUp(name: string): void {
-    this.putLink({ ...this.link(name), adminUp: true, carrier: true }, false);
+    this.linkTable.change(name, { adminUp: true, carrier: true });
   }
 
   /** The cable: addresses stay, frames do not pass. */
   setCarrier(name: string, carrier: boolean): void {
-    this.putLink({ ...this.link(name), carrier }, false);
+    this.linkTable.change(name, { carrier });
   }
 
   /** `ip link set NAME address MAC`, as a bond does when its active port changes. */
   setMac(name: string, mac: Mac): void {
-    this.putLink({ ...this.link(name), mac }, false);
+    this.linkTable.change(name, { mac });
   }
 
   setMaster(name: string, master: number | undefined): void {
-    this.putLink({ ...this.link(name), master }, false);
+    this.linkTable.change(name, { master });
   }
 
   /** Somebody else runs `ip addr replace`; never fails on purpose. */
@@ -284,9 +259,7 @@ export class FakeKernel implements Kernel {
 
   /** The link of this name; a test that asks for one it did not make is wrong. */
   link(name: string): Link {
-    const link = [...this.world.links.values()].find((candidate) => candidate.name === name);
-    if (link === undefined) throw new TypeError(`the fake kernel has no link ${name}`);
-    return link;
+    return this.linkTable.get(name);
   }
 
   // Text, for comparison.
@@ -337,30 +310,12 @@ export class FakeKernel implements Kernel {
     if (errno !== undefined) refuse(op, errno, object);
   }
 
-  private putLink(wanted: Link, isNew: boolean): void {
-    const operState = isRunning(wanted) ? (wanted.loopback ? 'unknown' : 'up') : 'down';
-    const link: Link = { ...wanted, operState };
-    const wasRunning = !isNew && isRunning(linkFor(this.world, 'find link', link.index, link.name));
-    this.world.links.set(link.index, link);
-    this.world.events.emit({ kind: 'link', change: 'set', link });
-    if (isRunning(link) && !wasRunning) this.addressTable.linkRunning(link, isNew);
-  }
-
-  private dropAllOn(link: Link, isGone: boolean): void {
-    this.addressTable.linkDown(link, isGone);
-    this.routeTable.linkDown(link.index);
+  private hasLink(name: string): boolean {
+    return [...this.world.links.values()].some((link) => link.name === name);
   }
 
   private linkName(ifindex: number): string {
     return this.world.links.get(ifindex)?.name ?? `if${ifindex}`;
-  }
-
-  private defaultSysctl(name: string): string | undefined {
-    const match = /^net\.ipv[46]\.conf\.([^.]+)\.[a-z0-9_]+$/.exec(name);
-    const link = match?.[1]?.replaceAll('/', '.');
-    if (link === undefined) return name.startsWith('net.') ? '0' : undefined;
-    const exists = link === 'all' || link === 'default' || this.linkByName(link) !== undefined;
-    return exists ? '0' : undefined;
   }
 }
 
