@@ -99,6 +99,17 @@ export class LabProcess {
     return this.exited;
   }
 
+  /** How it ends, by itself or after a signal; an Error when it still runs after `timeoutMs`. */
+  async untilExit(timeoutMs = 15_000): Promise<Exit> {
+    let exit: Exit | undefined;
+    void this.exited.then((seen) => (exit = seen));
+    return waitFor(() => exit, {
+      what: `${this.name} to end`,
+      timeoutMs,
+      detail: () => this.tail(30),
+    });
+  }
+
   log(): string {
     return readFileSync(this.logFile, 'utf8');
   }

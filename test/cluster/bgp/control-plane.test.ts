@@ -89,7 +89,7 @@ describe('a control-plane VIP in BGP mode', { skip: whySkipped() }, () => {
     await stage.withDaemons([node], {}, async (daemon) => {
       await stage.untilHops(VIP, [node.ipv4]);
       daemon.process.signal('SIGTERM');
-      const exit = await daemon.process.exited;
+      const exit = await daemon.process.untilExit();
       assert.equal(exit.code, 0);
       assert.equal(await node.holds(VIP), false);
       assert.equal(await node.holds(VIP6), false);

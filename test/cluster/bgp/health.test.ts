@@ -95,7 +95,7 @@ describe('the health check of a control plane in BGP mode', { skip: whySkipped()
     writeFileSync(bad, 'no certificate');
     const withBad = { ...check, control_plane_health_check_ca_path: bad };
     await stage.withDaemons([node], withBad, async (daemon) => {
-      assert.notEqual((await daemon.process.exited).code, 0);
+      assert.notEqual((await daemon.process.untilExit()).code, 0);
       assert.match(daemon.log(), /bad\.crt contains no valid certificates/);
       assert.equal(await node.holds(VIP), false);
     });

@@ -185,7 +185,7 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
         await daemon.waitReady();
         await untilHeld(daemon);
         daemon.signal(name);
-        assert.deepEqual(await daemon.process.exited, { code: 0, signal: null }, name);
+        assert.deepEqual(await daemon.process.untilExit(), { code: 0, signal: null }, name);
         assert.equal(await held(), false, name);
         assert.equal((await leaseBody()).spec.holderIdentity, '', name);
       });
@@ -202,12 +202,12 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
     };
     await leaveVip();
     await withDaemon({ k8s_config_file: '/nowhere' }, async (daemon) => {
-      assert.equal((await daemon.process.exited).code, 1);
+      assert.equal((await daemon.process.untilExit()).code, 1);
       assert.equal(await held(), false);
     });
     await leaveVip();
     await withDaemon({ vip_interface: 'nowhere' }, async (daemon) => {
-      assert.equal((await daemon.process.exited).code, 1);
+      assert.equal((await daemon.process.untilExit()).code, 1);
       assert.equal(await held(), false);
     });
     await leaveVip();
@@ -220,7 +220,7 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
     const before = starts();
     await waitFor(() => starts() > before, { what: 'the start', everyMs: 20 });
     daemon.signal('SIGTERM');
-    const { code } = await daemon.process.exited;
+    const { code } = await daemon.process.untilExit();
     await node.cable.restoreApi();
     assert.equal(code, 0);
     assert.equal(await held(), false);

@@ -223,7 +223,7 @@ describe('trouble on the node of a control-plane VIP', { skip: refused?.because 
     it(`without ${capability} it refuses to start and names it`, async () => {
       const wrapper = ['setpriv', '--bounding-set', flag, '--inh-caps', flag, '--'];
       await withDaemon({ options: { wrapper } }, async (daemon) => {
-        const exit = await daemon.process.exited;
+        const exit = await daemon.process.untilExit();
         assert.equal(exit.code, 1);
         assert.match(daemon.log(), new RegExp(`missing capability ${capability}`));
         assert.equal(await node.holds(vip), false);

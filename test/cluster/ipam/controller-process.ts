@@ -46,9 +46,15 @@ export class Controller {
     return this.text.includes('this process assigns addresses');
   }
 
+  /** Its exit status after this signal; null when it had to be killed. */
   async end(signal: NodeJS.Signals): Promise<number | null> {
     this.process.kill(signal);
-    return this.exited;
+    const patience = setTimeout(() => this.process.kill('SIGKILL'), 15_000);
+    try {
+      return await this.exited;
+    } finally {
+      clearTimeout(patience);
+    }
   }
 }
 

@@ -46,7 +46,7 @@ describe('start on a real link', { skip: refused?.because ?? false }, () => {
   async function refusal(env: Readonly<Record<string, string>>): Promise<string> {
     const daemon = start(env);
     daemon.child.ref();
-    const exit = await daemon.exited;
+    const exit = await daemon.untilExit();
     assert.deepEqual(exit, { code: 1, signal: null }, daemon.tail());
     return daemon.log();
   }

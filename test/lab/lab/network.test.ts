@@ -70,7 +70,7 @@ describe('lab network', { skip: refused?.because ?? false }, () => {
     const sleeper = node.start('sleeper', ['sleep', '1000']);
     assert.deepEqual(await lab.holders(lab.plan.vip(0)), ['cp3']);
     await node.powerOff();
-    assert.equal((await sleeper.exited).signal, 'SIGKILL');
+    assert.equal((await sleeper.untilExit()).signal, 'SIGKILL');
     assert.equal(await lab.client.ping(node.ipv4), false);
     await node.powerOn();
     assert.deepEqual(await lab.holders(lab.plan.vip(0)), []);
