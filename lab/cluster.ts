@@ -121,6 +121,22 @@ export class Cluster {
     return started;
   }
 
+  /** Runs a daemon on a node for as long as the body takes; not restarted unless asked for. */
+  async withDaemon(
+    node: Machine,
+    defaults: DaemonDefaults,
+    body: (daemon: Daemon) => Promise<unknown>,
+  ): Promise<void> {
+    const options = { supervise: false, ...defaults.options };
+    const daemon = this.startDaemon(node, { ...defaults, options });
+    try {
+      await body(daemon);
+    } finally {
+      // A deadline of its own for what is to be withdrawn or released at the end.
+      if (daemon.process.alive) await daemon.stop(25_000);
+    }
+  }
+
   /** The daemon of a node; an Error when none was started there. */
   daemon(node: Machine): Daemon {
     const daemon = this.daemons.get(node.name);

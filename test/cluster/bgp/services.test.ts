@@ -13,9 +13,8 @@ describe('Services in BGP mode', { skip: whySkipped() }, () => {
 
   before(async () => {
     stage = await BgpStage.start(2);
-    objects = new Objects(stage.cluster);
+    objects = await Objects.in(stage.cluster);
     nodes = stage.cluster.lab.controlPlanes;
-    await objects.createNamespace();
   });
   after(async () => {
     await stage.stop();

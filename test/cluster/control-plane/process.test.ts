@@ -33,22 +33,11 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
     await cluster.stop();
   });
 
-  /** Runs a daemon with these settings, unsupervised, and ends it. */
-  async function withDaemon(
+  const withDaemon = (
     env: Readonly<Record<string, string>>,
     body: (daemon: Daemon) => Promise<void>,
     args?: readonly string[],
-  ): Promise<void> {
-    const daemon = cluster.startDaemon(node, {
-      env,
-      options: { supervise: false, ...(args === undefined ? {} : { args }) },
-    });
-    try {
-      await body(daemon);
-    } finally {
-      if (daemon.process.alive) await daemon.stop(10_000);
-    }
-  }
+  ): Promise<void> => cluster.withDaemon(node, { env, options: args === undefined ? {} : { args } }, body);
 
   const held = (address = vip): Promise<boolean> => node.holds(address);
   const untilHeld = (daemon: Daemon): Promise<unknown> =>

@@ -32,15 +32,9 @@ describe('trouble on the node of a control-plane VIP', { skip: refused?.because 
     defaults: DaemonDefaults,
     body: (daemon: Daemon) => Promise<void>,
   ): Promise<void> {
-    const daemon = cluster.startDaemon(node, {
-      lease,
-      ...defaults,
-      options: { supervise: false, ...defaults.options },
-    });
     try {
-      await body(daemon);
+      await cluster.withDaemon(node, { lease, ...defaults }, body);
     } finally {
-      if (daemon.process.alive) await daemon.stop(25_000);
       await cluster.deleteLease();
     }
   }

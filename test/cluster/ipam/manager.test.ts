@@ -12,8 +12,7 @@ describe('a manager with svc_ipam', { skip: refused?.because ?? false }, () => {
 
   before(async () => {
     cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
-    objects = new Objects(cluster);
-    await objects.createNamespace();
+    objects = await Objects.in(cluster);
     // Before the daemons: they create an empty one where there is none.
     await cluster.api.client.create('/api/v1/namespaces/kube-system/configmaps', {
       apiVersion: 'v1',

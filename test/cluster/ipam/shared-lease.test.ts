@@ -15,8 +15,7 @@ describe(
 
     before(async () => {
       cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
-      objects = new Objects(cluster);
-      await objects.createNamespace();
+      objects = await Objects.in(cluster);
       await cluster.startDaemons({ env: { svc_enable: 'true', svc_ipam: 'true', svc_election: 'true' } });
     });
     after(async () => {

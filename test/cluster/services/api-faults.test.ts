@@ -18,8 +18,7 @@ describe('Services, while the API server misbehaves', { skip: refused?.because ?
 
   before(async () => {
     cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
-    objects = new Objects(cluster);
-    await objects.createNamespace();
+    objects = await Objects.in(cluster);
     await cluster.startDaemons({
       env: { cp_enable: 'false', address: '', svc_enable: 'true' },
       // No test here is about losing the lease.

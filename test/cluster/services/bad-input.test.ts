@@ -27,12 +27,8 @@ describe('bad input', { skip: refused?.because ?? false }, () => {
 
   before(async () => {
     cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
-    objects = new Objects(cluster);
-    const [first, second] = cluster.lab.controlPlanes;
-    assert.ok(first !== undefined && second !== undefined);
-    node = first;
-    other = second;
-    await objects.createNamespace();
+    objects = await Objects.in(cluster);
+    [node, other] = [cluster.lab.node(0), cluster.lab.node(1)];
     await cluster.api.client.create('/api/v1/namespaces/kube-system/configmaps', {
       apiVersion: 'v1',
       kind: 'ConfigMap',

@@ -14,11 +14,8 @@ describe('what a process with Services tells about itself', { skip: refused?.bec
 
   before(async () => {
     cluster = await Cluster.start({ api: 'embedded', controlPlanes: 1 });
-    objects = new Objects(cluster);
-    await objects.createNamespace();
-    const [first] = cluster.lab.controlPlanes;
-    assert.ok(first !== undefined);
-    node = first;
+    objects = await Objects.in(cluster);
+    node = cluster.lab.node(0);
     await objects.create({ name: 'web', vip: vip(1) }, [node]);
     await objects.create({ name: 'idle', vip: vip(2) }, []);
     await cluster.startDaemons({ env: settings });

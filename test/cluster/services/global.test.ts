@@ -13,8 +13,7 @@ describe('Services under one lease', { skip: refused?.because ?? false }, () => 
 
   before(async () => {
     cluster = await Cluster.start({ api: 'embedded', controlPlanes: 3 });
-    objects = new Objects(cluster);
-    await objects.createNamespace();
+    objects = await Objects.in(cluster);
     await cluster.startResponders();
     await cluster.startDaemons({ env: settings });
   });

@@ -15,11 +15,8 @@ describe('labels of Nodes', { skip: refused?.because ?? false }, () => {
 
   before(async () => {
     cluster = await Cluster.start({ api: 'embedded', controlPlanes: 1 });
-    objects = new Objects(cluster);
-    await objects.createNamespace();
-    const [first] = cluster.lab.controlPlanes;
-    assert.ok(first !== undefined);
-    node = first;
+    objects = await Objects.in(cluster);
+    node = cluster.lab.node(0);
     await cluster.startDaemons({ env: settings });
   });
   after(async () => {

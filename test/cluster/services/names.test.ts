@@ -17,11 +17,8 @@ describe('names as addresses', { skip: refused?.because ?? false }, () => {
 
   before(async () => {
     cluster = await Cluster.start({ api: 'embedded', controlPlanes: 1 });
-    objects = new Objects(cluster);
-    await objects.createNamespace();
-    const [first] = cluster.lab.controlPlanes;
-    assert.ok(first !== undefined);
-    node = first;
+    objects = await Objects.in(cluster);
+    node = cluster.lab.node(0);
     await cluster.startDaemons({ env: settings, options: { etc: { hosts: hosts(vip(1)) } } });
   });
   after(async () => {

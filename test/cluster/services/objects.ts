@@ -29,16 +29,18 @@ export interface ServiceWish {
 export class Objects {
   readonly #cluster: Cluster;
 
-  constructor(cluster: Cluster) {
+  private constructor(cluster: Cluster) {
     this.#cluster = cluster;
   }
 
-  async createNamespace(): Promise<void> {
-    await this.#cluster.api.client.create('/api/v1/namespaces', {
+  /** Makes the namespace too. */
+  static async in(cluster: Cluster): Promise<Objects> {
+    await cluster.api.client.create('/api/v1/namespaces', {
       apiVersion: 'v1',
       kind: 'Namespace',
       metadata: { name: namespace },
     });
+    return new Objects(cluster);
   }
 
   /** A Service with one endpoint on each of these nodes. */

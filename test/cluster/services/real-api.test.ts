@@ -26,8 +26,7 @@ describe('Services on real API servers', { skip: refused?.because ?? false }, ()
 
   before(async () => {
     cluster = await Cluster.start({ api: 'real', controlPlanes: 3 });
-    objects = new Objects(cluster);
-    await objects.createNamespace();
+    objects = await Objects.in(cluster);
     await cluster.startResponders();
     await cluster.startDaemons({ env: { svc_enable: 'true', svc_election: 'true' } });
   });

@@ -26,9 +26,8 @@ describe('Services in routing-table mode', { skip: refused?.because ?? false }, 
 
   before(async () => {
     cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
-    objects = new Objects(cluster);
+    objects = await Objects.in(cluster);
     nodes = cluster.lab.controlPlanes;
-    await objects.createNamespace();
   });
   after(async () => {
     await cluster.stop();

@@ -26,12 +26,9 @@ describe('service security', { skip: refused?.because ?? false }, () => {
 
   before(async () => {
     cluster = await Cluster.start({ api: 'embedded', controlPlanes: 1 });
-    objects = new Objects(cluster);
-    await objects.createNamespace();
+    objects = await Objects.in(cluster);
     await cluster.startResponders();
-    const [first] = cluster.lab.controlPlanes;
-    assert.ok(first !== undefined);
-    node = first;
+    node = cluster.lab.node(0);
     await cluster.startDaemons({ env: settings });
   });
   after(async () => {

@@ -15,27 +15,20 @@ describe('settings of Services', { skip: refused?.because ?? false }, () => {
 
   before(async () => {
     cluster = await Cluster.start({ api: 'embedded', controlPlanes: 1 });
-    objects = new Objects(cluster);
-    await objects.createNamespace();
-    const [first] = cluster.lab.controlPlanes;
-    assert.ok(first !== undefined);
-    node = first;
+    objects = await Objects.in(cluster);
+    node = cluster.lab.node(0);
     await objects.create({ name: 'web', vip: vip(1) }, [node]);
   });
   after(async () => {
     await cluster.stop();
   });
 
-  /** Runs the test under a daemon with these settings. */
-  async function withDaemon(env: Readonly<Record<string, string>>, body: () => Promise<void>): Promise<void> {
-    const daemon = cluster.startDaemon(node, { env });
-    try {
+  /** From when it is ready. */
+  const withDaemon = (env: Readonly<Record<string, string>>, body: () => Promise<void>): Promise<void> =>
+    cluster.withDaemon(node, { env }, async (daemon) => {
       await daemon.waitReady();
       await body();
-    } finally {
-      await daemon.stop();
-    }
-  }
+    });
 
   const appears = (address: string): Promise<unknown> =>
     waitFor(() => node.holds(address), { what: `${address} to appear`, everyMs: 10 });
