@@ -49,7 +49,7 @@ export async function runCloudController(
   const config = withTimings(loaded.config, options);
   const clock = systemClock();
   const { logging: level, logFormat: format } = config;
-  const write = (line: string): void => void process.stderr.write(line);
+  const write = (line: () => string): void => void process.stderr.write(line());
   const log = createLogger({ level, format, write, clock });
   try {
     log.info('kube-vip.io cloud controller', { version: buildInfo.version, build: buildInfo.build });

@@ -2,14 +2,15 @@ import type { Clock } from '../lib/clock.ts';
 import type { LogFields, Logger } from '../lib/log.ts';
 import { formatRecord, levelNumber } from './log-format.ts';
 import type { LogFormat, LogLevel, LogRecord } from './log-format.ts';
+import type { LogLine } from './log-lines.ts';
 import { Fold } from './log-fold.ts';
 
 export interface LoggerOptions {
   /** `vip_loglevel`: −4 debug, 0 info, 4 warn, 8 error; any number between silences what is below it. */
   readonly level: number;
   readonly format: LogFormat;
-  /** Takes whole lines, newline included. */
-  readonly write: (line: string) => void;
+  /** Takes whole lines; may make them later, in the order in which they came. */
+  readonly write: (line: LogLine) => void;
   readonly clock: Clock;
 }
 
@@ -29,7 +30,7 @@ export function createLogger(options: LoggerOptions): RootLogger {
   const fold = new Fold<LogRecord>(options.clock, (record, repeated) => {
     // What the fold kept back is dated when it is written, not when it was first seen.
     const wall = repeated === 0 ? record.wall : options.clock.wall();
-    options.write(formatRecord({ ...record, wall, repeated }, options.format));
+    options.write(() => formatRecord({ ...record, wall, repeated }, options.format));
   });
 
   const isDebugged = (component: string | undefined): boolean =>
@@ -55,7 +56,7 @@ export function createLogger(options: LoggerOptions): RootLogger {
     // Trouble repeats itself; the story of the run (info) and its details (debug) keep their order, line by line.
     if (lineLevel === 'warn' || lineLevel === 'error')
       fold.add(formatRecord({ ...record, wall: 0 }, 'text'), record);
-    else options.write(formatRecord(record, options.format));
+    else options.write(() => formatRecord(record, options.format));
   };
 
   const loggerOf = (component: string | undefined): Logger => ({

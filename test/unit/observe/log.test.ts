@@ -15,7 +15,7 @@ interface Bench {
 function bench(level = 0, format: LogFormat = 'text'): Bench {
   const lines: string[] = [];
   const clock = new FakeClock({ wall: new Date(2026, 8, 3, 4, 5, 6).getTime() });
-  return { log: createLogger({ level, format, clock, write: (line) => lines.push(line) }), lines, clock };
+  return { log: createLogger({ level, format, clock, write: (line) => lines.push(line()) }), lines, clock };
 }
 
 describe('text lines', () => {
