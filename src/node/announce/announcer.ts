@@ -15,6 +15,7 @@ import type { Observed } from '../observed.ts';
 import { keyOf, type SpecBook } from '../spec-book.ts';
 import type { AnnouncementSpec, LastAction, NodeObserver } from '../types.ts';
 import { DueQueue } from './due-queue.ts';
+import { Firsts } from './firsts.ts';
 import { Announcements, type Announcement } from './announcements.ts';
 import { frameContext, Frames, type FrameContext } from './frames.ts';
 import { SendSockets } from './sockets.ts';
@@ -46,13 +47,6 @@ const chunk = 16;
  * costs more than sending. Bursts are never early.
  */
 const slackOfPeriod = 1 / 24;
-const maxSlackMs = 125;
-/**
- * While VIPs become usable one after the other, all time is theirs: whoever was announced already is
- * announced again when no new one has come for this long, or when its turn is so much overdue.
- */
-const quietMs = 50;
-const maxOverdueMs = 3000;
 /** Place in the queue of what never waits for others. */
 const atOnce = -Infinity;
 /** Successive VIPs get phases that fill the interval evenly, however many there are (golden ratio). */
@@ -71,7 +65,7 @@ export class Announcer {
   private timer: Timer | undefined;
   private isClosed = false;
   private entered = 0;
-  private lastFirstAt = -Infinity;
+  private readonly firsts = new Firsts();
 
   constructor(parts: AnnouncerParts) {
     this.parts = parts;
@@ -187,9 +181,9 @@ export class Announcer {
   }
 
   private begin(entry: Announcement): void {
-    this.lastFirstAt = this.parts.clock.now();
-    entry.schedule = startAnnouncing(this.lastFirstAt);
-    if (this.fire(entry, this.lastFirstAt)) this.parts.onActive(entry.link);
+    const now = this.parts.clock.now();
+    entry.schedule = startAnnouncing(now);
+    if (this.fire(entry, now, this.firsts.note(now))) this.parts.onActive(entry.link);
   }
 
   private rest(entry: Announcement): void {
@@ -207,7 +201,7 @@ export class Announcer {
   }
 
   /** Sends what is due for one VIP and plans its next turn; false when it had to be laid to rest. */
-  private fire(entry: Announcement, now: number): boolean {
+  private fire(entry: Announcement, now: number, isInCrowd = false): boolean {
     const { schedule } = entry;
     const context = this.look(entry);
     if (context === undefined || schedule === undefined) return false;
@@ -216,7 +210,8 @@ export class Announcer {
     entry.schedule = step.state;
     this.enqueue(entry, step.state.nextAt);
     // An advertisement has one form only.
-    const forms = familyOf(entry.vip) === 4 ? step.forms : step.forms.slice(0, 1);
+    const isOneEnough = isInCrowd || familyOf(entry.vip) === 6;
+    const forms = isOneEnough ? step.forms.slice(0, 1) : step.forms;
     for (const form of forms) this.send(entry, context, form, now);
     return true;
   }
@@ -265,7 +260,7 @@ export class Announcer {
   private pump(): void {
     const { clock } = this.parts;
     const now = clock.now();
-    const horizon = now < this.lastFirstAt + quietMs ? now - maxOverdueMs : now + maxSlackMs;
+    const horizon = this.firsts.horizon(now);
     const early: { readonly at: number; readonly item: Place }[] = [];
     for (let n = 1; ; n++) {
       const next = this.due.popDue(horizon);
@@ -286,8 +281,7 @@ export class Announcer {
   private arm(): void {
     const { earliest } = this.due;
     if (earliest === undefined || this.isClosed) return;
-    const quietAt = this.lastFirstAt + quietMs;
-    const at = earliest >= quietAt ? earliest : Math.min(quietAt, earliest + maxOverdueMs);
+    const at = this.firsts.wakeAt(earliest);
     if (this.timer !== undefined && this.timer.at <= at) return;
     this.timer?.cancel();
     this.timer = this.parts.clock.after('announce', Math.max(0, at - this.parts.clock.now()), () => {

@@ -73,6 +73,27 @@ test('while new VIPs keep coming, all turns are theirs; the repeats follow when 
   );
 });
 
+test('of a crowd each VIP is heard in one form before any is heard in both', async () => {
+  const { node, sent, clock } = await scene();
+  const vips = Array.from({ length: 200 }, (_, n) => `192.0.2.${n + 1}`);
+  node.publish(
+    'control-plane',
+    vips.flatMap((vip) => both(vip)),
+  );
+  const first = sent();
+  assert.deepEqual(
+    first.filter((line) => line.includes('reply')),
+    vips.map((vip) => arp(0, 'reply', vip)),
+  );
+  // A few are no crowd.
+  assert.equal(first.length, vips.length + 32);
+  await clock.advance(50);
+  assert.deepEqual(
+    sent().filter((line) => line.includes('request')),
+    vips.map((vip) => arp(50, 'request', vip)),
+  );
+});
+
 test('however many VIPs come, none waits more than three seconds to be announced again', async () => {
   const { node, sent, clock } = await scene();
   for (let n = 0; n < 400; n++) {
