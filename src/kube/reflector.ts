@@ -14,7 +14,7 @@ import type {
   KubeObject,
   ListPage,
   ListWatcher,
-  Reflector,
+  RefreshableReflector,
   ReflectorListener,
   ReflectorStatus,
   Resource,
@@ -66,11 +66,11 @@ export function nameSelector(name: string): string {
 export function createReflector<T extends KubeObject>(
   components: ReflectorComponents,
   options: ReflectorOptions<T>,
-): Reflector<T> {
+): RefreshableReflector<T> {
   return new ListWatchReflector(components, options);
 }
 
-class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
+class ListWatchReflector<T extends KubeObject> implements RefreshableReflector<T> {
   private readonly components: ReflectorComponents;
   private readonly options: ReflectorOptions<T>;
   private readonly cache: ObjectCache<T>;
@@ -79,7 +79,11 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
   private readonly name: string;
   private state: ReflectorState = initialReflectorState;
   private lists = 0;
+  private isListing = false;
   private lastHeard: number;
+  private provenAt: number | undefined;
+  /** Aborted by a refresh, and by the end. */
+  private round = new AbortController();
   private lastError: string | undefined;
 
   constructor(components: ReflectorComponents, options: ReflectorOptions<T>) {
@@ -105,23 +109,40 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
       synced: this.lists > 0,
       items: this.cache.items.size,
       lastHeard: this.lastHeard,
+      provenAt: this.provenAt,
       lastError: this.lastError,
       relists: Math.max(0, this.lists - 1),
     };
   }
 
+  refresh(): void {
+    if (!this.isListing) this.round.abort();
+  }
+
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const { outcome, error } = await this.attempt(signal);
-      if (isAborted(signal)) return;
+    const end = (): void => {
+      this.round.abort();
+    };
+    signal.addEventListener('abort', end, { once: true });
+    while (!isAborted(signal)) {
+      if (this.round.signal.aborted) this.startOver();
+      const round = this.round.signal;
+      const { outcome, error } = await this.attempt(round);
+      if (isAborted(round)) continue;
       const { state, waitMs, reason } = reflectorStep(this.state, outcome, this.components.random);
       this.state = state;
       if (error !== undefined) {
         this.lastError = error.message;
         this.trouble.failed(error, reason, waitMs);
       }
-      if (waitMs > 0) await this.components.clock.sleep(`kube-reflector ${this.name}`, waitMs, signal);
+      if (waitMs > 0) await this.components.clock.sleep(`kube-reflector ${this.name}`, waitMs, round);
     }
+    signal.removeEventListener('abort', end);
+  }
+
+  private startOver(): void {
+    this.round = new AbortController();
+    this.state = { ...this.state, next: 'list', resourceVersion: '' };
   }
 
   private attempt(signal: AbortSignal): Promise<{ outcome: ReflectorOutcome; error?: KubeError }> {
@@ -131,9 +152,11 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
   /** Each page is handled before the next is asked for: there is never more of the list in memory. */
   private async listAll(signal: AbortSignal): Promise<{ outcome: ReflectorOutcome; error?: KubeError }> {
     const list = this.cache.list();
+    const asked = this.components.clock.now();
     const put = (object: KubeObject): void => {
       if (!signal.aborted) list.put(object);
     };
+    this.isListing = true;
     try {
       for (let page: ListPage<KubeObject> | undefined; ;) {
         page = await this.page(page?.continueToken, signal);
@@ -143,6 +166,8 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
         this.heard();
         if (page.continueToken !== undefined) continue;
         this.lists++;
+        this.isListing = false;
+        this.proven(asked);
         list.complete();
         this.recovered();
         return { outcome: { type: 'listed', resourceVersion } };
@@ -150,6 +175,8 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
     } catch (thrown) {
       const error = fromFailure(thrown, `LIST ${this.name}`);
       return { outcome: { type: 'list-failed', kind: error.kind, retryAfterMs: error.retryAfterMs }, error };
+    } finally {
+      this.isListing = false;
     }
   }
 
@@ -167,6 +194,7 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
     const { clock, client } = this.components;
     const life = { resourceVersion: this.state.resourceVersion, heard: 0 };
     const opened = clock.now();
+    const timeoutSeconds = this.watchSeconds();
     const outcome = () => ({ type: 'watch-ended', ...life, livedMs: clock.now() - opened }) as const;
     try {
       await client.watch(
@@ -174,7 +202,7 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
         {
           ...this.selection(),
           resourceVersion: life.resourceVersion,
-          timeoutSeconds: this.watchSeconds(),
+          timeoutSeconds,
           openTimeoutMs: OPEN_TIMEOUT_MS,
           signal,
         },
@@ -190,12 +218,25 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
           },
         },
       );
+      this.ended(opened, timeoutSeconds * 1000);
       return { outcome: outcome() };
     } catch (thrown) {
       const error = fromFailure(thrown, `WATCH ${this.name}`);
       const { kind, retryAfterMs } = error;
       return { outcome: { ...outcome(), type: 'watch-failed', kind, retryAfterMs }, error };
     }
+  }
+
+  /**
+   * A server that ends a watch in order has told all that happened before. When it did is not when we read it: this
+   * process may have been paused. At its time it cannot have been earlier than asked for; before that, nobody knows.
+   */
+  private ended(opened: number, timeoutMs: number): void {
+    this.proven(this.components.clock.now() >= opened + timeoutMs ? opened + timeoutMs : opened);
+  }
+
+  private proven(at: number): void {
+    this.provenAt = Math.max(this.provenAt ?? at, at);
   }
 
   /** Applies an event; returns the version the watch has reached. */

@@ -157,6 +157,8 @@ export interface ReflectorStatus {
   readonly items: number;
   /** Monotonic milliseconds of the last event, bookmark or list. */
   readonly lastHeard: number;
+  /** Monotonic milliseconds: every change that was made before this moment is in the copy. Undefined before the first list. */
+  readonly provenAt: number | undefined;
   readonly lastError: string | undefined;
   readonly relists: number;
 }
@@ -167,6 +169,11 @@ export interface Reflector<T extends KubeObject> {
   status(): ReflectorStatus;
   /** Runs until the signal aborts; never rejects: every error is counted, logged once and retried. */
   run(signal: AbortSignal): Promise<void>;
+}
+
+export interface RefreshableReflector<T extends KubeObject> extends Reflector<T> {
+  /** Lists again now, whatever it is doing or waiting for, unless a list is under way. */
+  refresh(): void;
 }
 
 export interface LeaseSpec {

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { createReflector, leases } from '../../../src/kube/index.ts';
-import type { KubeObject, Lease, Reflector, ReflectorOptions } from '../../../src/kube/index.ts';
+import type { KubeObject, Lease, RefreshableReflector, ReflectorOptions } from '../../../src/kube/index.ts';
 import { eventually, startApi } from './fixture.ts';
 import type { ApiFixture } from './fixture.ts';
 
 interface Running extends ApiFixture {
-  readonly reflector: Reflector<Lease>;
+  readonly reflector: RefreshableReflector<Lease>;
   readonly seen: string[];
   readonly stop: () => Promise<void>;
   /** Moves the clock until the condition holds, letting sockets work in between. */
@@ -293,5 +293,73 @@ describe('a reflector', () => {
     await eventually('the wait', () => inWait.log.lines.length === 1);
     await inWait.stop();
     assert.deepEqual([inList.seen, inWait.seen], [[], []]);
+  });
+});
+
+describe('how current a reflector is', () => {
+  it('knows all that was before its list was asked for, and before its watch ended in order', async (t) => {
+    const running = await follow(t);
+    const { api, clock, reflector } = running;
+    assert.equal(reflector.status().provenAt, undefined);
+    await eventually('the watch', () => api.openWatches === 1);
+    assert.equal(reflector.status().provenAt, 0);
+    await clock.advance(4000);
+    api.put(leases, lease('one'));
+    api.bookmark();
+    await eventually('the event', () => reflector.items.size === 1);
+    assert.equal(reflector.status().provenAt, 0, 'an event may have been on its way for long');
+    // Read late, as by a process that was paused: it is no newer for that.
+    await clock.advance(7000);
+    api.endWatches();
+    await running.advanceUntil('the end', () => watches(running) === 2);
+    assert.equal(reflector.status().provenAt, 10_000);
+    const opened = clock.now();
+    await clock.advance(2000);
+    api.endWatches();
+    await running.advanceUntil('the early end', () => watches(running) === 3);
+    const { provenAt = 0 } = reflector.status();
+    assert.ok(provenAt >= 10_000 && provenAt <= opened, `when the server ended it nobody knows: ${provenAt}`);
+  });
+
+  it('a watch that breaks proves nothing', async (t) => {
+    const running = await follow(t);
+    const { api, clock, reflector } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    await clock.advance(5000);
+    api.closeSockets();
+    await running.advanceUntil('another watch', () => watches(running) === 2);
+    assert.equal(reflector.status().provenAt, 0);
+  });
+
+  it('is refreshed by a list, whatever it was waiting for', async (t) => {
+    const running = await follow(t, { prepare: ({ api }) => api.put(leases, lease('goes')) });
+    const { api, clock, reflector, seen, log } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    api.silenceWatches();
+    api.remove(leases, { namespace: 'ns', name: 'goes' });
+    api.put(leases, lease('comes'));
+    await clock.advance(3000);
+    reflector.refresh();
+    await eventually('the list', () => seen.includes('synced 1') && seen.includes('removed ns/goes'));
+    assert.deepEqual([...reflector.items.keys()], ['ns/comes']);
+    assert.equal(reflector.status().provenAt, 3000);
+    await eventually('the watch again', () => watches(running) === 2);
+    assert.deepEqual(log.lines, [], 'nothing failed');
+
+    api.fail({ verb: 'list' }, { status: 503 }, 1);
+    reflector.refresh();
+    await eventually('the failure', () => log.lines.length === 1);
+    reflector.refresh();
+    await eventually('another list, without waiting', () => reflector.status().relists === 2);
+  });
+
+  it('a refresh while it lists changes nothing', async (t) => {
+    const running = await follow(t, {
+      prepare: ({ api }) => void api.fail({ verb: 'list' }, { stall: true }),
+    });
+    await eventually('the request', () => running.api.requests.length === 1);
+    running.reflector.refresh();
+    await running.clock.advance(20_000);
+    assert.equal(running.api.requests.length, 1);
   });
 });
