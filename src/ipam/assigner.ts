@@ -3,11 +3,11 @@ import { backoffMs } from '../lib/backoff.ts';
 import type { Clock, Random, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Fence } from '../lib/fence.ts';
-import { parseIp } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import { AddressBook } from './book.ts';
 import { changed } from './change.ts';
 import type { Verdict } from './decide.ts';
+import { splitAddresses } from './node-addresses.ts';
 import { configProblems } from './pools.ts';
 import type { AssignmentStatus, Candidate, IpamObserver, IpamOptions, Notice, ServiceKey } from './types.ts';
 import { poolUsage } from './usage.ts';
@@ -109,13 +109,10 @@ export class Assigner {
       this.listed('nodes');
     },
     changed: (name, { status }) => {
-      const addresses = (status?.addresses ?? []).flatMap(({ address }) => parseIp(address) ?? []);
-      if (this.book.reserve(`Node ${name}`, addresses)) this.wake();
-      this.decideAll();
+      this.reserveNode(name, splitAddresses(status?.addresses ?? []));
     },
     removed: (name) => {
-      if (this.book.reserve(`Node ${name}`, [])) this.wake();
-      this.decideAll();
+      this.reserveNode(name, splitAddresses([]));
     },
   };
 
@@ -129,6 +126,13 @@ export class Assigner {
       writing: this.writer.size,
       waitingFor: missing === undefined ? undefined : `${missing} have not been listed yet`,
     };
+  }
+
+  /** Nobody is given an address that a Node lists; who has one of the others keeps it. */
+  private reserveNode(name: string, { own, others }: ReturnType<typeof splitAddresses>): void {
+    const freed = this.book.reserve(`Node ${name}`, own);
+    if (this.book.reserve(`Node ${name}, too`, others, 'wish') || freed) this.wake();
+    this.decideAll();
   }
 
   /** Decides nothing more; resolves when the updates under way have ended. */

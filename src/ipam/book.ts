@@ -60,14 +60,17 @@ export class AddressBook {
     return this.grants.delete(key) && this.reclaim(key);
   }
 
-  /** Addresses of a machine are not given to Services; `owner` as messages name it. Returns whether some became free. */
-  reserve(owner: string, addresses: readonly Ip[]): boolean {
+  /**
+   * Addresses of a machine are not given to Services, and those that are `reserved` refused to who asks for them;
+   * `owner` as messages name it. Returns whether some became free.
+   */
+  reserve(owner: string, addresses: readonly Ip[], kind: 'reserved' | 'wish' = 'reserved'): boolean {
     const before = this.reserved.get(owner);
     if (before?.addresses.join() === addresses.join()) return false;
     if (before !== undefined) this.claims.remove(before);
     this.reserved.delete(owner);
     if (addresses.length > 0) {
-      const claim: Claim = { service: owner, addresses, ports: [], kind: 'reserved' };
+      const claim: Claim = { service: owner, addresses, ports: [], kind };
       this.reserved.set(owner, claim);
       this.claims.add(claim);
     }

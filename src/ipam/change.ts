@@ -29,6 +29,7 @@ export function changed(service: KubeObject, change: Change): KubeObject {
 
 function labelsAfter(labels: Strings, { label, dropLegacyLabel = false }: Change): Strings {
   const { key, value } = implementationLabel;
+  if (label === 'keep') return labels;
   const rest = Object.entries(labels).filter(
     ([name]) => name !== key && !(dropLegacyLabel && name === legacyLabel),
   );

@@ -68,7 +68,8 @@ export function decide(service: Candidate, world: World): Verdict {
 export function claimOf(service: Candidate, granted: readonly Ip[]): Claim | undefined {
   if (!service.isLoadBalancer && !service.isLabelled) return undefined;
   const { addresses: asked } = readAddresses(service.asked === '' ? service.askedInSpec : service.asked);
-  const addresses = [...new Set([...asked, ...service.inStatus, ...granted])].filter(isSpecified);
+  const shown = service.isLoadBalancer ? service.inStatus : [];
+  const addresses = [...new Set([...asked, ...shown, ...granted])].filter(isSpecified);
   if (addresses.length === 0) return undefined;
   // Speakers put what was chosen by hand on the network without asking us: being in the status decides nothing.
   const isWish =
@@ -80,12 +81,15 @@ export function claimOf(service: Candidate, granted: readonly Ip[]): Claim | und
   return isWish ? { ...claim, kind: 'wish' } : claim;
 }
 
-/** It is going, or is not ours any more: our finalizer must not hold it, our label not claim it. */
-function letGo({ hasFinalizer, isLabelled, isOurs }: Candidate): Verdict {
+/**
+ * It is going, or is not ours any more: our finalizer must not hold it. Who stays keeps our label, and by that its
+ * address as long as it names it.
+ */
+function letGo({ hasFinalizer, isDeleting, isLabelled, isOurs }: Candidate): Verdict {
   if (!hasFinalizer || (!isLabelled && !isOurs)) return { kind: 'nothing' };
   return {
     kind: 'write',
-    change: { label: 'remove', finalizer: 'remove' },
+    change: { label: isDeleting ? 'remove' : 'keep', finalizer: 'remove' },
     addresses: [],
     notices: [],
     success: undefined,

@@ -55,7 +55,7 @@ export interface Candidate extends KubeObject {
 
 /** What one update makes of a Service. */
 export interface Change {
-  readonly label: 'set' | 'remove';
+  readonly label: 'set' | 'remove' | 'keep';
   readonly finalizer: 'add' | 'remove' | 'keep';
   /** New value of the annotation; undefined: stays as it is. */
   readonly annotation?: string;

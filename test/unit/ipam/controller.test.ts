@@ -159,8 +159,15 @@ test('IPAM-13 the finalizer holds a deleted Service until it is seen, and nobody
     spec: { type: 'ClusterIP' },
   });
   await eventually('it is let go', () => s.read('shop/second')?.metadata.finalizers?.length === 1);
-  assert.deepEqual(s.read('shop/second')?.metadata.labels, {});
   s.service('shop/third');
+  await s.told('third', /^AddressPoolExhausted/);
+  // It would have come back with an address of another.
+  await s.edit('shop/second', { spec: { type: 'LoadBalancer' } });
+  await eventually('it is held again', () => s.read('shop/second')?.metadata.finalizers?.length === 2);
+  await s.edit('shop/second', {
+    metadata: { annotations: { [annotation]: null } },
+    spec: { type: 'ClusterIP', loadBalancerIP: null },
+  });
   await s.has('shop/third', '192.0.2.1');
 });
 

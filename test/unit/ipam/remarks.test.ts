@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { configProblems, findPool } from '../../../src/ipam/pools.ts';
+import { nodes } from '../../../src/kube/index.ts';
 import { eventually } from '../kube/fixture.ts';
 import { scene } from './scene.ts';
 
@@ -57,6 +58,27 @@ test('two that were refused the same address: one of them has it when it is free
   await eventually('one of them has it', () => labelled().length === 1);
   await s.told('two', /192\.0\.2\.3 is used by Service shop\/one/);
   assert.deepEqual(labelled(), ['one']);
+});
+
+test('what a Node lists beside its own address is given to nobody, and refused to nobody who names it', async (t) => {
+  const s = await scene(t);
+  s.pools({ 'range-global': '192.0.2.1-192.0.2.3' });
+  s.node('node-b', '192.0.2.1', '192.0.2.2');
+  s.start();
+  s.service('shop/web');
+  await s.has('shop/web', '192.0.2.3');
+  // A cloud's controller lists the VIPs that a node carries.
+  s.service('shop/vip', { annotations: { [annotation]: '192.0.2.2' } });
+  await eventually('the label', () => s.read('shop/vip')?.metadata.labels !== undefined);
+  s.service('shop/own', { annotations: { [annotation]: '192.0.2.1' } });
+  await s.told('own', /^AddressRefused: .*192\.0\.2\.1 is an address of Node node-b$/);
+  assert.deepEqual(await s.eventsOf('vip'), []);
+  s.service('shop/next');
+  await s.told('next', /^AddressPoolExhausted/);
+  s.remove('shop/vip');
+  s.api.remove(nodes, { name: 'node-b' });
+  s.node('node-b', '192.0.2.1');
+  await s.has('shop/next', '192.0.2.2');
 });
 
 test('IPAM-17 of two that ask for the same address in the same moment one has it', async (t) => {
