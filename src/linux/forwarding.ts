@@ -33,7 +33,7 @@ export async function openForwardingPorts(kernel: OpenKernel): Promise<Forwardin
   const rawIp = openRawIp();
   const resolver = openNeighbourResolver(poller);
   const nftables = await usable(openNftables(poller), (port) => port.read('kube-vip-lb', []));
-  const conntrack = await usable(openConntrack(poller), (port) => port.connections(nobody));
+  const conntrack = await usable(openConntrack(poller), (port) => port.connections([nobody]));
   const ipvs = ipvsOrNone(kernel);
   return {
     kernel,

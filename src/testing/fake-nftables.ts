@@ -207,6 +207,7 @@ function observedSet({ definition, elements }: FakeSet): ObservedTable['sets'][n
     inet_service: 4,
     mark: 4,
     integer: 4,
+  turn: 4,
   } as const;
   const lengthOf = (type: NftSet['keyType']): number =>
     typeof type === 'string' ? lengths[type] : type.reduce((sum, atom) => sum + lengths[atom], 0);

@@ -59,20 +59,21 @@ const FILTER_PROTOCOL = 1 << 3;
 const FILTER_PORT_DESTINATION = 1 << 5;
 
 /**
- * A dump of the connections to a service. The kernel narrows it only roughly, and the caller looks
- * again: before 5.8 not at all, and for IPv6 by port alone, because its comparison of IPv6 addresses
- * is the wrong way round (seen on 6.18: a filter by address gives all connections but the right ones).
+ * A dump of the connections to services of one family and port. The kernel narrows it only roughly, and the
+ * caller looks again: before 5.8 not at all, several by port alone, and IPv6 too, because its comparison of IPv6
+ * addresses is the wrong way round (seen on 6.18: a filter by address gives all connections but the right ones).
  */
-export function encodeQuery(service: ConnectionEnd): Uint8Array {
+export function encodeQuery([service, ...others]: readonly [ConnectionEnd, ...ConnectionEnd[]]): Uint8Array {
   const writer = header(service.address);
   const isIpv4 = familyOf(service.address) === 4;
+  const byAddress = isIpv4 && others.length === 0;
   connectionAttributes.encode(writer, {
     original: {
       ip: isIpv4 ? { destination4: service.address } : { destination6: service.address },
       protocol: { number: IPPROTO_TCP, destination: service.port },
     },
     filter: {
-      original: FILTER_PROTOCOL | FILTER_PORT_DESTINATION | (isIpv4 ? FILTER_IP_DESTINATION : 0),
+      original: FILTER_PROTOCOL | FILTER_PORT_DESTINATION | (byAddress ? FILTER_IP_DESTINATION : 0),
       reply: 0,
     },
   });

@@ -1,4 +1,5 @@
 import { DecodeError } from '../../lib/errors.ts';
+import { familyOf } from '../../lib/ip.ts';
 import { messageType, NFNL_SUBSYS_CTNETLINK } from '../nfnetlink/header.ts';
 import { NETLINK_NETFILTER, NetlinkSocket, type NetlinkRequest } from '../netlink/socket.ts';
 import type { Poller } from '../poll.ts';
@@ -23,16 +24,23 @@ class LinuxConntrack implements Conntrack {
     this.netlink.close();
   }
 
-  async connections(service: ConnectionEnd): Promise<readonly TrackedConnection[]> {
-    const request: NetlinkRequest = {
-      doing: { op: 'dump connections', object: `${service.address} port ${service.port}` },
-      type: messageType(NFNL_SUBSYS_CTNETLINK, message.get),
-      payload: encodeQuery(service),
-    };
-    const all = await this.netlink.dump(request, ({ payload }) => this.decoded(payload));
-    return all.filter(
-      (each) => each.service.address === service.address && each.service.port === service.port,
-    );
+  async connections(services: readonly ConnectionEnd[]): Promise<readonly TrackedConnection[]> {
+    const found: TrackedConnection[] = [];
+    const groups = Map.groupBy(services, ({ address, port }) => `IPv${familyOf(address)} port ${port}`);
+    for (const [object, [first, ...others]] of groups) {
+      if (first === undefined) continue;
+      const request: NetlinkRequest = {
+        doing: { op: 'dump connections', object },
+        type: messageType(NFNL_SUBSYS_CTNETLINK, message.get),
+        payload: encodeQuery([first, ...others]),
+      };
+      const all = await this.netlink.dump(request, ({ payload }) => this.decoded(payload));
+      const addresses = new Set([first, ...others].map(({ address }) => address));
+      found.push(
+        ...all.filter(({ service }) => service.port === first.port && addresses.has(service.address)),
+      );
+    }
+    return found;
   }
 
   remove(connections: readonly Pick<TrackedConnection, 'client' | 'service'>[]): number {

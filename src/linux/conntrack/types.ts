@@ -20,8 +20,11 @@ export interface TrackedConnection {
 }
 
 export interface Conntrack {
-  /** Connections that were opened to this address and TCP port. */
-  connections(service: ConnectionEnd): Promise<readonly TrackedConnection[]>;
+  /**
+   * Connections that were opened to these addresses and TCP ports. The kernel goes through its whole table, which
+   * takes milliseconds though it be empty, once for each family and port: so ask for all at once.
+   */
+  connections(services: readonly ConnectionEnd[]): Promise<readonly TrackedConnection[]>;
   /** Forgets them, so that their next packet belongs to no connection; returns how many there still were. */
   remove(connections: readonly Pick<TrackedConnection, 'client' | 'service'>[]): number;
   close(): void;

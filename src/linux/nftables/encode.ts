@@ -6,6 +6,8 @@ import { messageType, NFNL_SUBSYS_NFTABLES, writeHeader } from '../nfnetlink/hea
 import { putBe32, putBe64, putBytes, putNested, putText } from '../nfnetlink/attributes.ts';
 import { bytesOfHex, putData, putExpression, type SetReference } from './expressions.ts';
 import type { BaseChain, InlineMap, NftElement, NftRule, NftSet, NftStep, NftType } from './types.ts';
+import { expressionData } from './typeof.ts';
+import { userData } from './user-data.ts';
 import * as v from './values.ts';
 
 const encoder = new TextEncoder();
@@ -166,7 +168,7 @@ function putSet(w: NlWriter, table: string, set: NftSet, id: number): void {
   putNested(w, 9, (description) => putBe32(description, 1, set.size));
   putBe32(w, 10, id);
   if (dynamic !== undefined) putBe64(w, 11, BigInt(dynamic.timeoutMs));
-  putBytes(w, 13, orderData(set.keyType, dataType));
+  putBytes(w, 13, Uint8Array.of(...orderData(set.keyType, dataType), ...expressionData(set)));
 }
 
 function putInlineMap(w: NlWriter, table: string, { name, id }: SetReference, map: InlineMap): void {
@@ -215,11 +217,6 @@ function putElement(w: NlWriter, { key, data }: NftElement): void {
     putNested(element, 1, (value) => putBytes(value, 1, bytesOfHex(key)));
     if (data !== undefined) putData(element, 2, data);
   });
-}
-
-/** Type, length, value: how libnftnl lays out what it stores with a rule or a set. */
-function userData(type: number, value: Uint8Array): Uint8Array {
-  return Uint8Array.of(type, value.length, ...value);
 }
 
 /** Byte order of keys (type 0) and data (type 1) for nft(8): 1 the machine's, 2 the network's. */

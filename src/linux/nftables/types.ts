@@ -114,8 +114,11 @@ export interface NftChain {
   readonly rules: readonly NftRule[];
 }
 
-/** The types of nft(8) that this program uses; concatenations are lists. */
-export type NftAtom = 'ipv4_addr' | 'ipv6_addr' | 'inet_proto' | 'inet_service' | 'mark' | 'integer';
+/**
+ * The types of nft(8) that this program uses; concatenations are lists. `turn` is a number that numgen made: nft(8)
+ * has no name for its type, so as the key of a map it is told the expression that makes such values.
+ */
+export type NftAtom = 'ipv4_addr' | 'ipv6_addr' | 'inet_proto' | 'inet_service' | 'mark' | 'integer' | 'turn';
 export type NftType = NftAtom | readonly NftAtom[];
 
 export interface NftElement {

@@ -63,6 +63,7 @@ interface AtomFacts {
 
 const atoms: Readonly<Record<NftAtom, AtomFacts>> = {
   integer: { number: 4, length: 4, hostOrder: true },
+  turn: { number: 4, length: 4, hostOrder: true },
   ipv4_addr: { number: 7, length: 4, hostOrder: false },
   ipv6_addr: { number: 8, length: 16, hostOrder: false },
   inet_proto: { number: 12, length: 1, hostOrder: false },

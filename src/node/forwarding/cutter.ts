@@ -1,8 +1,8 @@
 import { messageOf } from '../../lib/errors.ts';
 import type { Ip } from '../../lib/ip.ts';
-import type { Timer } from '../../lib/clock.ts';
 import type { ConnectionEnd, Conntrack } from '../../linux/index.ts';
 import { specKey } from './balancer.ts';
+import { Due } from './due.ts';
 import type { ForwardingKernel, Shared } from './ports.ts';
 import { Resetter } from './resetter.ts';
 import type { RealServer, VirtualServerSpec } from './types.ts';
@@ -21,7 +21,7 @@ export interface HeldConnection {
 
 /** Who remembers connections. */
 export interface Connections {
-  of(spec: VirtualServerSpec): Promise<readonly HeldConnection[]>;
+  of(specs: readonly VirtualServerSpec[]): Promise<readonly HeldConnection[]>;
   /** Returns how many were forgotten. */
   forget(spec: VirtualServerSpec, connections: readonly HeldConnection[]): number | Promise<number>;
 }
@@ -38,8 +38,9 @@ export class Cutter {
   private readonly resetter: Resetter;
   private readonly sources: readonly Connections[];
   private readonly specs = new Map<string, VirtualServerSpec>();
-  /** By virtual server and delay: looking takes longer the more connections this node has. */
-  private readonly timers = new Map<string, Timer>();
+  /** Virtual servers whose connections will be looked at. */
+  private readonly soon: Due;
+  private readonly again: Due;
 
   constructor(
     ports: Pick<ForwardingKernel, 'conntrack' | 'rawIp'> & { readonly shared: Shared },
@@ -49,6 +50,9 @@ export class Cutter {
     this.shared = shared;
     this.resetter = new Resetter({ conntrack, rawIp, clock: shared.clock });
     this.sources = [...sources, ...(conntrack === undefined ? [] : [trackedConnections(conntrack)])];
+    const look = (keys: readonly string[]): void => this.look(keys);
+    this.soon = new Due(shared.clock, 'cut connections', 0, look);
+    this.again = new Due(shared.clock, 'cut connections again', againMs, look);
   }
 
   apply(specs: readonly VirtualServerSpec[]): void {
@@ -62,43 +66,47 @@ export class Cutter {
         before === undefined ||
         before.realServers.some((server) => isAlive(server) && !serves(spec, server))
       ) {
-        this.cutSoon(key, 0);
-        this.cutSoon(key, againMs);
+        this.soon.add(key);
+        this.again.add(key);
       }
     }
   }
 
   close(): void {
-    for (const timer of this.timers.values()) timer.cancel();
+    this.soon.close();
+    this.again.close();
     this.resetter.close();
   }
 
-  private cutSoon(key: string, ms: number): void {
-    const name = `${key} ${ms}`;
-    this.timers.get(name)?.cancel();
-    const timer = this.shared.clock.after('cut connections', ms, () => {
-      this.timers.delete(name);
-      for (const source of this.sources) {
-        this.cut(key, source).catch((error: unknown) => {
-          this.shared.counters.failures++;
-          this.shared.log.warn('connections to a dead server could not be cut', { error: messageOf(error) });
-          this.shared.observer.failed?.('cut connections', error);
-        });
-      }
-    });
-    this.timers.set(name, timer);
+  private look(keys: readonly string[]): void {
+    for (const source of this.sources) {
+      this.cutAll(keys, source).catch((error: unknown) => {
+        this.shared.counters.failures++;
+        this.shared.log.warn('connections to a dead server could not be cut', { error: messageOf(error) });
+        this.shared.observer.failed?.('cut connections', error);
+      });
+    }
   }
 
-  private async cut(key: string, source: Connections): Promise<void> {
-    const asked = this.specs.get(key);
-    if (asked === undefined) return;
-    const held = await source.of(asked);
+  /** Looks once for all of them: a look takes as long as there are connections on this node, of whomever. */
+  private async cutAll(keys: readonly string[], source: Connections): Promise<void> {
+    const asked = keys.flatMap((key) => this.specs.get(key) ?? []);
+    if (asked.length === 0) return;
+    const held = Map.groupBy(await source.of(asked), ({ service: { address, port } }) =>
+      specKey({ vip: address, port }),
+    );
+    await Promise.all(Array.from(held, ([key, connections]) => this.cut(key, connections, source)));
+  }
+
+  private async cut(key: string, held: readonly HeldConnection[], source: Connections): Promise<void> {
     // What counts is the spec of now, not of when the dump began.
     const spec = this.specs.get(key);
     const dead = held.filter(({ server }) => spec !== undefined && !serves(spec, server));
     if (spec === undefined || dead.length === 0) return;
     const { counters, log, observer } = this.shared;
-    counters.connectionsCut += await source.forget(spec, dead);
+    // Not in one expression: others count while this one waits.
+    const forgotten = await source.forget(spec, dead);
+    counters.connectionsCut += forgotten;
     for (const [server, count] of countByServer(dead)) {
       log.info('connections to a dead server were cut', { vip: spec.vip, server, connections: count });
       observer.cut?.(spec.vip, server, count);
@@ -131,10 +139,10 @@ function countByServer(connections: readonly HeldConnection[]): ReadonlyMap<Ip, 
 /** The connections that are translated: those that ended at the VIP itself are none of ours. */
 function trackedConnections(conntrack: Conntrack): Connections {
   return {
-    of: async ({ vip, port }) => {
-      const tracked = await conntrack.connections({ address: vip, port });
+    of: async (specs) => {
+      const tracked = await conntrack.connections(specs.map(({ vip, port }) => ({ address: vip, port })));
       return tracked
-        .filter(({ server }) => server.address !== vip)
+        .filter(({ server, service }) => server.address !== service.address)
         .map(({ client, service, server, state }) => ({
           client,
           service,

@@ -33,6 +33,7 @@ interface Wanted {
 
 /** Real servers that do not answer are asked for this often. */
 const askMs = 1000;
+const sure = ['reachable', 'permanent', 'noarp'];
 const usable = ['reachable', 'stale', 'delay', 'probe', 'permanent', 'noarp'];
 
 /**
@@ -167,7 +168,7 @@ export class Neighbourhood {
   /** True when a neighbour that somebody asked about has another MAC address than before. */
   private learn(change: 'set' | 'gone', { ifindex, address, mac, state }: Neighbour): boolean {
     const key = `${ifindex} ${address}`;
-    if (change === 'set' && state === 'reachable') this.reachable.add(key);
+    if (change === 'set' && sure.includes(state)) this.reachable.add(key);
     else this.reachable.delete(key);
     if (change === 'gone' || mac === undefined || !usable.includes(state)) return false;
     const before = this.macs.get(key);

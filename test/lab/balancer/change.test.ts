@@ -136,23 +136,34 @@ async function changeIn(
   return batches[0] ?? [];
 }
 
+/** The last server takes the place of the third; its own leads to the first, for packets on their way. */
+function assertTwoTurnsEach(steps: readonly NftStep[], maps: number): void {
+  const turns = steps.filter((step) => step.do === 'add elements' && step.set.startsWith('turns_'));
+  assert.equal(turns.length, maps);
+  for (const step of turns) assert.equal('elements' in step && step.elements.length, 2);
+}
+
 describe('one of 32 servers of 8 VIPs leaves: one batch, and connections to the others go on', () => {
-  test('translating: one rule for each VIP', async () => {
-    assert.deepEqual(kindsOf(await change('masquerade')), { 'flush chain': vips, 'add rule': vips });
+  test('translating: one rule and two turns for each VIP', async () => {
+    const steps = await change('masquerade');
+    assert.deepEqual(kindsOf(steps), {
+      'flush chain': vips,
+      'add rule': vips,
+      'delete elements': vips,
+      'add elements': vips,
+    });
+    assertTwoTurnsEach(steps, vips);
   });
 
-  test('direct return: two rules and two turns for each VIP, and the way to the server', async () => {
+  test('direct return: two rules and four turns for each VIP, and the way to the server', async () => {
     const steps = await change('directroute');
     assert.deepEqual(kindsOf(steps), {
       'flush chain': 2 * vips + 1,
       'add rule': 2 * vips,
-      'delete elements': vips + 1,
-      'add elements': vips,
+      'delete elements': 2 * vips + 1,
+      'add elements': 2 * vips,
       'delete chain': 1,
     });
-    // The last server takes the place of the third; its own leads to the first, for packets on their way.
-    const turns = steps.filter((step) => step.do === 'add elements' && step.set.startsWith('turns_'));
-    assert.equal(turns.length, vips);
-    for (const step of turns) assert.equal('elements' in step && step.elements.length, 2);
+    assertTwoTurnsEach(steps, 2 * vips);
   });
 });

@@ -88,8 +88,10 @@ test('translation', () => {
     translationTable('ip', [translated(virtualServer('10.0.0.100', ['10.0.0.1', '10.0.0.2']))]),
   );
   assert.deepEqual(chain(text, 'vs_6443_10.0.0.100'), [
-    'meta l4proto tcp dnat ip to numgen inc mod 2 map { 0 : 10.0.0.1 . 6443, 1 : 10.0.0.2 . 6443 }',
+    'meta l4proto tcp dnat ip to numgen inc mod 2 map @turns_vs_6443_10.0.0.100',
   ]);
+  assert.match(text, /typeof numgen inc mod 2 : ip daddr \. tcp dport/);
+  assert.match(text, /elements = \{ 0 : 10\.0\.0\.1 \. 6443, 1 : 10\.0\.0\.2 \. 6443 \}/);
   const balance = 'tcp flags syn / fin,syn,rst,ack ip daddr . tcp dport vmap @services';
   assert.deepEqual(chain(text, 'prerouting'), [
     'type nat hook prerouting priority dstnat - 10; policy accept;',
@@ -104,6 +106,15 @@ test('translation', () => {
     'type filter hook input priority mangle; policy accept;',
     'ip daddr . tcp dport @vips ct state invalid,new reject with tcp reset',
   ]);
+});
+
+test('translation of IPv6, by a hash', () => {
+  const spec: VirtualServerSpec = { ...virtualServer('fd00::100', ['fd00::1', 'fd00::2']), scheduler: 'sh' };
+  const text = printed(translationTable('ip6', [translated(spec)]));
+  assert.deepEqual(chain(text, 'vs_6443_fd00__100'), [
+    'meta l4proto tcp dnat ip6 to jhash ip6 saddr mod 251 seed 0x6b766970 map @turns_vs_6443_fd00__100',
+  ]);
+  assert.match(text, /typeof numgen inc mod 2 : ip6 daddr \. tcp dport/);
 });
 
 test('direct return', () => {

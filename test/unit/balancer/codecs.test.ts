@@ -8,7 +8,7 @@ import { parseConnections } from '../../../src/linux/ipvs/connections.ts';
 import * as nft from '../../../src/linux/nftables/decode.ts';
 import { encodeSteps } from '../../../src/linux/nftables/encode.ts';
 import { decodeListener, encodeListenerQuery } from '../../../src/linux/sock-diag.ts';
-import type { NftElement, NftStep } from '../../../src/linux/index.ts';
+import type { NftElement, NftSet, NftStep } from '../../../src/linux/index.ts';
 import { bytesOf, vectors } from './vectors.ts';
 
 const le = true;
@@ -90,6 +90,17 @@ test('what is written about sets is read the same', () => {
   assert.deepEqual([name, keyLength, dataLength], ['s', 8, 'verdict']);
   assert.deepEqual(nft.decodeElements(list.payload), elements);
   assert.deepEqual([set.ack, list.ack], [false, true]);
+});
+
+test('a map of turns says what nft(8) says of one: the expressions of its key and data', () => {
+  const written = (family: 'ip' | 'ip6'): string => {
+    const dataType = [family === 'ip' ? 'ipv4_addr' : 'ipv6_addr', 'inet_service'] as const;
+    const set: NftSet = { name: 's', keyType: 'turn', dataType, size: 8, elements: [] };
+    const [message] = encodeSteps([{ do: 'add set', family, table: 't', set }]);
+    return Buffer.from(message?.payload ?? []).toString('hex');
+  };
+  assert.ok(written('ip').includes(vectors.nftTypeofTurns4));
+  assert.ok(written('ip6').includes(vectors.nftTypeofTurns6));
 });
 
 test('a tracked connection that is translated', () => {

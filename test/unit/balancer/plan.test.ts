@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { NftTable } from '../../../src/linux/index.ts';
 import { directReturnTable } from '../../../src/node/forwarding/nftables/direct-return.ts';
-import { hostU32 } from '../../../src/node/forwarding/nftables/data.ts';
+import { endpointHex, hostU32 } from '../../../src/node/forwarding/nftables/data.ts';
 import { markOf } from '../../../src/node/forwarding/nftables/marks.ts';
 import { Places } from '../../../src/node/forwarding/nftables/places.ts';
 import { ip } from '../../../src/lib/ip.ts';
@@ -34,11 +34,27 @@ test('nothing is done when all is as it should be', () => {
   assert.deepEqual(planTables(tables, observedOf(tables)), []);
 });
 
-test('a change of servers touches one rule and the elements that differ', () => {
-  const before = tablesOf([spec('10.0.0.100'), spec('10.0.0.101')]);
-  const after = tablesOf([spec('10.0.0.100', { realServers: [server('10.0.0.1')] }), spec('10.0.0.101')]);
-  const steps = planTables(after, observedOf(before)).map((step) => step.do);
-  assert.deepEqual(steps, ['flush chain', 'add rule']);
+test('translating: a server that goes changes one rule and few turns, in a state that no packet falls through', () => {
+  const places = new Places();
+  const tables = (...addresses: readonly string[]): readonly NftTable[] => {
+    const realServers = addresses.map((address) => server(address));
+    const service = places.settle(translated(spec('10.0.0.100', { realServers })));
+    const table = translationTable('ip', [service, translated(spec('10.0.0.101'))]);
+    return table === undefined ? [] : [table];
+  };
+  const before = tables('10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4');
+  const after = tables('10.0.0.1', '10.0.0.3', '10.0.0.4');
+  const steps = planTables(after, observedOf(before));
+  assert.deepEqual(
+    steps.map((step) => step.do),
+    ['delete elements', 'add elements', 'flush chain', 'add rule'],
+  );
+  const added = steps.flatMap((step) => (step.do === 'add elements' ? step.elements : []));
+  assert.deepEqual(added, [
+    { key: hostU32(1), data: endpointHex(ip('10.0.0.4'), 6443) },
+    // A packet that got the fourth turn from the rule of before.
+    { key: hostU32(3), data: endpointHex(ip('10.0.0.1'), 6443) },
+  ]);
 });
 
 test('the flow memory outlives every change of servers', () => {

@@ -26,10 +26,14 @@ export class IpvsConnections implements Connections {
     }
   }
 
-  of(spec: VirtualServerSpec): Promise<readonly HeldConnection[]> {
-    const remembered = this.doomed.get(specKey(spec)) ?? [];
-    this.doomed.delete(specKey(spec));
-    return Promise.resolve(united(remembered, belongingTo(spec, this.connections())));
+  of(specs: readonly VirtualServerSpec[]): Promise<readonly HeldConnection[]> {
+    const all = this.connections();
+    const found = specs.flatMap((spec) => {
+      const remembered = this.doomed.get(specKey(spec)) ?? [];
+      this.doomed.delete(specKey(spec));
+      return united(remembered, belongingTo(spec, all));
+    });
+    return Promise.resolve(found);
   }
 
   /** Done by the kernel. */

@@ -12,6 +12,7 @@ import {
   SNAT_PRIORITY,
   TABLE,
   translatedSlots,
+  turnSet,
 } from './translation.ts';
 
 /** NF_IP_PRI_MANGLE: before the routing decision, and so before IPVS. */
@@ -121,6 +122,7 @@ function localSets(l3: x.L3, services: readonly Service[]): readonly NftSet[] {
       ...endpoints(l3, 'vips'),
       elements: services.map(({ vip, port }) => ({ key: endpointHex(vip, port) })),
     },
+    ...services.filter((service) => translatedSlots(service).length > 0).map(turnSet),
   ];
 }
 

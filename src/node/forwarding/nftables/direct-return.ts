@@ -2,7 +2,15 @@ import type { NftChain, NftExpression, NftRule, NftSet, NftTable } from '../../.
 import { hostU32, macHex } from './data.ts';
 import * as x from './expressions.ts';
 import { slotsOf, type DirectPath, type DirectServer, type Service } from './service.ts';
-import { gotoService, MAX_ELEMENTS, numberOfSlot, OWN_SERVER_PRIORITY, TABLE } from './translation.ts';
+import {
+  gotoService,
+  MAX_ELEMENTS,
+  numberOfSlot,
+  OWN_SERVER_PRIORITY,
+  TABLE,
+  turnElements,
+  turnsName,
+} from './translation.ts';
 
 /*
  *   table netdev kube-vip-lb
@@ -216,10 +224,6 @@ function notingName({ name }: Service): string {
   return name.replace(/^vs_/, 'note_');
 }
 
-function turnsName({ name }: Service): string {
-  return `turns_${name}`;
-}
-
 function hasSlots(service: DirectService): boolean {
   return directSlots(service.direct, service).length > 0;
 }
@@ -255,18 +259,11 @@ function openingChains(service: DirectService): readonly NftChain[] {
   ];
 }
 
-/**
- * Position in the round ─► mark of the server. A named map, of which a change of servers touches what
- * differs: with many servers and VIPs that is a fraction of the work of new ones.
- */
+/** Position in the round ─► mark of the server. */
 function turnMap(service: DirectService): readonly NftSet[] {
-  const slots = directSlots(service.direct, service);
-  const [first] = slots;
-  if (first === undefined) return [];
-  const elements = Array.from({ length: Math.max(slots.length, service.places) }, (_, position) => ({
-    key: hostU32(position),
-    data: hostU32((slots[position] ?? first).mark),
-  }));
+  if (!hasSlots(service)) return [];
+  const marks = directSlots(service.direct, service).map(({ mark }) => hostU32(mark));
+  const elements = turnElements(marks, service.places);
   return [{ name: turnsName(service), keyType: 'mark', dataType: 'mark', size: MAX_ELEMENTS, elements }];
 }
 

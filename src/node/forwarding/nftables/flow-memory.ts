@@ -17,8 +17,13 @@ export class FlowMemory implements Connections {
     this.nftables = nftables;
   }
 
-  async of(spec: VirtualServerSpec): Promise<readonly HeldConnection[]> {
-    if (spec.method !== 'directroute') return [];
+  async of(specs: readonly VirtualServerSpec[]): Promise<readonly HeldConnection[]> {
+    const found: HeldConnection[] = [];
+    for (const spec of specs) if (spec.method === 'directroute') found.push(...(await this.ofOne(spec)));
+    return found;
+  }
+
+  private async ofOne(spec: VirtualServerSpec): Promise<readonly HeldConnection[]> {
     const elements = await this.nftables.elements('netdev', TABLE, flowsName({ name: nameOf(spec) }));
     const servers = new Map(spec.realServers.map((server) => [hostU32(markOf(server.address)), server]));
     return elements.flatMap((element) => {

@@ -176,6 +176,7 @@ const atomLength = {
   inet_service: 2,
   mark: 4,
   integer: 4,
+  turn: 4,
 } as const;
 
 /** Bytes of a key as the kernel reports it: parts of a concatenation fill whole registers. */

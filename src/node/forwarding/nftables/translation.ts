@@ -1,11 +1,11 @@
 import type {
+  Hex,
   NftChain,
   NftElement,
   NftExpression,
   NftRule,
   NftSet,
   NftTable,
-  NftType,
   Register,
 } from '../../../linux/index.ts';
 import { addressHex, endpointHex, hostU32 } from './data.ts';
@@ -68,6 +68,7 @@ export function translationTable(l3: L3, all: readonly Service[]): NftTable | un
           data: addressHex(source),
         })),
       },
+      ...withServers.map(turnSet),
     ],
     chains: [
       base('prerouting', 'nat', DNAT_PRIORITY, [...passOwn, balance]),
@@ -137,29 +138,45 @@ export function translatedSlots({
 }
 
 /**
- * The chain that translates to the server whose turn it is. That it is TCP is known already; said
- * again, nft(8) can load what it has printed.
+ * The chain that translates to the server whose turn it is; `turnSet` is its map. That it is TCP is known already;
+ * said again, nft(8) can load what it has printed.
  */
 export function serviceChain(service: Service): NftChain {
   const { l3, name, vip, port } = service;
-  const slots = translatedSlots(service).map(({ server }) => endpointHex(server.address, server.port));
-  const choose = chooseSlot(service, slots, [x.typeOf(l3), 'inet_service'], 0);
+  const choose = numberOfSlot(service, translatedSlots(service).length, 0);
+  const server = { op: 'lookup', set: turnsName(service), key: 0, to: 0 } as const;
   const translate = { op: 'dnat', family: l3, address: 0, port: x.wordsOf(l3) } as const;
-  return { name, rules: [x.rule(`${vip} port ${port}`, x.isTcp, choose, [translate])] };
+  return { name, rules: [x.rule(`${vip} port ${port}`, x.isTcp, choose, [server, translate])] };
 }
 
-/** Loads the data of the slot whose turn it is into the registers from `to` on. */
-function chooseSlot(
-  service: Service,
-  slots: readonly string[],
-  dataType: NftType,
-  to: Register,
-): readonly NftExpression[] {
-  const elements = slots.map((data, slot) => ({ key: hostU32(slot), data }));
-  return [
-    ...numberOfSlot(service, slots.length, to),
-    { op: 'lookup', set: { keyType: 'integer', dataType, elements }, key: to, to },
-  ];
+/** Position in the round, or in the table of hashes ─► address . port of the server. */
+export function turnSet(service: Service): NftSet {
+  const slots = translatedSlots(service).map(({ server }) => endpointHex(server.address, server.port));
+  return {
+    name: turnsName(service),
+    keyType: 'turn',
+    dataType: [x.typeOf(service.l3), 'inet_service'],
+    size: MAX_ELEMENTS,
+    elements: turnElements(slots, service.places),
+  };
+}
+
+export function turnsName({ name }: Service): string {
+  return `turns_${name}`;
+}
+
+/**
+ * Each position with its server's data. A named map, of which a change of servers touches what differs: with
+ * many servers and VIPs that is a fraction of the work of new ones. Positions past the end of the round, up to
+ * `places`, lead to its first server: a packet may have its position from the rules of before the change.
+ */
+export function turnElements(slots: readonly Hex[], places: number): readonly NftElement[] {
+  const [first] = slots;
+  if (first === undefined) return [];
+  return Array.from({ length: Math.max(slots.length, places) }, (_, position) => ({
+    key: hostU32(position),
+    data: slots[position] ?? first,
+  }));
 }
 
 /** The number of the slot, of so many, whose turn it is, or that the client's hash says. */
