@@ -14,7 +14,7 @@ import * as rtLink from './rtnetlink/link.ts';
 import * as rtNeighbour from './rtnetlink/neighbour.ts';
 import * as rtRoute from './rtnetlink/route.ts';
 import * as rtRule from './rtnetlink/rule.ts';
-import type { Doing } from './sys.ts';
+import { AF_INET, type Doing } from './sys.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
 import type * as t from './types.ts';
 
@@ -161,10 +161,14 @@ class LinuxKernel implements OpenKernel {
     return this.dump('dump neighbours', rtm.RTM_GETNEIGH, query, rtNeighbour.decodeNeighbour);
   }
 
-  watch(kinds: readonly t.KernelEventKind[], onEvent: (event: t.KernelEvent) => void): t.Subscription {
-    const key = [...new Set(kinds)].sort().join();
+  watch(
+    kinds: readonly t.KernelEventKind[],
+    onEvent: (event: t.KernelEvent) => void,
+    { withoutEcho = false }: t.WatchOptions = {},
+  ): t.Subscription {
+    const key = [...new Set(kinds)].sort().join() + (withoutEcho ? ' without echo' : '');
     const listener = { tell: onEvent };
-    const watching = this.watching.get(key) ?? this.startWatching(key, kinds);
+    const watching = this.watching.get(key) ?? this.startWatching(key, kinds, withoutEcho);
     watching.listeners.add(listener);
     return {
       close: () => {
@@ -176,7 +180,7 @@ class LinuxKernel implements OpenKernel {
   }
 
   /** Everybody who watches the same shares one socket: each event is read and decoded once. */
-  private startWatching(key: string, kinds: readonly t.KernelEventKind[]): Watching {
+  private startWatching(key: string, kinds: readonly t.KernelEventKind[], withoutEcho: boolean): Watching {
     const listeners: Watching['listeners'] = new Set();
     const tell = (event: t.KernelEvent): void => {
       for (const listener of listeners) listener.tell(event);
@@ -184,6 +188,7 @@ class LinuxKernel implements OpenKernel {
     const doing = { op: 'watch' satisfies t.KernelOp, object: kinds.join(', ') };
     const subscription = this.netlink.subscribe(doing, groupsFor(kinds), {
       onMessage: (message) => {
+        if (withoutEcho && this.isEcho(message)) return;
         const event = this.decoded(() => decodeEvent(message));
         if (event !== undefined) tell(event);
       },
@@ -194,6 +199,11 @@ class LinuxKernel implements OpenKernel {
     const watching = { subscription, listeners };
     this.watching.set(key, watching);
     return watching;
+  }
+
+  /** inet_rtm_newaddr() reports with the port of who asked, inet6_ifa_notify() with none. */
+  private isEcho({ type, portId, payload: [family] }: NetlinkMessage): boolean {
+    return type === rtm.RTM_NEWADDR && portId === this.netlink.portId && family === AF_INET;
   }
 
   openPacketSocket(options: t.PacketSocketOptions): t.PacketSocket {

@@ -170,6 +170,14 @@ export interface PacketSocketOptions {
 /** A classic BPF program, at most 4096 instructions (linux/filter.h): [code, jt, jf, k] of each. */
 export type PacketFilter = readonly (readonly [number, number, number, number])[];
 
+export interface WatchOptions {
+  /**
+   * Leaves out that an IPv4 address was set by this very object: who set a thousand knows, and each echo takes as long
+   * to read as the address to set. (Of IPv6 Linux does not tell whose doing it was.)
+   */
+  readonly withoutEcho?: boolean;
+}
+
 export interface Kernel {
   links(): Promise<readonly Link[]>;
   /** One link by name, at once (no cache); undefined when there is none. */
@@ -194,7 +202,11 @@ export interface Kernel {
   removeRule(rule: Rule): void;
   neighbours(): Promise<readonly Neighbour[]>;
   /** Delivers every change from now on, in order, on the event loop; close to stop. */
-  watch(kinds: readonly KernelEventKind[], onEvent: (event: KernelEvent) => void): Subscription;
+  watch(
+    kinds: readonly KernelEventKind[],
+    onEvent: (event: KernelEvent) => void,
+    options?: WatchOptions,
+  ): Subscription;
   openPacketSocket(options: PacketSocketOptions): PacketSocket;
   /** `net.ipv4.ip_forward` style names (a dot inside an interface name is written as `/`). */
   readSysctl(name: string): string;

@@ -149,7 +149,8 @@ class NodeTruth implements Node {
   }
 
   async start(): Promise<void> {
-    this.subscription = this.components.kernel.watch(['link', 'address'], (event) => this.heard(event));
+    const hear = (event: KernelEvent): void => this.heard(event);
+    this.subscription = this.components.kernel.watch(['link', 'address'], hear, { withoutEcho: true });
     await this.guards?.start();
     await this.routes?.start();
     await this.dump(true);

@@ -31,10 +31,12 @@ export class LocalLinks implements LocalView {
   /** Resolves after the first dump; follows until the signal aborts. */
   async start(changed: () => void, signal: AbortSignal): Promise<void> {
     this.changed = changed;
-    const watch = this.parts.kernel.watch(['link', 'address'], (event) => {
+    const hear = (event: KernelEvent): void => {
       if (event.kind === 'resync') void this.dump(signal);
       else if (this.apply(event)) this.changed();
-    });
+    };
+    // What we set is no address of the machine's own.
+    const watch = this.parts.kernel.watch(['link', 'address'], hear, { withoutEcho: true });
     signal.addEventListener('abort', () => {
       watch.close();
     });

@@ -67,6 +67,7 @@ export class NetlinkSocket {
   private readonly fd: number;
   private readonly buffer = new Uint8Array(bufferBytes);
   private sequence = 1;
+  private answeredTo: number | undefined;
 
   constructor(protocol: number, poller: Poller) {
     this.protocol = protocol;
@@ -77,6 +78,11 @@ export class NetlinkSocket {
 
   close(): void {
     sys.close(this.fd);
+  }
+
+  /** The kernel's name for whoever asks by this socket, in events too; undefined before the first answer. */
+  get portId(): number | undefined {
+    return this.answeredTo;
   }
 
   /** One request; returns the messages before its acknowledgement, throws KernelError if refused. */
@@ -181,7 +187,10 @@ export class NetlinkSocket {
       length = sys.receive(doing, this.fd, this.buffer);
     }
     if (length === undefined) return false;
-    collector.takeAll(this.buffer.subarray(0, length));
+    for (const message of nl.splitMessages(this.buffer.subarray(0, length))) {
+      this.answeredTo ??= message.portId;
+      collector.take(message);
+    }
     return true;
   }
 
@@ -257,10 +266,6 @@ class Collector {
     return this.awaited > 0;
   }
 
-  takeAll(datagram: Uint8Array): void {
-    for (const message of nl.splitMessages(datagram)) this.take(message);
-  }
-
   outcomes(): readonly NetlinkOutcome[] {
     const isLast = this.acks === 'last';
     return this.requests.map((request, i) => {
@@ -272,7 +277,7 @@ class Collector {
     });
   }
 
-  private take(message: NetlinkMessage): void {
+  take(message: NetlinkMessage): void {
     const index = message.sequence - this.first;
     const request = this.requests[index];
     // An answer to an earlier request whose caller gave up.

@@ -89,6 +89,9 @@ function isUsual({ preferredLifetime, validLifetime }: Lifetimes, littleEndian: 
   return preferredLifetime === 0 && validLifetime === undefined && littleEndian === hostIsLittleEndian;
 }
 
+/** For all bodies, one after the other: a writer for each would be most of the work. */
+const scratch = new NlWriter();
+
 /** The body of RTM_NEWADDR. */
 export function encodeAddress(request: AddressRequest, littleEndian = hostIsLittleEndian): Uint8Array {
   const writer = encodeHeader(request, scopeNumber(request.scope), littleEndian);
@@ -101,14 +104,14 @@ export function encodeAddress(request: AddressRequest, littleEndian = hostIsLitt
     flags: request.noDad && !isIpv4 ? IFA_F_NODAD : 0,
     protocol: request.protocol === 0 ? undefined : request.protocol,
   });
-  return writer.done();
+  return writer.take();
 }
 
 /** The body of RTM_DELADDR. */
 export function encodeAddressKey(key: AddressKey, littleEndian = hostIsLittleEndian): Uint8Array {
   const writer = encodeHeader(key, 0, littleEndian);
   addressAttributes.encode(writer, { address: key.address, local: key.address });
-  return writer.done();
+  return writer.take();
 }
 
 /** The body of RTM_GETADDR for a dump of all links and families. */
@@ -118,7 +121,10 @@ export function encodeAddressQuery(): Uint8Array {
 
 function encodeHeader(key: AddressKey, scope: number, littleEndian: boolean): NlWriter {
   checkPrefix(key.address, key.prefixLength);
-  return new NlWriter(littleEndian)
+  const writer = littleEndian === hostIsLittleEndian ? scratch : new NlWriter(littleEndian);
+  // What an encoding that failed has left.
+  if (writer.length > 0) writer.take();
+  return writer
     .u8(familyNumber(familyOf(key.address)))
     .u8(key.prefixLength)
     .u8(0)

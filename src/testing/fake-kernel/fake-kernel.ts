@@ -17,6 +17,7 @@ import type {
   Route,
   Rule,
   Subscription,
+  WatchOptions,
 } from '../../linux/types.ts';
 import { FakeClock } from '../fake-clock.ts';
 import { FakeAddresses } from './addresses.ts';
@@ -88,7 +89,7 @@ export class FakeKernel implements Kernel {
 
   setAddress(request: AddressRequest): void {
     this.mayFail('set address', describeAddress(request));
-    this.addressTable.set(request);
+    this.world.events.ours(() => this.addressTable.set(request));
   }
 
   removeAddress(ifindex: number, address: Ip, prefixLength: number): void {
@@ -137,9 +138,13 @@ export class FakeKernel implements Kernel {
     return this.dump('dump neighbours', () => [...this.neighbourTable]);
   }
 
-  watch(kinds: readonly KernelEventKind[], onEvent: (event: KernelEvent) => void): Subscription {
+  watch(
+    kinds: readonly KernelEventKind[],
+    onEvent: (event: KernelEvent) => void,
+    options?: WatchOptions,
+  ): Subscription {
     this.mayFail('watch', kinds.join(' '));
-    return this.world.events.watch(kinds, onEvent);
+    return this.world.events.watch(kinds, onEvent, options);
   }
 
   openPacketSocket(options: PacketSocketOptions): PacketSocket {

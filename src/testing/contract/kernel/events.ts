@@ -46,6 +46,28 @@ export function eventContract(name: string, open: OpenSubject): void {
     watching.close();
   });
 
+  on('who wants to hears of everything but the IPv4 addresses that we set ourselves', async (subject) => {
+    const near = linkOf(subject);
+    const seen: string[] = [];
+    const tell = (event: KernelEvent): void => {
+      const text = line(event);
+      if (text !== undefined) seen.push(text);
+    };
+    const watching = subject.kernel.watch(['address'], tell, { withoutEcho: true });
+    subject.kernel.setAddresses([request(near.index, '192.0.2.1/32'), request(near.index, '192.0.2.3/32')]);
+    subject.kernel.setAddress(request(near.index, '2001:db8::1/128', { noDad: true }));
+    subject.addAddress('near', '192.0.2.2/32');
+    subject.takeAddress('near', '192.0.2.1/32');
+    subject.kernel.removeAddress(near.index, ip('192.0.2.2'), 32);
+    await subject.until('the last event', () => seen.at(-1) === 'gone 192.0.2.2/32');
+    assert.deepEqual(
+      // An IPv6 address is told of more than once.
+      seen.filter((text, i) => text !== seen[i - 1]),
+      ['set 2001:db8::1/128', 'set 192.0.2.2/32', 'gone 192.0.2.1/32', 'gone 192.0.2.2/32'],
+    );
+    watching.close();
+  });
+
   on(
     'of two who watch the same both hear everything, and one who leaves takes nothing along',
     async (subject) => {
