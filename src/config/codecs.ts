@@ -87,7 +87,7 @@ export function choiceCodec<const T extends string>(
       if (value !== undefined) return { value };
       if (lenient !== undefined)
         return { value: lenient, warning: `is none of ${words.join(', ')}; using ${lenient}` };
-      return failed('not supported', `use one of ${words.join(', ')}`);
+      return failed('not supported', `use one of ${words.filter((known) => known !== '').join(', ')}`);
     },
     format: (value) => value,
   };

@@ -1,4 +1,18 @@
-import { bool, choice, lenientChoice, uint } from '../setting.ts';
+import type { Codec } from '../codecs.ts';
+import { parseGoInt } from '../go-syntax.ts';
+import { bool, choice, lenientChoice, setting, uint } from '../setting.ts';
+
+const defaultAttempts = 3;
+const { codec: countCodec } = uint(defaultAttempts, { feature: 'dns', doc: '' });
+
+/** kube-vip goes by the default when the environment says a negative number. */
+const attemptsCodec: Codec<number> = {
+  ...countCodec,
+  parse: (text, origin) =>
+    origin === 'env' && parseGoInt(text, 10) < 0
+      ? { value: defaultAttempts, warning: `is negative; using ${defaultAttempts}` }
+      : countCodec.parse(text, origin),
+};
 
 /** VIPs that come from DNS or DHCP. */
 export const dnsSettings = {
@@ -29,7 +43,7 @@ export const dnsSettings = {
     },
     { first: 'ipv4' },
   ),
-  dhcpBackoffAttempts: uint(3, {
+  dhcpBackoffAttempts: setting(attemptsCodec, defaultAttempts, {
     flag: 'dhcpBackoffAttempts',
     env: 'dhcp_backoff_attempts',
     key: 'dhcpBackoffAttempts',

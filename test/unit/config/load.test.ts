@@ -104,6 +104,13 @@ describe('what follows from other settings', () => {
     assert.deepEqual(warnings, ['vip_nodename is not set; using the host name box-7']);
   });
 
+  test('a negative dhcp_backoff_attempts in the environment is passed over with a warning, elsewhere it is an error', () => {
+    const { config, warnings } = load({ env: { ...working, dhcp_backoff_attempts: '-1' } });
+    assert.equal(config.dhcpBackoffAttempts, 3);
+    assert.ok(warnings.some((line) => line.includes('dhcp_backoff_attempts="-1" is negative; using 3')));
+    assert.throws(() => load({ argv: ['--dhcpBackoffAttempts=-1'], env: working }), /out of range/);
+  });
+
   test('CP-36 dhcp_mode follows dns_mode, ipv4 for first; --dhcpMode is honoured', () => {
     assert.equal(load({ env: working }).config.dhcpMode, 'ipv4');
     assert.equal(load({ env: { ...working, dns_mode: 'IPv6' } }).config.dhcpMode, 'ipv6');
