@@ -15,6 +15,7 @@ export const linkAttributes = new AttributeTable('rtnetlink link', {
   operState: [16, u8],
   info: [18, nested(linkInfo)],
   extMask: [29, u32],
+  altName: [53, text],
 });
 
 /** RTEXT_FILTER_SKIP_STATS: counters would be most of a dump. */
@@ -69,9 +70,13 @@ export function decodeLink(payload: Uint8Array, littleEndian = hostIsLittleEndia
   };
 }
 
+/** IFNAMSIZ without its NUL: what is longer can only be one of a link's alternative names. */
+const longestName = 15;
+
 /** RTM_GETLINK: all links, or the one of this name. */
 export function encodeLinkQuery(name?: string, littleEndian = hostIsLittleEndian): Uint8Array {
   const writer = new NlWriter(littleEndian).zeros(16);
-  linkAttributes.encode(writer, { name, extMask: skipStats });
+  const isLong = Buffer.byteLength(name ?? '') > longestName;
+  linkAttributes.encode(writer, { ...(isLong ? { altName: name } : { name }), extMask: skipStats });
   return writer.done();
 }

@@ -70,6 +70,12 @@ describe('start on a real link', { skip: refused?.because ?? false }, () => {
   it('CP-26 a link that does not exist is named', async () => {
     const log = await refusal({ vip_interface: 'nope0' });
     assert.match(log, /^Error: nope0 is not valid interface, reason: there is no link with this name; /m);
+    assert.match(await refusal({ vip_interface: 'a-name-of-20-letters' }), /there is no link with this name/);
+  });
+
+  it('a link can be named by one of its alternative names, which may be longer than 15 characters', async () => {
+    await node.ip('link property add dev up0 altname enxb827eb0000000010');
+    await carries('up0', { vip_interface: 'enxb827eb0000000010' });
   });
 
   it('CP-27 a link that is down is refused; vip_allow_interface_not_up=true makes that a warning', async () => {
