@@ -1,17 +1,15 @@
-import { backoffMs } from '../lib/backoff.ts';
 import type { Clock, Random, Timer } from '../lib/clock.ts';
-import { messageOf } from '../lib/errors.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
-import { isKernelError } from '../linux/errors.ts';
 import type { Nftables } from '../linux/index.ts';
-import type { Address, Kernel, KernelEvent, Link, Route, Subscription } from '../linux/types.ts';
+import type { Address, Kernel, Link, Route } from '../linux/types.ts';
 import { AddressReconciler } from './address/reconciler.ts';
 import { Advertisements } from './advertisement/advertisements.ts';
 import type { Advertiser } from './advertisement/index.ts';
 import { Announcer } from './announce/announcer.ts';
 import { ClaimantWatch } from './claimants/watch.ts';
 import { newCounters } from './counters.ts';
+import { Following } from './following.ts';
 import { findLeftovers, Sweeper } from './leftovers.ts';
 import { Observed } from './observed.ts';
 import type { RouteForm } from './route/form.ts';
@@ -85,13 +83,10 @@ export function createNode(components: NodeComponents, options: NodeOptions = {}
 const defaultRefreshMs = 30_000;
 /** Specs that reconcilers are told of in one turn. */
 const handOverAtOnce = 256;
-const dumpBackoff = { baseMs: 20, maxMs: 5000 };
 
 class NodeTruth implements Node {
   private readonly components: NodeComponents;
   private readonly options: NodeOptions;
-  private readonly log: Logger;
-  private readonly random: Random;
   private readonly book = new SpecBook((vip) => this.guards?.holdsBack(vip) === true);
   private readonly observed = new Observed();
   private readonly count = newCounters();
@@ -102,16 +97,11 @@ class NodeTruth implements Node {
   private readonly guards: Guards | undefined;
   private readonly routes: Routes | undefined;
   private readonly advertisements: Advertisements | undefined;
-  private subscription: Subscription | undefined;
-  private refresh: Timer | undefined;
+  private readonly following: Following;
   /** Wanted specs that the reconcilers have not seen yet. */
   private readonly pending: Spec[] = [];
   private nextHandOver: Timer | undefined;
   private isKnown = false;
-  private isClosed = false;
-  private isDumping = false;
-  /** Events were lost while a dump was under way: it needs another one. */
-  private mustRepeat = false;
 
   constructor(components: NodeComponents, options: NodeOptions) {
     this.components = components;
@@ -119,8 +109,6 @@ class NodeTruth implements Node {
     const { kernel, clock, observer = {}, random = () => 1 } = components;
     const log = components.log.child('node');
     const { observed, book, count: counters } = this;
-    this.log = log;
-    this.random = random;
     const shared = { kernel, clock, log, observer, observed, book, counters };
     this.claimants = new ClaimantWatch({
       ...shared,
@@ -146,15 +134,26 @@ class NodeTruth implements Node {
     const { advertiser } = components;
     this.advertisements = advertiser && new Advertisements({ book, addresses: this.addresses, advertiser });
     this.sweeper = new Sweeper({ ...shared, random, current: () => this.leftovers() });
+    const { refreshMs = defaultRefreshMs } = options;
+    this.following = new Following(
+      {
+        ...shared,
+        random,
+        isBusy: () => this.isBusy(),
+        addressChanged: (address, change, isNews) => this.addressChanged(address, change, isNews),
+        linkChanged: (before, after) => this.linkChanged(before, after),
+        dumped: () => this.dumped(),
+        refreshed: () => this.routes?.reassert(clock.now() - refreshMs),
+      },
+      refreshMs,
+    );
   }
 
   async start(): Promise<void> {
-    const hear = (event: KernelEvent): void => this.heard(event);
-    this.subscription = this.components.kernel.watch(['link', 'address'], hear, { withoutEcho: true });
+    this.following.start();
     await this.guards?.start();
     await this.routes?.start();
-    await this.dump(true);
-    this.armRefresh();
+    await this.following.firstDump();
   }
 
   publish(owner: Owner, specs: readonly Spec[]): void {
@@ -260,9 +259,7 @@ class NodeTruth implements Node {
   }
 
   close(): void {
-    this.isClosed = true;
-    this.subscription?.close();
-    this.refresh?.cancel();
+    this.following.close();
     this.nextHandOver?.cancel();
     this.addresses.close();
     this.announcer.close();
@@ -272,32 +269,20 @@ class NodeTruth implements Node {
     this.routes?.close();
   }
 
-  private heard(event: KernelEvent): void {
-    if (this.isClosed) return;
-    if (event.kind === 'resync') {
-      this.log.warn('kernel events were lost, looking at everything again');
-      this.redump(true);
-    } else if (event.kind === 'link') {
-      this.heardLink(event.change, event.link);
-    } else if (event.kind === 'address') {
-      const { change, address } = event;
-      // Also when it was our own doing: Linux takes the routes along with the last address of a link.
-      if (change === 'gone') this.routes?.addressGone(address);
-      if (!this.observed.heardAddress(change, address) || !this.isKnown) return;
-      this.addresses.addressChanged(address, change);
-      this.announcer.addressChanged(address.address, this.observed.linkAt(address.ifindex)?.name);
-      this.advertisements?.addressChanged(address.address);
-    }
+  private addressChanged(address: Address, change: 'set' | 'gone', isNews: boolean): void {
+    // Also when it was our own doing: Linux takes the routes along with the last address of a link.
+    if (change === 'gone') this.routes?.addressGone(address);
+    if (!isNews || !this.isKnown) return;
+    this.addresses.addressChanged(address, change);
+    this.announcer.addressChanged(address.address, this.observed.linkAt(address.ifindex)?.name);
+    this.advertisements?.addressChanged(address.address);
   }
 
-  private heardLink(change: 'set' | 'gone', link: Link): void {
-    const before = this.observed.heardLink(change, link);
+  private linkChanged(before: Link | undefined, after: Link | undefined): void {
     if (!this.isKnown) return;
-    const after = change === 'set' ? link : undefined;
-    if (before !== undefined && after !== undefined && isSameForUs(before, after)) return;
     // What rests now starts in the very turn in which its address is back.
     this.announcer.linkChanged(before, after);
-    for (const name of new Set([before?.name, link.name])) {
+    for (const name of new Set([before?.name, after?.name])) {
       if (name === undefined) continue;
       this.addresses.linkChanged(name);
       this.routes?.linkChanged(name);
@@ -305,80 +290,15 @@ class NodeTruth implements Node {
     this.advertisements?.lookAgain();
   }
 
-  private armRefresh(): void {
-    if (this.isClosed) return;
-    const { refreshMs = defaultRefreshMs } = this.options;
-    this.refresh = this.components.clock.after('node-refresh', refreshMs, () => {
-      // A list of what is changing under way has to be made again and again.
-      if (!this.isBusy()) {
-        this.redump(false);
-        this.routes?.reassert(this.components.clock.now() - refreshMs);
-      }
-      this.armRefresh();
-    });
-  }
-
-  private redump(eventsLost: boolean): void {
-    if (this.isDumping) {
-      this.mustRepeat ||= eventsLost;
+  private dumped(): void {
+    if (!this.isKnown) {
+      this.isKnown = true;
+      this.apply(this.book.all());
       return;
     }
-    void this.dumpUntilDone(eventsLost);
+    this.addresses.recheckAll();
+    this.announcer.recheckAll();
+    this.routes?.lookAgain();
+    this.advertisements?.lookAgain();
   }
-
-  private async dumpUntilDone(eventsLost: boolean): Promise<void> {
-    for (let attempt = 1; !this.isClosed; attempt++) {
-      try {
-        await this.dump(eventsLost);
-        if (!this.mustRepeat) return;
-        this.mustRepeat = false;
-      } catch (error) {
-        if (!isKernelError(error)) throw error;
-        const delay = backoffMs(attempt, dumpBackoff, this.random);
-        this.log.warn(`links and addresses cannot be listed, trying again in ${Math.ceil(delay)} ms`, {
-          error: messageOf(error),
-        });
-        await this.components.clock.sleep('node-dump', delay);
-      }
-    }
-  }
-
-  private async dump(eventsLost: boolean): Promise<void> {
-    const { kernel } = this.components;
-    this.isDumping = true;
-    this.observed.dumpStarted(eventsLost);
-    try {
-      const links = await kernel.links();
-      const addresses = await kernel.addresses();
-      if (this.isClosed) return;
-      this.observed.dumpDone(links, addresses);
-    } catch (error) {
-      this.observed.dumpFailed();
-      throw error;
-    } finally {
-      this.isDumping = false;
-    }
-    this.count.dumps++;
-    const isFirst = !this.isKnown;
-    this.isKnown = true;
-    if (isFirst) this.apply(this.book.all());
-    else {
-      this.addresses.recheckAll();
-      this.announcer.recheckAll();
-      this.routes?.lookAgain();
-      this.advertisements?.lookAgain();
-    }
-  }
-}
-
-/** Traffic counters and the like make events too. */
-function isSameForUs(a: Link, b: Link): boolean {
-  return (
-    a.name === b.name &&
-    a.mac === b.mac &&
-    a.broadcast === b.broadcast &&
-    a.adminUp === b.adminUp &&
-    a.carrier === b.carrier &&
-    a.hardwareType === b.hardwareType
-  );
 }
