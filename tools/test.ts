@@ -1,17 +1,19 @@
 import { relative, resolve } from 'node:path';
-import { filesOf, kindOfFile, kinds } from './runner/kinds.ts';
+import { filesOf, jobOf, kindOfFile, kinds } from './runner/kinds.ts';
 import type { Kind } from './runner/kinds.ts';
 import { skipsByReason, totals } from './runner/record.ts';
 import type { FileResult } from './runner/record.ts';
 import { runFile, stopRunning } from './runner/run-file.ts';
 import { prepare } from './runner/prepare.ts';
+import { Schedule } from './runner/schedule.ts';
+import type { Job } from './runner/schedule.ts';
 
 /**
  * `npm test` runs every kind; `node tools/test.ts unit lab` some; file names run those files. A
  * process per file, never a retry. With CI=true a skipped test fails the run.
  */
 const root = resolve(import.meta.dirname, '..');
-const interrupt = { seen: false };
+const interrupt = new AbortController();
 const strict = process.env['CI'] === 'true';
 
 interface Work {
@@ -33,23 +35,20 @@ function chooseWork(words: readonly string[]): readonly Work[] {
   });
 }
 
-async function runKind(work: Work): Promise<readonly FileResult[]> {
-  console.log(`\n${work.kind.name}: ${work.files.length} files`);
-  const queue = [...work.files];
+async function runJobs(jobs: readonly Job[]): Promise<readonly FileResult[]> {
   const results: FileResult[] = [];
-  const worker = async (): Promise<void> => {
-    for (let file = queue.shift(); file !== undefined && !interrupt.seen; file = queue.shift()) {
-      const result = await runFile(file, {
-        root,
-        timeoutMs: work.kind.fileTimeoutMs,
-        preload: work.kind.preload,
-        compileCache: resolve(root, 'node_modules/.cache/node-compile'),
-      });
-      results.push(result);
-      printFile(result);
-    }
-  };
-  await Promise.all(Array.from({ length: work.kind.concurrency }, worker));
+  const { signal } = interrupt;
+  await new Schedule(jobs).run(async ({ file, kind }) => {
+    const result = await runFile(file, {
+      root,
+      timeoutMs: kind.fileTimeoutMs,
+      preload: kind.preload,
+      compileCache: resolve(root, 'node_modules/.cache/node-compile'),
+      ...(kind.niceness === undefined ? {} : { niceness: kind.niceness }),
+    });
+    results.push(result);
+    printFile(result);
+  }, signal);
   return results;
 }
 
@@ -83,6 +82,26 @@ function indent(text: string): string {
   return text.replace(/^(?=.)/gm, '    ');
 }
 
+function countByKind(jobs: readonly Job[]): string {
+  const counts = Object.entries(Object.groupBy(jobs, ({ kind }) => kind.name));
+  return counts.map(([name, own]) => `${own?.length ?? 0} ${name}`).join(', ');
+}
+
+/** Where the time goes, by kind and by the files that work most; not worth a line for a few. */
+function printTimes(jobs: readonly Job[], all: readonly FileResult[]): void {
+  if (all.length < 20) return;
+  const kindOf = new Map(jobs.map(({ file, kind }) => [file, kind]));
+  const sum = (results: readonly FileResult[], what: 'seconds' | 'cpuSeconds'): string =>
+    results.reduce((total, result) => total + result[what], 0).toFixed(0);
+  console.log('\ntimes:');
+  for (const kind of new Set(kindOf.values())) {
+    const own = all.filter(({ file }) => kindOf.get(file) === kind);
+    console.log(`  ${kind.name.padEnd(8)} ${sum(own, 'seconds')} s, cpu ${sum(own, 'cpuSeconds')} s`);
+  }
+  const busiest = all.toSorted((a, b) => b.cpuSeconds - a.cpuSeconds).slice(0, 12);
+  for (const result of busiest) console.log(`  ${timesOf(result).padEnd(20)} ${result.file}`);
+}
+
 function printSummary(all: readonly FileResult[]): void {
   const { passed, failed, skipped } = totals(all);
   const failures = all.flatMap(({ file, records }) =>
@@ -109,7 +128,7 @@ function wholeFileSkipped(file: string, reason: string): FileResult {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    interrupt.seen = true;
+    interrupt.abort();
     stopRunning();
   });
 }
@@ -117,13 +136,16 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 const work = chooseWork(process.argv.slice(2));
 const blocked = await prepare(work.filter(({ files }) => files.length > 0).map(({ kind }) => kind));
 const results: FileResult[] = [];
-for (const part of work) {
-  if (interrupt.seen) break;
-  const because = blocked.get(part.kind);
-  if (because === undefined) results.push(...(await runKind(part)));
-  else results.push(...part.files.map((file) => wholeFileSkipped(file, because)));
+const jobs: Job[] = [];
+for (const { kind, files } of work) {
+  const because = blocked.get(kind);
+  if (because === undefined) jobs.push(...files.map((file) => jobOf(kind, file, root)));
+  else results.push(...files.map((file) => wholeFileSkipped(file, because)));
 }
+console.log(`\n${countByKind(jobs)} files`);
+results.push(...(await runJobs(jobs)));
+printTimes(jobs, results);
 printSummary(results);
 const { passed, failed, skipped } = totals(results);
-const bad = interrupt.seen || failed > 0 || passed + skipped === 0 || (strict && skipped > 0);
+const bad = interrupt.signal.aborted || failed > 0 || passed + skipped === 0 || (strict && skipped > 0);
 process.exitCode = bad ? 1 : 0;

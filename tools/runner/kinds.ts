@@ -1,11 +1,15 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { Job } from './schedule.ts';
 
 /** A kind of test: where its files are and how they are run. */
 export interface Kind {
   readonly name: string;
   readonly globs: readonly string[];
+  /** Files of this kind that run at a time. */
   readonly concurrency: number;
+  /** Of the scheduler, 0 by default: what only computes makes way for what is timed. */
+  readonly niceness?: number;
   readonly fileTimeoutMs: number;
   /** What the kind needs beyond Node; lab/setup.ts decides whether it is there. */
   readonly needs: 'nothing' | 'lab' | 'cluster' | 'kernel';
@@ -21,8 +25,9 @@ export const kinds: readonly Kind[] = [
   {
     name: 'unit',
     globs: ['test/unit/**/*.test.ts', 'test/arch/**/*.test.ts', 'test/scenario/**/*.test.ts'],
-    concurrency: 2,
-    fileTimeoutMs: 120_000,
+    concurrency: 3,
+    niceness: 10,
+    fileTimeoutMs: 3 * 60_000,
     needs: 'nothing',
     always: true,
   },
@@ -30,6 +35,7 @@ export const kinds: readonly Kind[] = [
     name: 'sim',
     globs: ['test/sim/**/*.test.ts'],
     concurrency: 2,
+    niceness: 10,
     fileTimeoutMs: 10 * 60_000,
     needs: 'nothing',
     always: true,
@@ -45,8 +51,7 @@ export const kinds: readonly Kind[] = [
   {
     name: 'cluster',
     globs: ['test/cluster/**/*.test.ts'],
-    // Two at a time take a third less and share two cores with six API servers: what is timed there must not wait.
-    concurrency: 1,
+    concurrency: 3,
     fileTimeoutMs: 10 * 60_000,
     needs: 'cluster',
     always: true,
@@ -56,6 +61,7 @@ export const kinds: readonly Kind[] = [
     name: 'kernel',
     globs: ['test/kernel/**/*.test.ts'],
     concurrency: 1,
+    niceness: 10,
     fileTimeoutMs: 10 * 60_000,
     needs: 'kernel',
     always: true,
@@ -79,6 +85,14 @@ export function filesOf(kind: Kind, root: string): readonly string[] {
   return containing === undefined
     ? files
     : files.filter((file) => readFileSync(resolve(root, file), 'utf8').includes(containing));
+}
+
+/** What starts etcd and kube-apiserver, in the words of the lab and of test/cluster/kube/real-api.ts. */
+const API_SERVERS = /api: 'real'|checkApi\('real'\)|startRealApi\(/;
+
+/** A file of a kind, as the schedule wants to know it. */
+export function jobOf(kind: Kind, file: string, root: string): Job {
+  return { kind, file, startsApiServers: API_SERVERS.test(readFileSync(resolve(root, file), 'utf8')) };
 }
 
 /** The kind that a file named on the command line belongs to. */

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FileResult, ReportLine, TestRecord } from './record.ts';
 
@@ -13,6 +13,8 @@ export interface RunFileOptions {
   readonly preload: string | undefined;
   /** Only tests whose title has this word. */
   readonly only?: string;
+  /** Of its process and all that it starts; 0 by default. */
+  readonly niceness?: number;
   /** Folder in which Node keeps what it compiled, for this file and all that it starts: half of a short run's CPU time. */
   readonly compileCache?: string;
 }
@@ -71,6 +73,7 @@ function runProcess(file: string, reportPath: string, options: RunFileOptions): 
     },
   );
   running.add(child);
+  if (options.niceness !== undefined && child.pid !== undefined) setPriority(child.pid, options.niceness);
   let output = '';
   const keep = (text: string): void => {
     output = (output + text).slice(-OUTPUT_LIMIT);
