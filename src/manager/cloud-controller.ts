@@ -3,7 +3,7 @@ import { buildInfo, type Config, type LoadedConfig } from '../config/index.ts';
 import { checkTimings } from '../election/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
-import { systemClock } from '../linux/index.ts';
+import { endBesideResolver, systemClock } from '../linux/index.ts';
 import {
   collectStatus,
   createLogger,
@@ -47,6 +47,7 @@ export async function runCloudController(
 ): Promise<number> {
   requireTimings(options);
   const config = withTimings(loaded.config, options);
+  endBesideResolver();
   const clock = systemClock();
   const { logging: level, logFormat: format } = config;
   const write = (line: () => string): void => void process.stderr.write(line());

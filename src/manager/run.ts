@@ -1,6 +1,6 @@
 import { buildInfo, type LoadedConfig } from '../config/index.ts';
 import { messageOf } from '../lib/errors.ts';
-import { ownMissingCapabilities, systemClock } from '../linux/index.ts';
+import { endBesideResolver, ownMissingCapabilities, systemClock } from '../linux/index.ts';
 import { createLeaseNews, createLogger, LogLines } from '../observe/index.ts';
 import { withSessions } from './bgp.ts';
 import { runControlPlane } from './control-plane.ts';
@@ -28,6 +28,7 @@ export async function runManager(loaded: LoadedConfig): Promise<number> {
   const lastWords = (): void => lines.flush();
   // However the process ends.
   process.on('exit', lastWords);
+  endBesideResolver();
   const log = createLogger({
     level: config.logging,
     format: config.logFormat,

@@ -181,6 +181,17 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
     }
   });
 
+  it('CP-126 a name server that never answers does not hold up the exit', async () => {
+    // Nobody has this address; asked once, the resolver waits longer than a kubelet would.
+    const silent = `nameserver ${cluster.lab.plan.vip(9)}\noptions timeout:30 attempts:5\n`;
+    const etc = { 'resolv.conf': silent, 'nsswitch.conf': 'hosts: files dns\n' };
+    const env = { kubernetes_addr: 'https://api.example.com:6443' };
+    await cluster.withDaemon(node, { env, options: { etc } }, async (daemon) => {
+      await daemon.process.waitForLog(/WARN lease read failed.*no answer in time/);
+      assert.deepEqual(await daemon.stop(10_000), { code: 0, signal: null });
+    });
+  });
+
   it('a start that fails, or is ended by SIGTERM, leaves no VIP of a predecessor', async () => {
     const leaveVip = async (): Promise<void> => {
       await withDaemon({}, async (daemon) => {
