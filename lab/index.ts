@@ -37,7 +37,7 @@ export { Daemon } from './daemon.ts';
 export type { DaemonOptions } from './daemon.ts';
 export type { ApiBackend, ApiUser } from './api-backend.ts';
 export { ApiClient, ApiError } from './api-client.ts';
-export { RealApi, kubeVipUser } from './real-api.ts';
+export { apiServerEnvironment, RealApi, kubeVipUser } from './real-api.ts';
 export { Supervised } from './supervised.ts';
 export { startKeepalived } from './keepalived.ts';
 export { httpGet } from './http-get.ts';

@@ -16,6 +16,9 @@ import { waitFor } from './wait.ts';
 /** The user the daemon is unless it is told to be the administrator; its rights come from `kubeVipRole` alone. */
 export const kubeVipUser = 'system:serviceaccount:kube-system:kube-vip';
 
+/** A fifth of the work of a start is garbage collection: 70 MB more memory buy it off. */
+export const apiServerEnvironment = { GOGC: '400' };
+
 const tokens: Readonly<Record<ApiUser, string>> = {
   admin: 'lab-admin-token',
   'kube-vip': 'lab-kube-vip-token',
@@ -123,7 +126,7 @@ export class RealApi implements ApiBackend {
     const slot = this.#slot(node);
     if (slot.apiserver?.alive === true) return slot.apiserver;
     const { certFile, keyFile, caFile, serviceAccountKeyFile } = this.#pki;
-    slot.apiserver = node.start('kube-apiserver', [
+    const command = [
       requireComponent('kube-apiserver'),
       '--etcd-servers=http://127.0.0.1:2379',
       `--secure-port=${this.port}`,
@@ -145,7 +148,8 @@ export class RealApi implements ApiBackend {
       '--allow-privileged=true',
       '--profiling=false',
       '--shutdown-delay-duration=0s',
-    ]);
+    ];
+    slot.apiserver = node.start('kube-apiserver', command, { env: apiServerEnvironment });
     return slot.apiserver;
   }
 

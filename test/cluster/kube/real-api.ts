@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { requireComponent, waitFor } from '../../../lab/index.ts';
+import { apiServerEnvironment, requireComponent, waitFor } from '../../../lab/index.ts';
 import type { Connection } from '../../../src/kube/index.ts';
 
 /** etcd and one kube-apiserver on loopback ports of their own. */
@@ -162,7 +162,11 @@ async function compact(etcdUrl: string): Promise<void> {
 
 function launch(dir: string, name: string, args: readonly string[]): ChildProcess {
   const log = openSync(path.join(dir, `${name}.log`), 'a');
-  return spawn(requireComponent(name), [...args], { cwd: dir, stdio: ['ignore', log, log] });
+  return spawn(requireComponent(name), [...args], {
+    cwd: dir,
+    env: { ...process.env, ...apiServerEnvironment },
+    stdio: ['ignore', log, log],
+  });
 }
 
 async function kill(child: ChildProcess): Promise<void> {
