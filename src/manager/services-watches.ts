@@ -6,6 +6,7 @@ import {
   services,
   type NodeObject,
   type Reflector,
+  type RefreshableReflector,
 } from '../kube/index.ts';
 import {
   projectNodeAddresses,
@@ -21,7 +22,7 @@ import type { Parts } from './parts.ts';
 
 /** What the services operator follows at the API server. */
 export interface ServicesWatches {
-  readonly services: Reflector<Service>;
+  readonly services: RefreshableReflector<Service>;
   readonly slices: Reflector<EndpointSlice>;
   readonly nodes: Reflector<NodeObject>;
 }

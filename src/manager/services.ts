@@ -98,6 +98,12 @@ export function buildServices(
       },
       status: reports,
       resolve: resolveName,
+      view: {
+        provenAt: () => watches.services.status().provenAt,
+        refresh: () => {
+          watches.services.refresh();
+        },
+      },
       clock,
       log: log.child('services'),
       observer,

@@ -51,6 +51,10 @@ export class Campaigns {
     this.join(lease, undefined, 0);
   }
 
+  isPinned(lease: LeaseKey): boolean {
+    return lease === this.pinned;
+  }
+
   /** `delayMs`: how long to stay out of the race if this node is not in it already. */
   join(lease: LeaseKey, member: ServiceKey | undefined, delayMs: number): Campaign {
     const known = this.running.get(lease);
@@ -73,8 +77,10 @@ export class Campaigns {
     if (run.members.size + run.trailing.size === 0 && lease !== this.pinned) this.end(run);
   }
 
-  resign(why: string, pauseMs: number): void {
-    for (const run of this.running.values()) run.election?.resign(why, pauseMs);
+  /** Gives up all leases, or this one, and stays out of the races for so long. */
+  resign(why: string, pauseMs: number, lease?: LeaseKey): void {
+    for (const run of this.running.values())
+      if (lease === undefined || run.lease === lease) run.election?.resign(why, pauseMs);
   }
 
   statuses(): readonly ElectionStatus[] {

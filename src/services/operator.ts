@@ -15,6 +15,7 @@ import { Notices } from './notices.ts';
 import type { LocalView } from './placement.ts';
 import { Settling } from './settling.ts';
 import { describeService, type ServiceReport } from './report.ts';
+import type { ViewSource } from './services-view.ts';
 import { ingressOf, type WantedStatus } from './status-writer.ts';
 import { Tenure } from './tenure.ts';
 import type {
@@ -39,6 +40,8 @@ export interface ServicesParts {
     drop(key: ServiceKey): void;
   };
   readonly resolve: ResolveName;
+  /** What the copy of the Services, of which `servicesListener` is told, is worth. */
+  readonly view: ViewSource;
   readonly clock: Clock;
   readonly log: Logger;
   readonly observer: ServicesObserver;
@@ -193,11 +196,13 @@ export class ServicesOperator {
 
   /** Another station claims this VIP. */
   claimedElsewhere(vip: Ip, link: string, mac: string): void {
-    for (const key of this.catalogue.claimants(vip)) {
+    const claimants = this.catalogue.claimants(vip);
+    for (const key of claimants) {
       const service = this.catalogue.get(key)?.service;
       if (service !== undefined && this.tenure.get(key) !== undefined)
         this.notices.conflict(service, vip, link, mac);
     }
+    this.tenure.claimedElsewhere(vip, claimants);
   }
 
   /** The node lets nothing reach this VIP for now, for this reason; undefined: it does again. */
@@ -253,6 +258,7 @@ export class ServicesOperator {
   private listed(what: 'services' | 'slices'): void {
     const before = this.synced;
     this.synced = { ...before, [what]: true };
+    if (what === 'services') this.tenure.listed();
     if (!this.synced.services || !this.synced.slices) return;
     if (!before.services || !before.slices) {
       this.touch(this.catalogue.keys());

@@ -1,13 +1,14 @@
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Campaigns } from './campaigns.ts';
+import { changeoverMs } from './services-view.ts';
 import type { LeaseKey, ServiceKey } from './types.ts';
 
 export interface SuccessionParts {
-  readonly campaigns: Campaigns;
+  readonly campaigns: Pick<Campaigns, 'get' | 'join' | 'leave' | 'isPinned'>;
   readonly clock: Clock;
-  /** These may have an address now that they had to wait for. */
-  readonly freed: (keys: Iterable<ServiceKey>) => void;
+  /** Whether these may have one of their addresses is another question now. */
+  readonly look: (keys: Iterable<ServiceKey>) => void;
 }
 
 interface Claimed {
@@ -15,66 +16,74 @@ interface Claimed {
   readonly vips: readonly Ip[];
 }
 
-/** A lease that decided about an address until a moment ago; its holder may still have that. */
+/** A lease that decided about an address until a moment ago; some node may still have that by it. */
 interface Former {
   readonly lease: LeaseKey;
-  /** Monotonic milliseconds; whoever held it has lost it by then, connected or not. */
+  /** Monotonic milliseconds; by then every node has heard of the change, or knows that it may have missed something. */
   readonly until: number;
 }
 
+/** How often the end of these times is looked for. */
+const sweepMs = 500;
+
 /**
- * Keeps a holder from taking an address over before the holder of the address's former lease can have let go:
+ * An address has one holder although each node decides by its own copy of the Services which lease that is about, and
+ * copies differ for a while. When another lease decides from now on (a Service got the address of another, was
+ * deleted, shares it, names another lease):
  *
- *   another lease decides (a Service got the address of another, was deleted, shares it from now on)
- *     └─ this node holds the new one, and did not hold the former: it follows the former lease as its heir
- *          ├─ nobody holds that, or this node has it ──► the address is taken
- *          └─ a lease duration has passed            ──► the address is taken
+ *   the holder of the new lease takes the former one as well, as its heir, then the address
+ *     └─ and keeps the former one until no node can still believe in it (`changeoverMs`)
+ *   the former one is not to be had, because others still need it
+ *     └─ the address is taken when that time has passed
+ *   ... although nobody needs it: its holder has not heard of the change, and has the address
+ *     └─ the address is taken when that holder lets go or is gone
  *
- * A healthy former holder releases in the moment in which it sees the change; one that is cut off keeps the
- * address until its renew deadline.
+ * A healthy former holder releases in the moment in which it sees the change.
  */
 export class Succession {
   private readonly parts: SuccessionParts;
-  private readonly leaseDurationMs: number;
   private readonly claims = new Map<ServiceKey, Claimed>();
+  /** How many claims each lease decides about. */
+  private readonly needs = new Map<LeaseKey, number>();
   private readonly deciding = new Map<Ip, { lease: LeaseKey; users: number }>();
-  /** The entry that ends first comes first. */
   private readonly former = new Map<Ip, readonly Former[]>();
   private readonly byLease = new Map<LeaseKey, Set<Ip>>();
-  private readonly waiting = new Map<Ip, Set<ServiceKey>>();
+  /** Services that have such an address, or would. */
+  private readonly takers = new Map<Ip, Set<ServiceKey>>();
   private timer: Timer | undefined;
 
-  constructor(parts: SuccessionParts, leaseDurationMs: number) {
+  constructor(parts: SuccessionParts) {
     this.parts = parts;
-    this.leaseDurationMs = leaseDurationMs;
   }
 
   /** What the Service claims, and the lease that decides about it; to be told before anything is done about it. */
   observe(key: ServiceKey, claimed: Claimed | undefined): void {
     const before = this.claims.get(key);
+    if (claimed !== undefined) this.need(claimed.lease, 1);
+    if (before !== undefined) this.need(before.lease, -1);
     if (claimed === undefined) this.claims.delete(key);
     else this.claims.set(key, claimed);
     if (claimed !== undefined) for (const vip of claimed.vips) this.enter(vip, claimed.lease);
     for (const vip of before?.vips ?? []) this.leave(vip);
   }
 
-  /** May the holder of `lease` have the address? If not, the Service is told when it may. */
+  /** May the holder of `lease` have the address, or keep it? Whenever that changes, the Service is told. */
   mayTake(key: ServiceKey, vip: Ip, lease: LeaseKey): boolean {
-    const now = this.parts.clock.now();
-    const others = this.formersOf(vip).filter((each) => each.lease !== lease && now < each.until);
+    const others = this.formersOf(vip).filter((each) => each.lease !== lease);
     if (others.length === 0) return true;
+    const takers = this.takers.get(vip);
+    if (takers === undefined) this.takers.set(vip, new Set([key]));
+    else takers.add(key);
     for (const each of others) this.parts.campaigns.join(each.lease, heirOf(each.lease), 0);
-    const waiting = this.waiting.get(vip);
-    if (waiting === undefined) this.waiting.set(vip, new Set([key]));
-    else waiting.add(key);
-    return false;
+    return others.every((each) => this.isOurs(each.lease) || this.isOver(vip, each));
   }
 
-  /** Nobody holds this lease, or this node does. */
-  released(lease: LeaseKey): void {
-    const freed = new Set<ServiceKey>();
-    for (const vip of [...(this.byLease.get(lease) ?? [])]) this.forget(vip, lease, freed);
-    if (freed.size > 0) this.parts.freed(freed);
+  /** This node holds the lease from now on, or no longer does. */
+  changed(lease: LeaseKey): void {
+    const keys = new Set<ServiceKey>();
+    for (const vip of this.byLease.get(lease) ?? [])
+      for (const key of this.takers.get(vip) ?? []) keys.add(key);
+    if (keys.size > 0) this.parts.look(keys);
   }
 
   close(): void {
@@ -100,12 +109,27 @@ export class Succession {
     this.ended(vip, known.lease);
   }
 
+  private need(lease: LeaseKey, by: 1 | -1): void {
+    const count = (this.needs.get(lease) ?? 0) + by;
+    if (count > 0) this.needs.set(lease, count);
+    else this.needs.delete(lease);
+  }
+
+  private isOurs(lease: LeaseKey): boolean {
+    return this.parts.campaigns.get(lease)?.fence?.holds() === true;
+  }
+
+  /** Nobody can have the address by this lease any more. */
+  private isOver(vip: Ip, { lease, until }: Former): boolean {
+    const { campaigns, clock } = this.parts;
+    if (clock.now() < until) return false;
+    if (!this.takers.has(vip) || this.needs.has(lease) || campaigns.isPinned(lease)) return true;
+    return this.isOurs(lease) || (campaigns.get(lease)?.holder ?? '') === '';
+  }
+
   private ended(vip: Ip, lease: LeaseKey): void {
-    const campaign = this.parts.campaigns.get(lease);
-    if (campaign?.fence?.holds() === true || campaign?.holder === '') return;
     const rest = this.formersOf(vip).filter((each) => each.lease !== lease);
-    this.former.delete(vip);
-    this.former.set(vip, [...rest, { lease, until: this.parts.clock.now() + this.leaseDurationMs }]);
+    this.former.set(vip, [...rest, { lease, until: this.parts.clock.now() + changeoverMs }]);
     const vips = this.byLease.get(lease);
     if (vips === undefined) this.byLease.set(lease, new Set([vip]));
     else vips.add(vip);
@@ -116,39 +140,36 @@ export class Succession {
     return this.former.get(vip) ?? [];
   }
 
-  private forget(vip: Ip, lease: LeaseKey, freed: Set<ServiceKey>): void {
+  private forget(vip: Ip, lease: LeaseKey): void {
     const rest = this.formersOf(vip).filter((each) => each.lease !== lease);
-    const vips = this.byLease.get(lease);
-    vips?.delete(vip);
-    if (vips?.size === 0) {
-      this.byLease.delete(lease);
-      this.parts.campaigns.leave(lease, heirOf(lease));
-    }
     if (rest.length > 0) this.former.set(vip, rest);
     else this.former.delete(vip);
-    // Who still has to wait for another one says so again.
-    for (const key of this.waiting.get(vip) ?? []) freed.add(key);
-    this.waiting.delete(vip);
+    const vips = this.byLease.get(lease);
+    vips?.delete(vip);
+    if (vips?.size !== 0) return;
+    this.byLease.delete(lease);
+    this.parts.campaigns.leave(lease, heirOf(lease));
   }
 
   private arm(): void {
-    const [first] = this.former.values();
-    const until = first?.at(-1)?.until;
-    if (until === undefined || this.timer !== undefined) return;
-    this.timer = this.parts.clock.after('services-succession', until - this.parts.clock.now(), () => {
+    if (this.timer !== undefined || this.former.size === 0) return;
+    this.timer = this.parts.clock.after('services-succession', sweepMs, () => {
       this.timer = undefined;
-      this.expire(this.parts.clock.now());
+      this.sweep();
       this.arm();
     });
   }
 
-  private expire(now: number): void {
+  private sweep(): void {
     const freed = new Set<ServiceKey>();
     for (const [vip, formers] of [...this.former]) {
-      if ((formers.at(-1)?.until ?? 0) > now) break;
-      for (const { lease } of formers) this.forget(vip, lease, freed);
+      const over = formers.filter((each) => this.isOver(vip, each));
+      for (const { lease } of over) this.forget(vip, lease);
+      if (over.length === 0 || this.former.has(vip)) continue;
+      for (const key of this.takers.get(vip) ?? []) freed.add(key);
+      this.takers.delete(vip);
     }
-    if (freed.size > 0) this.parts.freed(freed);
+    if (freed.size > 0) this.parts.look(freed);
   }
 }
 

@@ -9,12 +9,15 @@ import { guardedPorts } from './guard.ts';
 import type { Advert } from './judge.ts';
 import { Membership } from './membership.ts';
 import { Publisher, type Published } from './publisher.ts';
+import type { Place } from './placement.ts';
+import { ServicesView, viewAgeMs, type ViewSource } from './services-view.ts';
 import { isHeir, Succession } from './succession.ts';
 import type { LeaseKey, ServiceKey, ServicesObserver, ServicesOptions } from './types.ts';
 
 export interface TenureParts {
   readonly node: Pick<BulkNodeStore, 'publishAll'>;
   readonly elect: (lease: LeaseKey) => Election;
+  readonly view: ViewSource;
   readonly clock: Clock;
   readonly log: Logger;
   readonly observer: ServicesObserver;
@@ -38,6 +41,7 @@ export class Tenure {
   private readonly publisher: Publisher;
   /** Undefined where an address on two nodes for a moment hurts nobody, or one lease decides about all. */
   private readonly succession: Succession | undefined;
+  private readonly view: ServicesView;
   private startedAt = 0;
 
   constructor(parts: TenureParts, options: ServicesOptions) {
@@ -74,10 +78,15 @@ export class Tenure {
     });
     const { reach, perServiceElection, electionOnDemand } = options;
     if (reach === 'layer2' && (perServiceElection || electionOnDemand))
-      this.succession = new Succession(
-        { campaigns: this.campaigns, clock, freed: parts.look },
-        options.leaseDurationMs,
-      );
+      this.succession = new Succession({ campaigns: this.campaigns, clock, look: parts.look });
+    this.view = new ServicesView({
+      source: parts.view,
+      clock,
+      current: parts.look,
+      stuck: (keys) => {
+        this.makeWay(keys);
+      },
+    });
     this.membership = new Membership(
       {
         campaigns: this.campaigns,
@@ -100,6 +109,7 @@ export class Tenure {
   async stop(): Promise<void> {
     this.membership.close();
     this.succession?.close();
+    this.view.close();
     await this.campaigns.stop();
     for (const key of this.publisher.keys()) this.publisher.withdraw(key);
   }
@@ -138,6 +148,23 @@ export class Tenure {
     this.succession?.observe(key, lease === undefined ? undefined : { lease, vips });
   }
 
+  /** All Services have been listed. */
+  listed(): void {
+    this.view.listed();
+  }
+
+  /**
+   * Another station says that it has a VIP of these. A node that may have missed something yields; one that has not
+   * looks whether it has.
+   */
+  claimedElsewhere(vip: Ip, keys: Iterable<ServiceKey>): void {
+    if (this.succession === undefined) return;
+    const published = [...keys].filter((key) => this.publisher.get(key)?.silent === false);
+    if (published.length === 0) return;
+    if (this.view.isCurrent()) this.view.doubt();
+    else for (const key of published) this.yield(key, vip);
+  }
+
   /** Joins the race for its lease, and publishes what the tenure allows. */
   carry(key: ServiceKey, { lease, places, entry }: Advert): void {
     this.membership.enlist(key, lease);
@@ -146,9 +173,11 @@ export class Tenure {
     const before = this.publisher.get(key);
     if (campaign?.fence !== undefined) {
       const { fence } = campaign;
+      const known = before?.fence === fence && !before.silent ? before.places : [];
+      const wanted = this.placesFor(key, lease, places, known);
+      if (wanted === undefined) return;
       const ports = this.options.guarded ? guardedPorts(entry.service) : undefined;
-      const free = places.filter(({ vip }) => this.succession?.mayTake(key, vip, lease) !== false);
-      if (free.length > 0) this.publisher.publish(key, { lease, places: free, ports, fence });
+      if (wanted.length > 0) this.publisher.publish(key, { lease, places: wanted, ports, fence });
       else this.publisher.withdraw(key);
       this.membership.settle(key);
     } else if (before !== undefined) {
@@ -191,6 +220,49 @@ export class Tenure {
     return global === undefined || global.fence !== undefined;
   }
 
+  /**
+   * Where it may be, of where it is wanted and its lease is held. What it has already it keeps; nothing is taken on old
+   * news. Undefined: it has nothing by this tenure, and what it has by another one stays as it is until there is news.
+   */
+  private placesFor(
+    key: ServiceKey,
+    lease: LeaseKey,
+    wanted: readonly Place[],
+    known: readonly Place[],
+  ): readonly Place[] | undefined {
+    const { succession, view } = this;
+    if (succession === undefined) return wanted;
+    const has = new Set(known.map(({ vip }) => vip));
+    const isOld = !wanted.every(({ vip }) => has.has(vip)) && !view.isCurrent();
+    if (isOld) view.await(key);
+    if (isOld && known.length === 0) return undefined;
+    const allowed = isOld ? wanted.filter(({ vip }) => has.has(vip)) : wanted;
+    return allowed.filter(({ vip }) => succession.mayTake(key, vip, lease));
+  }
+
+  private yield(key: ServiceKey, vip: Ip): void {
+    const before = this.publisher.get(key);
+    if (before === undefined) return;
+    const others = before.places.flatMap((place) => (place.vip === vip ? [] : [place.vip]));
+    this.parts.log.warn('another station has a VIP of a Service, and this node may have missed why', {
+      service: key,
+      vip,
+    });
+    this.publisher.restrict(key, before, new Set(others));
+    this.view.await(key);
+  }
+
+  /** The leases of these are held, and nothing is done with them. */
+  private makeWay(keys: Iterable<ServiceKey>): void {
+    const leases = new Set([...keys].flatMap((key) => this.membership.leaseOf(key) ?? []));
+    for (const lease of leases) {
+      const campaign = this.campaigns.get(lease);
+      if (campaign?.fence === undefined) continue;
+      const isUsed = [...campaign.members].some((key) => this.publisher.get(key)?.fence === campaign.fence);
+      if (!isUsed) this.campaigns.resign('the Services cannot be listed', viewAgeMs, lease);
+    }
+  }
+
   private withdraw(key: ServiceKey): void {
     this.publisher.withdraw(key);
     this.membership.settle(key);
@@ -204,7 +276,7 @@ export class Tenure {
   private acquired({ lease, members }: Campaign): void {
     this.parts.observer.campaign?.(lease, 'acquired');
     this.parts.look([...members].filter((member) => !isHeir(member)));
-    this.succession?.released(lease);
+    this.succession?.changed(lease);
     this.parts.learned();
   }
 
@@ -216,6 +288,7 @@ export class Tenure {
       });
     } else this.publisher.withdrawAll(held, reason);
     for (const key of held) if (this.publisher.get(key) === undefined) this.membership.settle(key);
+    this.succession?.changed(lease);
     this.parts.observer.campaign?.(lease, 'lost', reason);
   }
 
@@ -227,7 +300,6 @@ export class Tenure {
 
   private observed(campaign: Campaign): void {
     this.parts.learned();
-    if (campaign.holder === '') this.succession?.released(campaign.lease);
     if (!this.isHeldElsewhere(campaign)) return;
     // What trails behind this lease, or was preserved for it, has another holder now.
     this.parts.look([...campaign.members].filter((key) => this.publisher.get(key) !== undefined));

@@ -68,7 +68,7 @@ async function start(t: TestContext, prepare: (api: FakeApi) => void = () => und
     read: (key) => reflector.items.get(key),
     ...tools,
   });
-  const operator = new ServicesOperator(
+  const operator: ServicesOperator = new ServicesOperator(
     {
       node,
       sweep: () => undefined,
@@ -76,6 +76,7 @@ async function start(t: TestContext, prepare: (api: FakeApi) => void = () => und
       local: { hasLink: () => true, ownAddresses: () => [], ownerOf: () => undefined },
       status: writer,
       resolve: () => Promise.reject(new Error('no resolver')),
+      view: { provenAt: () => clock.now(), refresh: () => undefined },
       clock,
       log: silentLogger,
       observer: {},

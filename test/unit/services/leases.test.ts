@@ -191,6 +191,8 @@ describe('a lease that Services share', () => {
     world.put({ name: 'web', vip: '192.0.2.1', annotations: shared('common') });
     await world.run(1000);
     assert.equal(world.holderOf('shop/common'), holder);
+    assert.equal(world.holderOf('shop/kubevip-web'), holder, 'as long as others may believe in it');
+    await world.run(17_000);
     assert.equal(world.holderOf('shop/kubevip-web'), '');
     assert.equal(gone(), 0);
     assert.deepEqual(world.doubles, []);
@@ -223,6 +225,7 @@ describe('an address that Services share', () => {
     await world.run(8000);
     assert.deepEqual(world.holders('192.0.2.1'), [holder]);
     assert.equal(world.holderOf('shop/kubevip-new'), holder);
+    await world.run(9000);
     assert.equal(world.holderOf('shop/kubevip-old'), '');
     assert.equal(gone(), 0);
     assert.deepEqual(world.doubles, []);

@@ -20,6 +20,10 @@ import { FakeNftables } from '../../../src/testing/fake-nftables.ts';
 import { MemoryLease, memoryLeaseStore } from '../../../src/testing/memory-lease.ts';
 
 const global = 'kube-system/plndr-svcs-lock';
+/** A watch proves that it hears every so often, at the longest. */
+const proofMs = 14_000;
+/** How long a list takes. */
+const listMs = 10;
 
 export const defaults: Omit<ServicesOptions, 'node'> = {
   legacyClass: true,
@@ -86,9 +90,18 @@ export class TestNode {
   isCutOff = false;
   /** Set: nothing that its watches should tell arrives. */
   isDeaf = false;
+  /** Up to when its watch has proven to tell everything; moves on every `proofMs` while it is not deaf. */
+  provenAt = 0;
+  /** What its elections draw: the lowest is the fastest. */
+  luck = 0.5;
+  /** Unset: its lists fail. */
+  canList = true;
+  /** How often it asked for a new list. */
+  refreshes = 0;
   /** Set: this machine throws at whoever asks something of it. */
   isBroken = false;
   private readonly node: Node;
+  private readonly known = new Map<string, Service>();
   readonly nodeAddresses: NodeAddresses;
 
   /** Used where Services are guarded. */
@@ -137,7 +150,7 @@ export class TestNode {
                 },
               }),
               clock,
-              random: () => 0.5,
+              random: () => this.luck,
               log: silentLogger,
             },
             { identity: name, leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000 },
@@ -153,6 +166,13 @@ export class TestNode {
           nodeOf: (address) => this.nodeAddresses.nodeOf(address),
         },
         resolve: (name) => world.resolve(name),
+        view: {
+          provenAt: () => this.provenAt,
+          refresh: () => {
+            this.refreshes++;
+            world.list(this);
+          },
+        },
         status: {
           want: (key, { ingress, vipHost }) => {
             const text = ingress.map(({ ip: vip, ports }) => `${vip}:${ports?.map((p) => p.port).join('+')}`);
@@ -206,6 +226,27 @@ export class TestNode {
       made.operator.linksChanged();
     }, made.stop.signal);
     return made;
+  }
+
+  /** What its watch of Services tells. */
+  hears(key: string, now: Service | undefined): void {
+    const before = this.known.get(key);
+    if (before === now) return;
+    if (now !== undefined) {
+      this.known.set(key, now);
+      this.operator.servicesListener.changed?.(key, now, before);
+    } else if (before !== undefined) {
+      this.known.delete(key);
+      this.operator.servicesListener.removed?.(key, before);
+    }
+  }
+
+  /** A complete list of Services that was asked for then. */
+  lists(services: ReadonlyMap<string, Service>, askedAt: number): void {
+    for (const [key, service] of services) this.hears(key, service);
+    for (const key of [...this.known.keys()]) if (!services.has(key)) this.hears(key, undefined);
+    this.provenAt = Math.max(this.provenAt, askedAt);
+    this.operator.servicesListener.synced?.(services);
   }
 
   /** VIPs on the node, as `address/length@link`. */
@@ -311,18 +352,32 @@ export class World {
     return node;
   }
 
-  sync({ operator }: TestNode): void {
-    for (const [key, service] of this.services) operator.servicesListener.changed?.(key, service, undefined);
-    operator.servicesListener.synced?.(this.services);
+  sync(node: TestNode): void {
+    const { operator } = node;
+    node.lists(this.services, this.clock.now());
     for (const [key, slice] of this.slices) operator.slicesListener.changed?.(key, slice, undefined);
     operator.slicesListener.synced?.(this.slices);
+  }
+
+  /** The node asks for a list of Services: now, or as soon as its calls get through. */
+  list(node: TestNode): void {
+    const asked = this.clock.now();
+    this.clock.after('list', listMs, () => {
+      if (node.isCutOff || !node.canList) this.list(node);
+      else node.lists(this.services, asked);
+    });
+  }
+
+  /** What it has missed arrives, and its watch goes on. */
+  catchUp(node: TestNode): void {
+    node.isDeaf = false;
+    node.lists(this.services, this.clock.now());
   }
 
   put(wish: Wish): void {
     const { name, vip, policy = 'Cluster', annotations = {}, created, port = 80, type, from } = wish;
     const { ipFamilies, ipFamilyPolicy } = wish;
     const key = `shop/${name}`;
-    const before = this.services.get(key);
     const addresses = vip === '' ? {} : { 'kube-vip.io/loadbalancerIPs': vip };
     const raw: Service = {
       metadata: {
@@ -347,15 +402,13 @@ export class World {
     };
     const now = projectService(raw);
     this.services.set(key, now);
-    for (const { operator } of this.hearing()) operator.servicesListener.changed?.(key, now, before);
+    for (const node of this.hearing()) node.hears(key, now);
   }
 
   remove(name: string): void {
     const key = `shop/${name}`;
-    const before = this.services.get(key);
     this.services.delete(key);
-    if (before === undefined) return;
-    for (const { operator } of this.hearing()) operator.servicesListener.removed?.(key, before);
+    for (const node of this.hearing()) node.hears(key, undefined);
   }
 
   /** Endpoints of a Service: node names, with `~` in front when terminating. */
@@ -423,6 +476,8 @@ export class World {
   async run(ms: number): Promise<void> {
     for (let passed = 0; passed < ms; passed += 20) {
       await this.clock.advance(20);
+      const now = this.clock.now();
+      for (const node of this.hearing()) if (now - node.provenAt >= proofMs) node.provenAt = now;
       const seen = new Map<string, string>();
       for (const { name, kernel } of this.nodes) {
         for (const [, vip = ''] of kernel.showAddresses().matchAll(/inet6? (\S+)\/\d+ .*deprecated/g)) {

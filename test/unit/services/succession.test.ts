@@ -53,7 +53,10 @@ describe('an address that another lease decides about from now on', () => {
     await world.run(200);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
     assert.deepEqual(world.doubles, []);
+    assert.equal(world.holderOf('shop/kubevip-newer'), 'b', 'nobody else can have the address by it');
+    await world.run(17_000);
     assert.equal(world.holderOf('shop/kubevip-newer'), '', 'the heir has let go as well');
+    assert.deepEqual(world.holders('192.0.2.2'), ['b']);
     await world.close();
   });
 
@@ -104,7 +107,7 @@ describe('an address that another lease decides about from now on', () => {
     await world.close();
   });
 
-  test('a lease that others still need: its holder has a lease duration to let go', async () => {
+  test('a lease that others still need: the address waits until everybody must have heard of it', async () => {
     const world = await worldOf();
     const annotations = { 'kube-vip.io/leaseName': 'common' };
     world.put({ name: 'newer', vip: '192.0.2.2', port: 81, annotations, ...on('newer') });
@@ -113,31 +116,221 @@ describe('an address that another lease decides about from now on', () => {
     await world.run(400);
     assert.deepEqual([world.holders('192.0.2.2'), world.holders('192.0.2.4')], [['a'], ['a']]);
     world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
-    await world.run(4800);
+    await world.run(15_800);
     assert.deepEqual(world.holders('192.0.2.2'), []);
-    await world.run(400);
+    await world.run(1000);
     assert.deepEqual([world.holders('192.0.2.2'), world.holders('192.0.2.4')], [['b'], ['a']]);
     assert.deepEqual(world.doubles, []);
     await world.close();
   });
 });
 
+/**
+ * The address .2 goes from the lease of `newer`, on node a, to that of `older`, on node b; what node `stale` should
+ * hear of it, it does not.
+ */
+async function moved(stale: string): Promise<{ world: World; stale: TestNode }> {
+  const world = await worldOf();
+  if (stale === 'c') {
+    await world.add('c');
+    await world.run(400);
+  }
+  const node = nodeOf(world, stale);
+  node.isDeaf = true;
+  return { world, stale: node };
+}
+
+describe('a node whose Services are old news', () => {
+  test('cut off, and back: it wins the lease that decided about the address, and lists before it acts', async () => {
+    const { world, stale } = await moved('a');
+    stale.isCutOff = true;
+    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
+    world.remove('newer');
+    await world.run(60_000);
+    assert.deepEqual(world.holders('192.0.2.2'), ['b']);
+    stale.isCutOff = false;
+    await world.run(3000);
+    assert.deepEqual(world.holders('192.0.2.2'), ['b']);
+    assert.deepEqual(world.doubles, []);
+    assert.equal(stale.refreshes, 1);
+    assert.deepEqual(stale.vips(), []);
+    await world.close();
+  });
+
+  test('cut off for a moment, and back: the lease that decided about the address is not to be had', async () => {
+    const { world, stale } = await moved('a');
+    stale.isCutOff = true;
+    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
+    world.remove('newer');
+    await world.run(8000);
+    assert.deepEqual(world.holders('192.0.2.2'), ['b']);
+    stale.isCutOff = false;
+    await world.run(5000);
+    assert.equal(world.holderOf('shop/kubevip-newer'), 'b');
+    world.catchUp(stale);
+    await world.run(10_000);
+    assert.deepEqual(world.holders('192.0.2.2'), ['b']);
+    assert.deepEqual(world.doubles, []);
+    await world.close();
+  });
+
+  test('a holder whose watch is deaf keeps the address until it hears, and nobody takes it before', async () => {
+    const { world, stale } = await moved('a');
+    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
+    world.remove('newer');
+    await world.run(14_000);
+    assert.deepEqual(world.holders('192.0.2.2'), ['a']);
+    world.catchUp(stale);
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.2'), ['b']);
+    assert.deepEqual(world.doubles, []);
+    await world.close();
+  });
+
+  test('a holder that never hears of it keeps the address, as nobody else needs its lease', async () => {
+    const { world, stale } = await moved('a');
+    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
+    world.remove('newer');
+    await world.run(40_000);
+    assert.deepEqual(world.holders('192.0.2.2'), ['a']);
+    stale.die();
+    await world.run(7000);
+    assert.equal(nodeOf(world, 'b').has('192.0.2.2'), true);
+    await world.close();
+  });
+
+  test('a candidate whose watch is deaf does not get the lease that a healthy holder lets go', async () => {
+    const { world, stale } = await moved('c');
+    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
+    world.remove('newer');
+    await world.run(13_000);
+    world.catchUp(stale);
+    await world.run(10_000);
+    assert.deepEqual(world.holders('192.0.2.2'), ['b']);
+    assert.deepEqual(world.doubles, []);
+    await world.close();
+  });
+
+  test('a candidate that gets it first has the address until it hears', async () => {
+    const { world, stale } = await moved('c');
+    stale.luck = 0;
+    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
+    world.remove('newer');
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.2'), ['c']);
+    await world.run(5000);
+    assert.deepEqual(world.holders('192.0.2.2'), ['c']);
+    world.catchUp(stale);
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.2'), ['b']);
+    assert.deepEqual(world.doubles, []);
+    await world.close();
+  });
+
+  test('a new holder that loses the former lease gives the address back', async () => {
+    const { world } = await moved('c');
+    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
+    world.remove('newer');
+    await world.run(1000);
+    if (world.holderOf('shop/kubevip-newer') === 'c') {
+      world.catchUp(nodeOf(world, 'c'));
+      await world.run(1000);
+    }
+    assert.deepEqual(world.holders('192.0.2.2'), ['b']);
+    const lease = world.lease('shop/kubevip-newer');
+    const { record } = lease.read();
+    lease.put({ ...record, holderIdentity: 'thief', leaseTransitions: record.leaseTransitions + 1 });
+    assert.deepEqual(world.holders('192.0.2.2'), []);
+    await world.close();
+  });
+
+  test('yields an address that another station has, and asks for what it may have missed', async () => {
+    const { world, stale } = await moved('a');
+    await world.run(15_100);
+    stale.isCutOff = true;
+    stale.operator.claimedElsewhere(ip('192.0.2.2'), 'eth0', '02:00:00:00:00:01');
+    assert.deepEqual(stale.vips(), []);
+    assert.equal(stale.refreshes, 1);
+    stale.isCutOff = false;
+    stale.isDeaf = false;
+    await world.run(200);
+    assert.deepEqual(stale.vips(), ['192.0.2.2/32@eth0'], 'it was right all the time');
+    await world.close();
+  });
+
+  test('with recent news it does not yield, and looks whether there is more, once in a while', async () => {
+    const { world, stale } = await moved('a');
+    await world.run(2000);
+    for (const mac of ['02:00:00:00:00:01', '02:00:00:00:00:02'])
+      stale.operator.claimedElsewhere(ip('192.0.2.2'), 'eth0', mac);
+    assert.deepEqual([stale.vips(), stale.refreshes], [['192.0.2.2/32@eth0'], 1]);
+    await world.run(200);
+    assert.deepEqual(stale.vips(), ['192.0.2.2/32@eth0']);
+    await world.close();
+  });
+
+  test('what it has it keeps; what is new it takes when the news is confirmed', async () => {
+    const { world, stale } = await moved('a');
+    await world.run(20_000);
+    assert.deepEqual(stale.vips(), ['192.0.2.2/32@eth0']);
+    // One event comes through, nothing says that it is the last one.
+    stale.isCutOff = true;
+    stale.isDeaf = false;
+    stale.provenAt = world.clock.now() - 20_000;
+    world.put({ name: 'newer', vip: '192.0.2.2,192.0.2.7', port: 81, ...on('newer') });
+    assert.deepEqual(stale.vips(), ['192.0.2.2/32@eth0']);
+    stale.isDeaf = true;
+    stale.isCutOff = false;
+    await world.run(40);
+    assert.deepEqual(stale.vips(), ['192.0.2.2/32@eth0', '192.0.2.7/32@eth0']);
+    await world.close();
+  });
+
+  test('that cannot learn more makes way for one that does', async () => {
+    const world = await worldOf();
+    const [b] = world.nodes;
+    nodeOf(world, 'a').stop.abort();
+    assert.ok(b !== undefined);
+    b.isDeaf = true;
+    b.provenAt = -20_000;
+    b.canList = false;
+    await world.run(200);
+    assert.equal(world.holderOf('shop/kubevip-newer'), 'b');
+    assert.deepEqual(world.holders('192.0.2.2'), []);
+    await world.add('c');
+    await world.run(3500);
+    assert.deepEqual(world.holders('192.0.2.2'), ['c']);
+    assert.deepEqual(world.holders('192.0.2.1'), ['b'], 'what it has had all the time');
+    await world.close();
+  });
+});
+
+test('a failover between nodes that are well asks for no list', async () => {
+  const world = await worldOf();
+  await world.run(13_000);
+  nodeOf(world, 'a').die();
+  await world.run(6000);
+  assert.deepEqual(nodeOf(world, 'b').vips(), ['192.0.2.1/32@eth0', '192.0.2.2/32@eth0']);
+  assert.equal(nodeOf(world, 'b').refreshes, 0);
+  await world.close();
+});
+
 test('an address that goes to another lease and back waits for that other one only', () => {
-  const freed: string[] = [];
-  const campaigns = { get: () => ({ holder: 'other' }), join: () => undefined, leave: () => undefined };
-  const succession = new Succession(
-    {
-      campaigns: campaigns as unknown as Campaigns,
-      clock: new FakeClock(),
-      freed: (keys) => freed.push(...keys),
-    },
-    5000,
-  );
+  const asked: string[] = [];
+  const campaigns = {
+    get: () => undefined,
+    join: (lease: string) => asked.push(lease),
+    leave: () => undefined,
+    isPinned: () => false,
+  };
+  const succession = new Succession({
+    campaigns: campaigns as unknown as Campaigns,
+    clock: new FakeClock(),
+    look: () => undefined,
+  });
   const vips = [ip('192.0.2.1')] as const;
   for (const lease of ['shop/a', 'shop/b', 'shop/a']) succession.observe('shop/web', { lease, vips });
-  assert.equal(succession.mayTake('shop/web', vips[0], 'shop/a'), false, 'b may still have it');
-  succession.released('shop/b');
-  assert.deepEqual(freed, ['shop/web']);
-  assert.equal(succession.mayTake('shop/web', vips[0], 'shop/a'), true);
+  assert.equal(succession.mayTake('shop/web', vips[0], 'shop/a'), false, 'somebody may have it by b');
+  assert.deepEqual(asked, ['shop/b']);
   succession.close();
 });
