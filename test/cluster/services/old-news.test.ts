@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { Cluster, ensurePrivilege, HolderWatch, waitFor, type Machine } from '../../../lab/index.ts';
+import { Objects } from './objects.ts';
+
+const refused = ensurePrivilege();
+
+describe('an address that another lease decides about', { skip: refused?.because ?? false }, () => {
+  let cluster: Cluster;
+  let objects: Objects;
+  const vip = (n: number): string => cluster.lab.plan.vip(n);
+
+  before(async () => {
+    cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
+    objects = await Objects.in(cluster);
+    await cluster.startDaemons({
+      env: { cp_enable: 'false', address: '', svc_enable: 'true', svc_election: 'true' },
+    });
+  });
+  after(async () => {
+    await cluster.stop();
+  });
+
+  const isOn = (n: number, node: Machine): Promise<unknown> =>
+    waitFor(async () => (await cluster.lab.holders(vip(n))).join() === node.name, {
+      what: `${vip(n)} on ${node.name} alone`,
+      timeoutMs: 30_000,
+      everyMs: 50,
+      detail: () => [...cluster.daemons.values()].map(({ process }) => process.tail()).join('\n'),
+    });
+
+  /** Each Service can be on one node only: `first` with VIP 1 on one, `second` with VIP 2 on the other. */
+  async function setUp(): Promise<readonly [Machine, Machine]> {
+    const [one, other] = cluster.lab.nodes;
+    assert.ok(one !== undefined && other !== undefined);
+    await objects.create({ name: 'first', vip: vip(1), policy: 'Local' }, [one]);
+    await objects.create({ name: 'second', vip: vip(2), policy: 'Local' }, [other]);
+    await isOn(1, one);
+    await isOn(2, other);
+    return [one, other];
+  }
+
+  const takeAddress = (): Promise<unknown> =>
+    objects.patch('first', { metadata: { annotations: { 'kube-vip.io/loadbalancerIPs': vip(2) } } });
+
+  it('changes nodes in a moment, and is never on two', async (t) => {
+    const [one] = await setUp();
+    const watch = await HolderWatch.start(cluster.lab, vip(2));
+    try {
+      await takeAddress();
+      await objects.delete('second');
+      await isOn(2, one);
+      const report = await watch.stop();
+      assert.equal(report.twoHoldersMs, 0);
+      t.diagnostic(`on no node for ${report.longestNoHolderMs.toFixed(1)} ms`);
+    } finally {
+      await watch.kill();
+    }
+    await objects.delete('first');
+  });
+
+  it('is not on two nodes when one of them comes back with an old copy of the Services', async (t) => {
+    const [one, other] = await setUp();
+    const watch = await HolderWatch.start(cluster.lab, vip(2));
+    try {
+      await other.cable.blackholeApi(cluster.api.port);
+      await takeAddress();
+      await objects.delete('second');
+      await isOn(2, one);
+      await waitFor(async () => (await objects.leaseHolder('kubevip-second')) === '', {
+        what: 'the heir to let the former lease go',
+        timeoutMs: 30_000,
+      });
+      // Its calls get through again, its watch does not: what it knows stays old.
+      await cluster.embedded.command({
+        do: 'fail',
+        match: { verb: 'watch', path: '/api/v1/services' },
+        effect: { status: 503, reason: 'ServiceUnavailable' },
+      });
+      await other.cable.restoreApi();
+      await waitFor(async () => (await objects.leaseHolder('kubevip-second')) === other.name, {
+        what: 'the old lease to be taken by the node that knows of no other',
+        timeoutMs: 30_000,
+        everyMs: 10,
+      });
+      await waitFor(async () => (await objects.leaseHolder('kubevip-second')) === '', {
+        what: 'the list to be read',
+        timeoutMs: 30_000,
+      });
+      const report = await watch.stop();
+      assert.equal(report.twoHoldersMs, 0);
+      t.diagnostic(`on no node for ${report.longestNoHolderMs.toFixed(1)} ms, while its holder was cut off`);
+    } finally {
+      await cluster.embedded.command({ do: 'clear' });
+      await watch.kill();
+    }
+  });
+});
