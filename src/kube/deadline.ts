@@ -17,11 +17,12 @@ export function abortedError(path: string, cause: unknown): KubeError {
 
 /**
  * Runs `work` with a signal that aborts at the deadline (reason: KubeError `timeout`) or with the
- * caller's signal (KubeError `aborted`). Rejects at that moment even if `work` does not listen.
+ * caller's signal (KubeError `aborted`), or when `work` finds that waiting longer is in vain and calls `giveUp`.
+ * Rejects at that moment even if `work` does not listen.
  */
 export async function withDeadline<T>(
   options: DeadlineOptions,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: AbortSignal, giveUp: (why: KubeError) => void) => Promise<T>,
 ): Promise<T> {
   const { clock, path, timeoutMs, signal } = options;
   const controller = new AbortController();
@@ -37,7 +38,10 @@ export async function withDeadline<T>(
   signal?.addEventListener('abort', abort, { once: true });
   try {
     if (signal?.aborted === true) abort();
-    return await Promise.race([work(controller.signal), aborted(controller.signal)]);
+    const giveUp = (why: KubeError): void => {
+      controller.abort(why);
+    };
+    return await Promise.race([work(controller.signal, giveUp), aborted(controller.signal)]);
   } finally {
     timer.cancel();
     signal?.removeEventListener('abort', abort);

@@ -26,6 +26,7 @@ export class KubeSession {
   private readonly options: SessionOptions;
   private timer: Timer | undefined;
   private awaiting = false;
+  private question: Promise<boolean> | undefined;
   private missed = 0;
   private streams = 0;
   private drained = false;
@@ -124,6 +125,17 @@ export class KubeSession {
     }
   }
 
+  /**
+   * Does the other end answer within `waitMs`? Asked when an answer is long in coming: a slow server still
+   * answers a PING at once, a connection that leads nowhere does not.
+   */
+  answers(waitMs: number): Promise<boolean> {
+    this.question ??= this.ask(waitMs).finally(() => {
+      this.question = undefined;
+    });
+    return this.question;
+  }
+
   /** No new streams; the open ones run to their end. */
   drain(): void {
     this.drained = true;
@@ -134,6 +146,22 @@ export class KubeSession {
     this.drained = true;
     this.whyDestroyed ??= why;
     this.http2.destroy(why, constants.NGHTTP2_CANCEL);
+  }
+
+  private ask(waitMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (this.http2.destroyed) {
+        resolve(false);
+        return;
+      }
+      const timer = this.clock.after('kube-ask', waitMs, () => {
+        resolve(false);
+      });
+      this.http2.ping((error) => {
+        timer.cancel();
+        resolve(error === null);
+      });
+    });
   }
 
   private schedulePing(): void {

@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
 import { sameConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
 import type { Credentials } from './credentials.ts';
@@ -36,6 +36,11 @@ export interface StreamLimits {
   readonly endMs: number;
 }
 
+/** Objectives of API servers promise calls for one object within a second. */
+const SILENCE_MS = 1000;
+/** The longest round trips, and a busy server. */
+const PONG_MS = 500;
+
 /** Requests over a pool of sessions: authentication, one retry where it is safe, nothing about resources. */
 export class Wire {
   private readonly components: WireComponents;
@@ -58,13 +63,18 @@ export class Wire {
     try {
       return await withDeadline(
         { clock: this.components.clock, path, timeoutMs, signal, whyLate: () => connectionProblem(pool) },
-        (limit) =>
-          this.authenticated(async (connection) => {
+        (limit, giveUp) => {
+          const silence = this.onSilence(() => session, path, giveUp);
+          const answer = this.authenticated(async (connection) => {
             const open = await this.open(pool, connection, request, limit, (used) => {
               session = used;
             });
             return readBody(open, this.options.maxBodyBytes, path);
-          }),
+          });
+          return answer.finally(() => {
+            silence.cancel();
+          });
+        },
       );
     } catch (error) {
       const failure = fromFailure(error, path);
@@ -131,6 +141,22 @@ export class Wire {
       if (failure.kind === 'timeout') session?.drain();
       throw failure;
     }
+  }
+
+  /** Long silence: a server that is slow is waited for, a connection that is dead is not. */
+  private onSilence(
+    session: () => KubeSession | undefined,
+    path: string,
+    giveUp: (why: KubeError) => void,
+  ): Timer {
+    return this.components.clock.after('kube-silence', SILENCE_MS, () => {
+      void session()
+        ?.answers(PONG_MS)
+        .then((isAlive) => {
+          const message = `no answer within ${SILENCE_MS + PONG_MS} ms, nor does the connection answer a PING`;
+          if (!isAlive) giveUp(new KubeError({ kind: 'timeout', path, message }));
+        });
+    });
   }
 
   /** 401: the credentials may have changed on disk. If so, once more with the new ones. */

@@ -52,6 +52,33 @@ describe('calls', () => {
     assert.equal(listener.accepted, 2);
   });
 
+  it('wait for a server that is slow, as long as its connection answers', async (t) => {
+    const { api, client, clock } = await startApi(t);
+    await client.raw('/version');
+    const stall = api.fail({ path: '/api/v1/nodes' }, { stall: true });
+    const slow = failure(client.list(nodes, { timeoutMs: 3000 }));
+    await eventually('the request', () => stall.hits === 1);
+    await clock.advance(1000); // a PING leaves
+    await client.raw('/version'); // and is answered before this
+    await clock.advance(2000);
+    assert.equal((await slow).message, 'GET /api/v1/nodes: no answer within 3000 ms');
+  });
+
+  it('do not wait for a connection that answers nothing at all, and the next one does not use it', async (t) => {
+    const { listener, client, clock } = await startApi(t);
+    await client.raw('/version');
+    listener.blackHole(true);
+    const calls = [client.list(nodes), client.raw('/version')].map((call) => failure(call));
+    await clock.advance(1500);
+    for (const error of await Promise.all(calls)) {
+      assert.equal(error.kind, 'timeout');
+      assert.match(error.message, /no answer within 1500 ms, nor does the connection answer a PING/);
+    }
+    listener.blackHole(false);
+    await client.list(nodes);
+    assert.equal(listener.accepted, 2);
+  });
+
   it('end at once when their caller gives up', async (t) => {
     const { api, client } = await startApi(t);
     const stall = api.fail({}, { stall: true });
