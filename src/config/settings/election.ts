@@ -44,7 +44,7 @@ export const electionSettings = {
     min: 1,
     max: maxSeconds,
     feature: 'election',
-    doc: 'Seconds after which a holder that could not renew gives the VIP up.',
+    doc: 'Seconds a holder tries to renew before it gives the VIP up; the first try is a retry period after the last success.',
   }),
   retryPeriod: int(2, {
     flag: 'leaseRetry',

@@ -1,5 +1,5 @@
 import type { LeaseChange, StoredLease, StoreErrorKind } from '../store.ts';
-import { jitterFactor } from '../timings.ts';
+import { jitterFactor, tenureMs } from '../timings.ts';
 import type { Draft } from './draft.ts';
 import { newsOf, seeAbsent, seeLease, spreadMs } from './observation.ts';
 import { becomeHolder, onHoldingWatch } from './holding.ts';
@@ -9,9 +9,6 @@ import type { Call, CallOutcome, Phase, Reason, Seen, TimerName } from './types.
 type Following = Extract<Phase, { at: 'following' }>;
 type Acquiring = Extract<Phase, { at: 'acquiring' }>;
 type Paused = Extract<Phase, { at: 'paused' }>;
-
-/** Objectives of API servers promise reads of one object within a second. */
-const minPollTimeoutMs = 1000;
 
 /** Candidate: waits, by its own clock, until the record may be claimed; polls meanwhile. */
 export function follow(d: Draft, seen: Seen): Reason {
@@ -54,17 +51,9 @@ function isFree(d: Draft, seen: Seen): boolean {
   return seen.kind === 'unknown' || d.now >= seen.freeAt;
 }
 
-/**
- * While nobody holds, a read that hangs is followed by another one soon, so that a returning API
- * server is noticed within a retry period even if it had swallowed packets before.
- */
-function poll(d: Draft, seen: Seen): void {
-  d.read(seen.kind === 'unknown' ? Infinity : Math.max(minPollTimeoutMs, d.settings.retryPeriodMs));
-}
-
 export function onFollowingTimer(d: Draft, phase: Following, name: TimerName): Reason {
   if (name !== 'take' || phase.seen.kind === 'unknown') {
-    poll(d, phase.seen);
+    d.read();
     return 'polling';
   }
   d.enter({ at: 'acquiring', seen: phase.seen, news: undefined });
@@ -109,7 +98,7 @@ export function onAcquiringResult(d: Draft, phase: Acquiring, call: Call, outcom
   const { lease } = outcome;
   if (isOvertaken(d, phase, lease)) return see(d, phase.seen);
   const held = lease.record.holderIdentity === d.settings.identity;
-  if (!held || d.now >= call.sentAt + d.settings.renewDeadlineMs) {
+  if (!held || d.now >= call.sentAt + tenureMs(d.settings)) {
     const reason = see(d, seeLease(phase.seen, lease, d.settings, d));
     return held ? 'answer-too-late' : reason;
   }

@@ -1,4 +1,5 @@
 import { sameRecord, type LeaseChange, type StoredLease, type StoreErrorKind } from '../store.ts';
+import { tenureMs } from '../timings.ts';
 import type { LossReason } from '../types.ts';
 import type { Draft } from './draft.ts';
 import { fold, follow, followAfterFailure } from './following.ts';
@@ -32,7 +33,7 @@ export function becomeHolder(d: Draft, lease: StoredLease, sentAt: number): Reas
 
 /** A successful write, valid from the moment it was sent: the record cannot be older than that for others. */
 function hold(d: Draft, lease: StoredLease, sentAt: number, rival: Rival): number {
-  const validUntil = sentAt + d.settings.renewDeadlineMs;
+  const validUntil = sentAt + tenureMs(d.settings);
   d.enter({
     at: 'holding',
     lease,

@@ -54,8 +54,9 @@ export function seeLease(seen: Seen, lease: StoredLease, settings: MachineSettin
 export function seeAbsent(seen: Seen, settings: MachineSettings, { now, random }: Now): Seen {
   const spread = random * spreadMs;
   if (seen.kind === 'absent') return seen;
-  if (seen.kind === 'unknown') return { kind: 'absent', freeAt: now + settleMs + spread };
-  return { kind: 'absent', freeAt: now + durationMs(seen.lease.record, settings) + spread };
+  const before = seen.kind === 'unknown' ? seen.before : seen.lease;
+  const wait = before === undefined ? settleMs : durationMs(before.record, settings);
+  return { kind: 'absent', freeAt: now + wait + spread };
 }
 
 /** The holder's own duration counts, as in client-go; ours where the record does not say, or nobody holds. */

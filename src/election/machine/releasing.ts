@@ -1,4 +1,5 @@
 import type { LeaseChange, StoreErrorKind } from '../store.ts';
+import { tenureMs } from '../timings.ts';
 import type { Draft } from './draft.ts';
 import { follow, fold, knownLease, pause, stop } from './following.ts';
 import { newsOf, seeLease } from './observation.ts';
@@ -13,12 +14,12 @@ export function release(d: Draft, lease: Releasing['lease'], after: AfterRelease
 }
 
 /**
- * After a missed deadline others may take the record once the lease has run out, so releasing it
+ * After a tenure that ran out others may take the record once the lease has run out, so releasing it
  * later is pointless; otherwise client-go's bound, one renew deadline.
  */
 function budgetMs(d: Draft, after: AfterRelease): number {
   const { leaseDurationMs, renewDeadlineMs } = d.settings;
-  return after.then === 'campaign' ? leaseDurationMs - renewDeadlineMs : renewDeadlineMs;
+  return after.then === 'campaign' ? leaseDurationMs - tenureMs(d.settings) : renewDeadlineMs;
 }
 
 function ask(d: Draft, lease: Releasing['lease']): void {
@@ -78,7 +79,9 @@ export function onReleasingWatch(d: Draft, phase: Releasing, change: LeaseChange
 
 export function onReleaseTimeout(d: Draft, phase: Releasing): Reason {
   // A read, unlike another write, is not in the way when the watch comes back first.
-  return finish(d, phase, { kind: 'unknown' }, 'release-given-up');
+  const seen: Seen =
+    phase.lease === undefined ? { kind: 'unknown' } : { kind: 'unknown', before: phase.lease };
+  return finish(d, phase, seen, 'release-given-up');
 }
 
 function finish(d: Draft, phase: Releasing, seen: Seen, reason: Reason): Reason {

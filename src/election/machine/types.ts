@@ -16,9 +16,12 @@ export interface Context {
   readonly random: number;
 }
 
-/** What this candidate knows about the record. `freeAt`: monotonic time from which it may be claimed. */
+/**
+ * What this candidate knows about the record. `freeAt`: monotonic time from which it may be claimed. `before`: the
+ * record as it once was, which must be read again.
+ */
 export type Seen =
-  | { readonly kind: 'unknown' }
+  | { readonly kind: 'unknown'; readonly before?: StoredLease }
   | { readonly kind: 'absent'; readonly freeAt: number }
   | {
       readonly kind: 'lease';
@@ -40,7 +43,7 @@ export interface Holding {
   readonly lease: StoredLease;
   /** When the last successful write was sent. */
   readonly renewedAt: number;
-  /** We hold strictly before this: renewedAt + renew deadline, or less while the record is being re-created. */
+  /** We hold strictly before this: renewedAt + tenure, or less while the record is being re-created. */
   readonly validUntil: number;
   /** When the current round of renewal began. */
   readonly attemptAt: number;

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { step } from '../../../src/election/machine/machine.ts';
 import type { Step } from '../../../src/election/machine/machine.ts';
 import type { Effect, State, StepResult } from '../../../src/election/machine/types.ts';
+import { tenureMs } from '../../../src/election/timings.ts';
 import { firstViolation } from './runs.ts';
 import type { RunsOptions } from './runs.ts';
 
@@ -42,12 +43,9 @@ const mutants: readonly Mutant[] = [
     },
   },
   {
-    what: 'a renew deadline as long as the lease',
+    what: 'a tenure as long as the lease',
     step: (settings, state, event, context) =>
-      prolong(
-        step(settings, state, event, context),
-        () => settings.leaseDurationMs - settings.renewDeadlineMs,
-      ),
+      prolong(step(settings, state, event, context), () => settings.leaseDurationMs - tenureMs(settings)),
     caughtAs: /two holders/,
   },
   {

@@ -136,11 +136,11 @@ test('a process that was stopped beyond its deadline does not hold, though nothi
   assert.equal(a.story[length], 'lost: renew-deadline, fence false');
 });
 
-test('stalled calls: the VIP is gone at the deadline, before anything is released, and the campaign goes on', async () => {
+test('stalled calls: the VIP is gone when the tenure ends, before anything is released, and the campaign goes on', async () => {
   const a = rig();
   await a.clock.advance(1100);
   a.trouble = 'stall';
-  await a.clock.advance(3000);
+  await a.clock.advance(4000);
   assert.ok(a.story.includes('lost: renew-deadline, fence false'));
   assert.ok(a.story.indexOf('lost: renew-deadline, fence false') < a.story.indexOf('write: release'));
   a.trouble = 'none';

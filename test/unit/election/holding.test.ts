@@ -10,7 +10,7 @@ test('tenure counts from when the claim was sent, not from its answer', () => {
   bench.fire('take');
   bench.now = 900;
   const acquired = find(bench.ok(stored('node-a', '2')), 'acquired');
-  assert.equal(acquired.validUntil, 100 + 3000);
+  assert.equal(acquired.validUntil, 100 + 4000);
 });
 
 test('a renewal counts from when it was sent, and the next follows a retry period after that', () => {
@@ -19,8 +19,8 @@ test('a renewal counts from when it was sent, and the next follows a retry perio
   bench.fire('renew');
   bench.now = 1700;
   const effects = bench.ok(stored('node-a', '3'));
-  assert.equal(find(effects, 'renewed').validUntil, 4000);
-  assert.equal(armed(effects, 'deadline'), 2300);
+  assert.equal(find(effects, 'renewed').validUntil, 5000);
+  assert.equal(armed(effects, 'deadline'), 3300);
   assert.equal(armed(effects, 'renew'), 300);
 });
 
@@ -32,20 +32,20 @@ test('a renewal keeps acquireTime and transitions and is based on the last known
   assert.deepEqual(sent, record('node-a', { renewTime: '2026-01-01T00:00:01.000000Z' }));
 });
 
-test('at the renew deadline the VIP goes first, then the record is released', () => {
+test('at the end of a tenure the VIP goes first, then the record is released', () => {
   const bench = Bench.holder();
-  bench.now = 3000;
+  bench.now = 4000;
   const effects = bench.fire('deadline');
   assert.equal(names(effects)[0], 'lost:renew-deadline');
   const release = find(effects, 'update');
   assert.deepEqual(release.record, {
     holderIdentity: '',
     leaseDurationSeconds: 1,
-    acquireTime: '2026-01-01T00:00:03.000000Z',
-    renewTime: '2026-01-01T00:00:03.000000Z',
+    acquireTime: '2026-01-01T00:00:04.000000Z',
+    renewTime: '2026-01-01T00:00:04.000000Z',
     leaseTransitions: 3,
   });
-  assert.equal(armed(effects, 'release'), 2000);
+  assert.equal(armed(effects, 'release'), 1000);
 });
 
 test('whatever comes first after a long stop, the tenure ends before it is looked at', () => {
@@ -67,10 +67,10 @@ test('whatever comes first after a long stop, the tenure ends before it is looke
 
 test('the answer to a renewal that arrives after the deadline does not bring the tenure back', () => {
   const bench = Bench.holder();
-  bench.now = 2900;
+  bench.now = 3900;
   bench.fire('renew');
   const { call } = bench.state;
-  bench.now = 3000;
+  bench.now = 4000;
   const effects = bench.send({
     kind: 'result',
     call: call?.id ?? -1,
@@ -82,25 +82,40 @@ test('the answer to a renewal that arrives after the deadline does not bring the
 
 test('a deadline timer that is early is armed again, never believed', () => {
   const bench = Bench.holder();
-  bench.now = 2999.5;
+  bench.now = 3999.5;
   assert.deepEqual(names(bench.fire('deadline')), ['arm:deadline']);
   assert.equal(bench.at, 'holding');
 });
 
-test('a stalled call leaves time for a second one before the deadline', () => {
+test('a stalled call leaves time for a second one before the tenure ends', () => {
   const bench = Bench.holder();
   bench.now = 1000;
   const { timeoutMs } = find(bench.fire('renew'), 'update');
-  assert.equal(timeoutMs, 1000);
-  bench.now = 2000;
+  assert.equal(timeoutMs, 2000);
+  bench.now = 3000;
   const after = bench.fire('call');
   assert.equal(names(after)[0], 'cancel-call');
   bench.now += armed(after, 'renew');
   const again = find(bench.fire('renew'), 'update');
-  assert.ok(bench.now + again.timeoutMs <= 3000, `ends at ${bench.now + again.timeoutMs}`);
+  assert.ok(
+    again.timeoutMs > 900 && bench.now + again.timeoutMs <= 4000,
+    `ends at ${bench.now + again.timeoutMs}`,
+  );
 });
 
-test('quick failures are retried more often as the deadline comes nearer, but not without pause', () => {
+test('calls that take almost half a tenure each keep it: the next renewal follows at once', () => {
+  const bench = Bench.holder();
+  for (let version = 3; version < 20; version++) {
+    const sentAt = Math.max(bench.now, bench.now + armed(bench.last?.effects ?? [], 'renew'));
+    bench.now = sentAt;
+    const { timeoutMs } = find(bench.fire('renew'), 'update');
+    bench.now += 1900;
+    assert.ok(timeoutMs > 1900, `${timeoutMs} ms for a call`);
+    assert.equal(find(bench.ok(stored('node-a', String(version))), 'renewed').validUntil, sentAt + 4000);
+  }
+});
+
+test('quick failures are retried more often as the end of the tenure comes nearer, but not without pause', () => {
   const bench = Bench.holder();
   const waits: number[] = [];
   bench.now = 1000;
@@ -109,10 +124,10 @@ test('quick failures are retried more often as the deadline comes nearer, but no
     const wait = armed(bench.fails('unreachable'), 'renew');
     waits.push(wait);
     bench.now += wait;
-    if (bench.now >= 3000) break;
+    if (bench.now >= 4000) break;
     bench.fire('renew');
   }
-  assert.deepEqual(waits.slice(0, 3), [1000, 500, 250]);
+  assert.deepEqual(waits.slice(0, 4), [1000, 1000, 500, 250]);
   assert.ok(Math.min(...waits) >= 100 && waits.length >= 5, waits.join(' '));
 });
 
@@ -165,7 +180,7 @@ test('a deleted record is created anew at once, without giving up the VIP', () =
   assert.equal(find(effects, 'create').record.leaseTransitions, 0);
   bench.now = 510;
   const created = bench.ok(stored('node-a', '4'));
-  assert.equal(find(created, 'renewed').validUntil, 3500);
+  assert.equal(find(created, 'renewed').validUntil, 4500);
   assert.ok(!names(created).some((name) => name.startsWith('lost')));
 });
 
@@ -177,7 +192,7 @@ test('a deleted record that cannot be created within 50 ms ends the tenure', () 
   assert.equal(names(bench.fire('deadline'))[0], 'lost:deleted');
   // The create still on its way may yet succeed, and then counts from when it was sent.
   bench.now = 700;
-  assert.equal(find(bench.ok(stored('node-a', '4')), 'acquired').validUntil, 3500);
+  assert.equal(find(bench.ok(stored('node-a', '4')), 'acquired').validUntil, 4500);
 });
 
 test('a deleted record that somebody else created first ends the tenure', () => {
@@ -239,7 +254,7 @@ test('an answer overtaken by the watch still renews, on the newer record', () =>
   bench.now = 1000;
   bench.fire('renew');
   bench.sees(stored('node-a', '4'));
-  assert.equal(find(bench.ok(stored('node-a', '3')), 'renewed').validUntil, 4000);
+  assert.equal(find(bench.ok(stored('node-a', '3')), 'renewed').validUntil, 5000);
   bench.now = 2000;
   assert.equal(find(bench.fire('renew'), 'update').base.version, '4');
 });
@@ -290,9 +305,9 @@ test('a release is not forced on somebody else, and ends when time is up', () =>
   assert.equal(names(cut.fire('release')).at(-1), 'finished');
 });
 
-test('after a missed deadline the node campaigns again, letting others go first', () => {
+test('after a tenure that ran out the node campaigns again, letting others go first', () => {
   const bench = Bench.holder();
-  bench.now = 3000;
+  bench.now = 4000;
   bench.fire('deadline');
   assert.equal(armed(bench.ok(stored('', '3')), 'take'), 500);
 });

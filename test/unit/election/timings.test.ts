@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkTimings, createElection } from '../../../src/election/index.ts';
-import { attemptTimeoutMs } from '../../../src/election/timings.ts';
+import { attemptTimeoutMs, tenureMs } from '../../../src/election/timings.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { MemoryLease, memoryLeaseStore } from '../../../src/testing/memory-lease.ts';
@@ -49,8 +49,23 @@ test('an election with such timings, or without identity, is not even made', () 
   assert.throws(() => createElection(parts, { identity: '', ...timings(5, 3, 1) }), /identity/);
 });
 
-test('two tries fit between the first renewal and the deadline', () => {
+test('a tenure lasts as long as client-go tries, and never beyond four fifths of the lease', () => {
+  const cases: readonly [number, number, number, number][] = [
+    [15, 10, 2, 12],
+    [5, 3, 1, 4],
+    [3, 2, 1, 2.4],
+    [60, 15, 5, 20],
+    // A renew deadline beyond four fifths is what was asked for.
+    [10, 9, 2, 9],
+  ];
+  for (const [lease, renew, retry, tenure] of cases) {
+    assert.equal(tenureMs(timings(lease, renew, retry)), tenure * 1000);
+  }
+});
+
+test('two tries fit between the first renewal and the end of the tenure, the first one long enough for slow answers', () => {
   for (const each of [timings(15, 10, 2), timings(5, 3, 1), timings(60, 15, 5)]) {
-    assert.ok(2 * attemptTimeoutMs(each) <= each.renewDeadlineMs - each.retryPeriodMs);
+    const left = tenureMs(each) - each.retryPeriodMs;
+    assert.ok(attemptTimeoutMs(each) < left && attemptTimeoutMs(each) >= tenureMs(each) / 2);
   }
 });

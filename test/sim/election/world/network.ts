@@ -11,7 +11,8 @@ export interface Path {
   down: 'no' | 'refused' | 'black-hole';
   lostRequests: number;
   lostReplies: number;
-  /** Upper bound of the delay of each direction, ms. */
+  /** Bounds of the delay of each direction, ms. */
+  leastDelayMs: number;
   delayMs: number;
   /** Answered instead of being carried out, with this probability. */
   errors: { readonly kind: StoreErrorKind; readonly share: number } | undefined;
@@ -27,6 +28,7 @@ export function healthyPath(): Path {
     down: 'no',
     lostRequests: 0,
     lostReplies: 0,
+    leastDelayMs: 0.2,
     delayMs: 5,
     errors: undefined,
     watchGap: false,
@@ -67,11 +69,11 @@ export function carry(
       refuse(errors.kind);
       return;
     }
-    timeline.in(between(random, 0.2, path.delayMs), () => {
+    timeline.in(between(random, path.leastDelayMs, path.delayMs), () => {
       const answer = outcome(operation);
       if (path.down === 'black-hole' || random() < path.lostReplies) return;
       const garbled = path.errors?.kind === 'garbage' && random() < path.errors.share;
-      timeline.in(between(random, 0.2, path.delayMs), () => {
+      timeline.in(between(random, path.leastDelayMs, path.delayMs), () => {
         deliver(() => {
           if (garbled) reject(new StoreError('garbage', 'garbage'));
           else if (answer instanceof StoreError) reject(answer);

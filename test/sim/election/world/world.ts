@@ -1,5 +1,5 @@
 import type { Step } from '../../../../src/election/machine/machine.ts';
-import { attemptTimeoutMs } from '../../../../src/election/timings.ts';
+import { attemptTimeoutMs, tenureMs } from '../../../../src/election/timings.ts';
 import type { Timings } from '../../../../src/election/timings.ts';
 import type { Random } from '../../../../src/lib/clock.ts';
 import { MemoryLease } from '../../../../src/testing/memory-lease.ts';
@@ -46,8 +46,8 @@ const timingChoices: readonly Timings[] = [
   { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2000 },
   { leaseDurationMs: 3000, renewDeadlineMs: 2000, retryPeriodMs: 1000 },
 ];
-/** Clock rates stay within 1 ± spread; 1.12 / 0.88 < 1.5, the tightest lease / deadline ratio above. */
-const rateSpreads = [0, 0.001, 0.05, 0.12];
+/** Clock rates stay within 1 ± spread; 1.1 / 0.9 < 1.25, the ratio of lease duration and tenure. */
+const rateSpreads = [0, 0.001, 0.05, 0.1];
 const historyLength = 120;
 const maxCallsPerSecond = 60;
 const maxEventsPerSecond = 20_000;
@@ -111,7 +111,7 @@ export class World implements SimWorld {
     const at = this.timeline.now;
     // A claim may be under way anywhere, so all must see.
     const seen = this.nodes.every((node) => !node.running || this.sees(node));
-    const deadline = this.timings.renewDeadlineMs / this.slowest + attemptTimeoutMs(this.timings);
+    const deadline = tenureMs(this.timings) / this.slowest + attemptTimeoutMs(this.timings);
     const until = at + (seen ? disturbedBoundMs : deadline);
     this.disturbance = { at, until: Math.max(until, this.disturbance.until) };
   }
@@ -174,7 +174,7 @@ export class World implements SimWorld {
     this.note(node.identity, `fault: ${name}, ${ms.toFixed(0)} ms`);
     // A fault soon after a disturbance may be why its holder did not see it.
     if (this.timeline.now <= this.disturbance.at + disturbedBoundMs) {
-      const late = this.disturbance.at + this.timings.renewDeadlineMs / this.slowest;
+      const late = this.disturbance.at + tenureMs(this.timings) / this.slowest;
       this.disturbance.until = Math.max(this.disturbance.until, late + attemptTimeoutMs(this.timings));
     }
     faults[name]?.(this, node, ms);
