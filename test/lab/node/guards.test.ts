@@ -76,6 +76,10 @@ describe('SVC-32 service security', () => {
     }
   }
 
+  /** Not at the first try, perhaps, on a busy machine. */
+  const untilAnswered = (vip: Ip, port: number): Promise<void> =>
+    until(`an answer from the holder at port ${port}`, async () => (await answers(vip, port)) === 'holder');
+
   function pings(target: Ip, ...options: readonly string[]): boolean {
     try {
       run('client', ['ping', '-c', '1', '-W', '1', ...options, target].join(' '));
@@ -113,25 +117,28 @@ describe('SVC-32 service security', () => {
 
     it(`IPv${family}: only the Service's ports reach the VIP, the node's own address is left alone`, async () => {
       node.publish(service, specs(vip, [open, { protocol: 'udp', port: 53, sources: undefined }]));
-      assert.equal(await answers(vip, 443), 'holder');
+      await untilAnswered(vip, 443);
       assert.equal(await answers(vip, 6443), undefined, 'a port of the node');
       assert.equal(pings(vip), false, 'ICMP');
       assert.equal(countDatagrams(vip, 53, 2), 2);
       assert.equal(countDatagrams(vip, 443, 2), 0, 'TCP port 443, not UDP');
       assert.equal(countDatagrams(vip, 68, 1), 1, 'DHCP client');
       const own = addressOf('holder', family);
-      assert.deepEqual([await answers(own, 6443), pings(own)], ['holder', true]);
+      await untilAnswered(own, 6443);
+      assert.equal(pings(own), true);
     });
 
     it(`IPv${family}: ports follow the Service, and all is open again when it is not guarded`, async () => {
       node.publish(service, specs(vip, [open]));
       node.publish(service, specs(vip, [{ ...open, port: 6443 }]));
-      assert.deepEqual([await answers(vip, 443), await answers(vip, 6443)], [undefined, 'holder']);
+      assert.equal(await answers(vip, 443), undefined);
+      await untilAnswered(vip, 6443);
       node.publish(
         service,
         specs(vip, []).filter(({ kind }) => kind !== 'guard'),
       );
-      assert.deepEqual([await answers(vip, 443), pings(vip)], ['holder', true]);
+      await untilAnswered(vip, 443);
+      assert.equal(pings(vip), true);
       assert.equal(runHere('nft list ruleset'), '');
     });
 
@@ -169,7 +176,8 @@ describe('SVC-32 service security', () => {
       node.publish(service, specs(vip, [open]));
       runHere('nft flush ruleset');
       await until('the rules are back', () => runHere('nft list ruleset').includes(table));
-      assert.deepEqual([await answers(vip, 443), await answers(vip, 6443)], ['holder', undefined]);
+      await untilAnswered(vip, 443);
+      assert.equal(await answers(vip, 6443), undefined);
     });
 
     it(`IPv${family}: a crash leaves the VIP guarded; the next process takes over or cleans up`, async () => {
@@ -178,7 +186,8 @@ describe('SVC-32 service security', () => {
       assert.equal(await answers(vip, 6443), undefined, 'nobody is at work');
       await start();
       node.publish('service/shop/other', specs(vipOf(2, family), [open]));
-      assert.deepEqual([await answers(vip, 443), await answers(vip, 6443)], ['holder', undefined]);
+      await untilAnswered(vip, 443);
+      assert.equal(await answers(vip, 6443), undefined);
       node.withdraw('service/shop/other');
       node.sweep();
       assert.equal(runHere('nft list ruleset'), '');
@@ -193,7 +202,7 @@ describe('SVC-32 service security', () => {
   it('IPv6: a router may probe its neighbour entry for the VIP at the VIP itself', async () => {
     const vip = vipOf(1, 6);
     node.publish(service, specs(vip, [open]));
-    assert.equal(await answers(vip, 443), 'holder');
+    await untilAnswered(vip, 443);
     run('client', `ip -6 neigh change ${vip} dev ${LINK} nud probe`);
     await until('the entry is reachable', () =>
       run('client', `ip -6 neigh show ${vip}`).includes('REACHABLE'),
