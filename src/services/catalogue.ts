@@ -1,6 +1,6 @@
 import type { Ip } from '../lib/ip.ts';
 import { wantedAddresses } from './addresses.ts';
-import { conflictsBetween, type Claimant, type Conflict } from './conflicts.ts';
+import { conflictsBetween, isOlder, type Claimant, type Conflict } from './conflicts.ts';
 import { claimOf, type Claim, type Withhold } from './decide.ts';
 import { noNames, type NameView } from './names.ts';
 import { serviceNameLabel } from './project.ts';
@@ -68,7 +68,7 @@ export class Catalogue {
     const lease = this.leaseFor(entry, claim);
     const found = new Map<Conflict['reason'], Conflict>();
     for (const other of sharers) {
-      for (const conflict of conflictsBetween({ ...entry, claim }, other, lease))
+      for (const conflict of conflictsBetween({ ...entry, claim }, other, lease, (vip) => this.firstOf(vip)))
         if (!found.has(conflict.reason)) found.set(conflict.reason, conflict);
     }
     return [...found.values()];
@@ -145,6 +145,21 @@ export class Catalogue {
     return first.lease;
   }
 
+  /** The link on which this address is wanted: it is on one only, that of the first of those that share it. */
+  linkFor(address: Ip): string | undefined {
+    const claim = this.firstOf(address)?.claim;
+    return claim?.kind === 'claim' ? claim.link : undefined;
+  }
+
+  private firstOf(address: Ip): Entry | undefined {
+    let first: Entry | undefined;
+    for (const key of this.byAddress.get(address) ?? []) {
+      const entry = this.entries.get(key);
+      if (entry !== undefined && (first === undefined || isOlder(entry, first))) first = entry;
+    }
+    return first;
+  }
+
   private component(start: ServiceKey): ReadonlySet<ServiceKey> {
     const seen = new Set([start]);
     this.addNeighbours(start, seen);
@@ -190,16 +205,7 @@ function serviceOf({ metadata }: EndpointSlice): ServiceKey {
   return `${metadata.namespace ?? ''}/${metadata.labels?.[serviceNameLabel] ?? ''}`;
 }
 
-/** Age first, so that a newcomer never moves those that are there; then the name. */
-function isOlder(a: Entry, b: Entry): boolean {
-  const [ageA, ageB] = [
-    a.service.metadata.creationTimestamp ?? '',
-    b.service.metadata.creationTimestamp ?? '',
-  ];
-  return ageA === ageB ? a.key < b.key : ageA < ageB;
-}
-
 function sameClaim(a: Claim | Withhold, b: Claim | Withhold): boolean {
   if (a.kind !== 'claim' || b.kind !== 'claim') return a.kind === b.kind;
-  return a.lease === b.lease && a.addresses.join() === b.addresses.join();
+  return a.lease === b.lease && a.link === b.link && a.addresses.join() === b.addresses.join();
 }

@@ -15,17 +15,31 @@ export interface Conflict {
 /** A Service with its claim. */
 export type Claimant = Entry & { readonly claim: Claim };
 
+/** Who has his way where only one can. Age first, so that a newcomer never moves those that are there; then the name. */
+export function isOlder(a: Entry, b: Entry): boolean {
+  const [ageA, ageB] = [
+    a.service.metadata.creationTimestamp ?? '',
+    b.service.metadata.creationTimestamp ?? '',
+  ];
+  return ageA === ageB ? a.key < b.key : ageA < ageB;
+}
+
 /**
  * What a Service and another one that has an address in common with it disagree about. `lease` is the one that
- * decides about both. Each of the two is told; neither is withheld for it.
+ * decides about both, `firstOf` the oldest Service that has an address. Each of the two is told; neither is withheld for it.
  */
-export function conflictsBetween(own: Claimant, other: Claimant, lease: LeaseKey): readonly Conflict[] {
+export function conflictsBetween(
+  own: Claimant,
+  other: Claimant,
+  lease: LeaseKey,
+  firstOf: (vip: Ip) => Entry | undefined,
+): readonly Conflict[] {
   const shared = own.claim.addresses.find((address) => other.claim.addresses.includes(address));
   if (shared === undefined) return [];
   return [
     ...leaseConflict(own, other, shared, lease),
     ...policyConflict(own, other, shared),
-    ...interfaceConflict(own, other, shared),
+    ...interfaceConflict(own, other, shared, firstOf(shared) ?? own),
     ...securityConflict(own, other, shared),
     ...portConflicts(own, other, shared),
   ];
@@ -48,11 +62,11 @@ function policyConflict(own: Claimant, other: Claimant, vip: Ip): readonly Confl
   return [{ reason: 'PolicyConflict', message }];
 }
 
-function interfaceConflict(own: Claimant, other: Claimant, vip: Ip): readonly Conflict[] {
+function interfaceConflict(own: Claimant, other: Claimant, vip: Ip, first: Entry): readonly Conflict[] {
   const [ours, theirs] = [own.claim.link ?? '', other.claim.link ?? ''];
   if (ours === theirs) return [];
   const name = (link: string): string => (link === '' ? 'none' : clip(link));
-  const message = `${annotation.interface}: ${name(ours)} of ${own.key} and ${name(theirs)} of ${other.key}: ${vip} is on the links of both`;
+  const message = `${annotation.interface}: ${name(ours)} of ${own.key} and ${name(theirs)} of ${other.key}: ${vip} is on one link, that of ${first.key}, the oldest`;
   return [{ reason: 'InterfaceConflict', message }];
 }
 

@@ -72,9 +72,10 @@ export class Judge {
         obstacle ??= noEndpointsFor(vip);
         continue;
       }
-      const placed = placeVip(vip, claim.link, this.options, this.parts.local);
+      const link = this.parts.catalogue.linkFor(vip);
+      const placed = placeVip(vip, link, this.options, this.parts.local);
       if (placed.kind === 'place') places.push({ ...placed, fromName: claim.fromNames.has(vip) });
-      else obstacle ??= { ...placed, message: `${fieldOf(placed, claim)}: ${placed.message}` };
+      else obstacle ??= { ...placed, message: `${fieldOf(placed, claim, link)}: ${placed.message}` };
     }
     if (obstacle !== undefined) this.parts.withheld(entry, obstacle);
     if (places.length === 0 && obstacle !== undefined) return obstacle;
@@ -83,7 +84,7 @@ export class Judge {
 }
 
 /** Where a user has to look. */
-function fieldOf({ reason }: Withhold, { field, link }: Claim): string {
+function fieldOf({ reason }: Withhold, { field }: Claim, link: string | undefined): string {
   if (reason !== 'no-link') return field;
   return link === undefined ? 'vip_servicesinterface or vip_interface' : annotation.interface;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { World, type Wish } from './scene.ts';
+import { World, type TestNode, type Wish } from './scene.ts';
 
 const each = { perServiceElection: true };
 const note = (key: string, value: string) => ({ annotations: { [`kube-vip.io/${key}`]: value } });
@@ -38,7 +38,7 @@ const rows: readonly Row[] = [
     what: 'interfaces',
     one: note('serviceInterface', 'eth0'),
     two: {},
-    told: 'InterfaceConflict kube-vip.io/serviceInterface: C of shop/SELF and D of shop/OTHER: 192.0.2.1 is on the links of both',
+    told: 'InterfaceConflict kube-vip.io/serviceInterface: C of shop/SELF and D of shop/OTHER: 192.0.2.1 is on one link, that of shop/one, the oldest',
   },
   {
     what: 'service security',
@@ -97,3 +97,42 @@ test('a Service in conflict with many others is told of one', async (t) => {
   const first = node.told.filter((line) => line.startsWith('s0 '));
   assert.equal(first.length, 1);
 });
+
+/** Node a with links eth0, the configured one, eth1 and eth2. */
+async function linked(
+  options: ConstructorParameters<typeof World>[0],
+): Promise<{ world: World; node: TestNode }> {
+  const world = new World(options);
+  const kernel = world.newKernel();
+  for (const name of ['eth1', 'eth2']) kernel.addLink({ name });
+  const node = await world.add('a', kernel);
+  await world.run(400);
+  return { world, node };
+}
+const aged = (second: number): string => `2026-01-01T00:00:0${second}Z`;
+
+for (const reach of ['layer2', 'route'] as const) {
+  test(`an address is on one link, that of the oldest Service that has it (${reach})`, async (t) => {
+    const { world, node } = await linked({ ...each, guarded: true, reach });
+    t.after(() => world.close());
+    const links = (): readonly string[] => node.specs('192.0.2.1', reach === 'layer2' ? 'address' : 'route');
+    const one = { name: 'one', vip: '192.0.2.1', port: 80, created: aged(1) };
+    const two = { name: 'two', vip: '192.0.2.1', port: 81, created: aged(2) };
+    world.serve({ ...two, ...note('serviceInterface', 'eth1') });
+    await world.run(400);
+    assert.deepEqual(links(), ['eth1']);
+    world.serve(one);
+    await world.run(20_000);
+    assert.deepEqual(links(), ['eth0']);
+    world.put({ ...one, ...note('serviceInterface', 'eth2') });
+    assert.deepEqual(links(), ['eth2']);
+    world.remove('one');
+    await world.run(100);
+    assert.deepEqual(links(), ['eth1']);
+    assert.deepEqual(node.guards(), ['192.0.2.1 tcp/81']);
+    if (reach === 'layer2') assert.deepEqual(node.vips(), ['192.0.2.1/32@eth1']);
+    world.remove('two');
+    await world.run(100);
+    assert.deepEqual([...links(), ...node.vips(), ...node.guards()], []);
+  });
+}

@@ -270,6 +270,13 @@ export class TestNode {
     return found.map(({ destination }) => `${destination?.address}/${destination?.length}`).sort();
   }
 
+  /** Links on which a VIP is wanted in this way. */
+  specs(vip: string, kind: 'address' | 'route'): readonly string[] {
+    return this.node
+      .status()
+      .flatMap(({ spec }) => (spec.vip === vip && spec.kind === kind ? [spec.link] : []));
+  }
+
   /** What is let in, as `vip protocol/port from ranges`. */
   guards(): readonly string[] {
     return this.node.status().flatMap(({ spec }) => {
