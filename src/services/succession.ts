@@ -50,6 +50,8 @@ export class Succession {
   private readonly byLease = new Map<LeaseKey, Set<Ip>>();
   /** Services that have such an address, or would. */
   private readonly takers = new Map<Ip, Set<ServiceKey>>();
+  /** The same, by Service. */
+  private readonly taken = new Map<ServiceKey, Set<Ip>>();
   private timer: Timer | undefined;
 
   constructor(parts: SuccessionParts) {
@@ -71,11 +73,29 @@ export class Succession {
   mayTake(key: ServiceKey, vip: Ip, lease: LeaseKey): boolean {
     const others = this.formersOf(vip).filter((each) => each.lease !== lease);
     if (others.length === 0) return true;
-    const takers = this.takers.get(vip);
-    if (takers === undefined) this.takers.set(vip, new Set([key]));
-    else takers.add(key);
+    this.enterTaker(vip, key);
     for (const each of others) this.parts.campaigns.join(each.lease, heirOf(each.lease), 0);
     return others.every((each) => this.isOurs(each.lease) || this.isOver(vip, each));
+  }
+
+  /**
+   * The Service is not for this node to have. The next holder has to take the former leases, too, so they are left
+   * to it.
+   */
+  gaveUp(key: ServiceKey): void {
+    const left = new Set<LeaseKey>();
+    for (const vip of this.taken.get(key) ?? []) {
+      const takers = this.takers.get(vip);
+      takers?.delete(key);
+      if (takers?.size !== 0) continue;
+      this.takers.delete(vip);
+      for (const { lease } of this.formersOf(vip)) left.add(lease);
+    }
+    this.taken.delete(key);
+    for (const lease of left) {
+      const isNeeded = [...(this.byLease.get(lease) ?? [])].some((vip) => this.takers.has(vip));
+      if (!isNeeded) this.parts.campaigns.leave(lease, heirOf(lease));
+    }
   }
 
   /** This node holds the lease from now on, or no longer does. */
@@ -107,6 +127,27 @@ export class Succession {
     if (known === undefined || --known.users > 0) return;
     this.deciding.delete(vip);
     this.ended(vip, known.lease);
+  }
+
+  private enterTaker(vip: Ip, key: ServiceKey): void {
+    const takers = this.takers.get(vip);
+    if (takers === undefined) this.takers.set(vip, new Set([key]));
+    else takers.add(key);
+    const vips = this.taken.get(key);
+    if (vips === undefined) this.taken.set(key, new Set([vip]));
+    else vips.add(vip);
+  }
+
+  /** Nothing stands in the way of those who wait for this address any more. */
+  private free(vip: Ip): Iterable<ServiceKey> {
+    const takers = this.takers.get(vip) ?? new Set();
+    this.takers.delete(vip);
+    for (const key of takers) {
+      const vips = this.taken.get(key);
+      vips?.delete(vip);
+      if (vips?.size === 0) this.taken.delete(key);
+    }
+    return takers;
   }
 
   private need(lease: LeaseKey, by: 1 | -1): void {
@@ -166,8 +207,7 @@ export class Succession {
       const over = formers.filter((each) => this.isOver(vip, each));
       for (const { lease } of over) this.forget(vip, lease);
       if (over.length === 0 || this.former.has(vip)) continue;
-      for (const key of this.takers.get(vip) ?? []) freed.add(key);
-      this.takers.delete(vip);
+      for (const key of this.free(vip)) freed.add(key);
     }
     if (freed.size > 0) this.parts.look(freed);
   }

@@ -192,6 +192,7 @@ export class Tenure {
   giveUp(key: ServiceKey): void {
     this.withdraw(key);
     this.membership.quit(key);
+    this.succession?.gaveUp(key);
     this.parts.observer.electing?.(key, undefined);
   }
 
@@ -288,6 +289,7 @@ export class Tenure {
       });
     } else this.publisher.withdrawAll(held, reason);
     for (const key of held) if (this.publisher.get(key) === undefined) this.membership.settle(key);
+    for (const key of members) this.succession?.gaveUp(key);
     this.succession?.changed(lease);
     this.parts.observer.campaign?.(lease, 'lost', reason);
   }

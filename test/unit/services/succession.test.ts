@@ -305,6 +305,27 @@ describe('a node whose Services are old news', () => {
   });
 });
 
+test('an address that many have one after the other is with each at once: what a node inherited it leaves to the next', async () => {
+  const world = new World(each);
+  for (const name of ['a', 'b', 'c']) await world.add(name);
+  await world.run(17_000);
+  for (const [i, name] of ['one', 'two', 'three', 'four', 'five'].entries()) {
+    const node = ['a', 'b', 'c'][i % 3] ?? '';
+    world.endpoints(name, node);
+    world.put({ name, vip: '192.0.2.1', policy: 'Local' });
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.1'), [node], name);
+    if (i < 4) world.remove(name);
+    await world.run(200);
+  }
+  // Endpoints that go away leave it, too.
+  world.endpoints('five', 'a');
+  await world.run(1500);
+  assert.deepEqual(world.holders('192.0.2.1'), ['a']);
+  assert.deepEqual(world.doubles, []);
+  await world.close();
+});
+
 test('a failover between nodes that are well asks for no list', async () => {
   const world = await worldOf();
   await world.run(13_000);
