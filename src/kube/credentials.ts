@@ -7,6 +7,8 @@ import { sameConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { KubeconfigError, parseKubeconfig } from './kubeconfig.ts';
 import type { Kubeconfig, Material } from './kubeconfig.ts';
+import { whyUnusable } from './material.ts';
+import type { MaterialKind } from './material.ts';
 
 /** Where the client's server address, certificates and token come from, now and after they changed. */
 export interface Credentials {
@@ -108,25 +110,32 @@ export function fixedCredentials(connection: Connection): Credentials {
 /**
  * Reads a kubeconfig and the files it refers to (relative ones beside the kubeconfig).
  *
- * @throws KubeconfigError when the file or one it names cannot be read or used.
+ * @throws KubeconfigError when the file, or what it holds or names, cannot be read or used.
  */
 export async function readKubeconfig(file: string, read: ReadText = readTextFile): Promise<Connection> {
   const config = parseKubeconfig(await readOrExplain(file, file, read), file);
   return resolveMaterials(config, file, read);
 }
 
+const fieldOf: Readonly<Record<MaterialKind, string>> = {
+  ca: 'certificate-authority',
+  cert: 'client-certificate',
+  key: 'client-key',
+  token: 'tokenFile',
+};
+
 async function resolveMaterials(config: Kubeconfig, file: string, read: ReadText): Promise<Connection> {
-  const load = async (material: Material | undefined): Promise<string | undefined> => {
+  const load = async (kind: MaterialKind): Promise<string | undefined> => {
+    const material: Material | undefined = config[kind];
     if (material === undefined) return undefined;
-    if ('text' in material) return material.text;
-    return readOrExplain(path.resolve(path.dirname(file), material.file), file, read);
+    const isText = 'text' in material;
+    const source = isText ? '' : path.resolve(path.dirname(file), material.file);
+    const text = isText ? material.text : await readOrExplain(source, file, read);
+    const problem = whyUnusable(kind, text);
+    if (problem === undefined) return text;
+    throw new KubeconfigError(file, `${fieldOf[kind]}${isText ? '' : ` ${source}`} ${problem}`);
   };
-  const [ca, cert, key, token] = await Promise.all([
-    load(config.ca),
-    load(config.cert),
-    load(config.key),
-    load(config.token),
-  ]);
+  const [ca, cert, key, token] = await Promise.all([load('ca'), load('cert'), load('key'), load('token')]);
   return {
     server: config.server,
     ca,

@@ -3,6 +3,8 @@ import { KubeVipError, messageOf } from '../lib/errors.ts';
 import type { Connection } from './connection.ts';
 import { readTextFile } from './credentials.ts';
 import type { ReadText } from './credentials.ts';
+import { whyUnusable } from './material.ts';
+import type { MaterialKind } from './material.ts';
 
 export const SERVICE_ACCOUNT_MOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -35,7 +37,10 @@ export async function readInCluster(
       'no Kubernetes credentials: no kubeconfig was found, and KUBERNETES_SERVICE_HOST and _PORT are not set as in a Pod; set k8s_config_file or mount /etc/kubernetes/admin.conf',
     );
   }
-  const [token, ca] = await Promise.all([readMount(mount, 'token', read), readMount(mount, 'ca.crt', read)]);
+  const [token, ca] = await Promise.all([
+    readMount(mount, 'token', 'token', read),
+    readMount(mount, 'ca.crt', 'ca', read),
+  ]);
   return {
     server: { scheme: 'https', host: environment.serviceHost, port, basePath: '' },
     ca,
@@ -48,14 +53,18 @@ export async function readInCluster(
   };
 }
 
-async function readMount(mount: string, file: string, read: ReadText): Promise<string> {
+async function readMount(mount: string, file: string, kind: MaterialKind, read: ReadText): Promise<string> {
+  const unusable = (why: string, options?: ErrorOptions): InClusterError =>
+    new InClusterError(`the service-account mount has no usable ${file}: ${why}`, options);
+  let text: string;
   try {
-    return await read(path.join(mount, file));
+    text = await read(path.join(mount, file));
   } catch (error) {
-    throw new InClusterError(`the service-account mount has no usable ${file}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw unusable(messageOf(error), { cause: error });
   }
+  const problem = whyUnusable(kind, text);
+  if (problem !== undefined) throw unusable(`it ${problem}`);
+  return text;
 }
 
 /** The Pod's own namespace; undefined outside a Pod. */

@@ -125,6 +125,9 @@ function refuseUnsupported(cluster: Fields, user: Fields, path: string): void {
       `username and password are not supported by API servers any more: ${instead}`,
     );
   }
+  const other = ['as', 'as-uid', 'as-groups', 'as-user-extra'].find((name) => isSet(user[name]));
+  if (other !== undefined)
+    throw new KubeconfigError(path, `${other}: nobody is impersonated; give the credentials of that user`);
   if (isSet(cluster['proxy-url'])) throw new KubeconfigError(path, 'proxy-url is not supported');
 }
 

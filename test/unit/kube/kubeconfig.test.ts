@@ -5,6 +5,8 @@ import { KubeconfigError, parseKubeconfig, readKubeconfig } from '../../../src/k
 import { kubeconfig } from './kubeconfig-text.ts';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const pem = (label: string, text: string): string =>
+  `-----BEGIN ${label}-----\n${text}\n-----END ${label}-----\n`;
 
 describe('kubeconfig', () => {
   it('takes the cluster and user of the current context', () => {
@@ -56,9 +58,9 @@ users:
           tokenFile: '../token',
         },
       }),
-      '/etc/k/pki/ca.crt': 'CA',
-      '/abs/client.crt': 'CERT',
-      '/etc/k/client.key': 'KEY',
+      '/etc/k/pki/ca.crt': `# ours\n${pem('CERTIFICATE', 'CA')}`,
+      '/abs/client.crt': pem('CERTIFICATE', 'CERT'),
+      '/etc/k/client.key': pem('EC PRIVATE KEY', 'KEY'),
       '/etc/token': 'secret\n',
     };
     const read = (file: string): Promise<string> => {
@@ -66,9 +68,53 @@ users:
       return text === undefined ? Promise.reject(new Error('ENOENT')) : Promise.resolve(text);
     };
     const { ca, cert, key, token } = await readKubeconfig('/etc/k/config', read);
-    assert.deepEqual([ca, cert, key, token], ['CA', 'CERT', 'KEY', 'secret']);
+    const pems = [ca, cert, key].map((text) => /\n([A-Z]+)\n-----END/.exec(text ?? '')?.[1]);
+    assert.deepEqual([...pems, token], ['CA', 'CERT', 'KEY', 'secret']);
     await assert.rejects(readKubeconfig('/nowhere', read), /kubeconfig \/nowhere: cannot be read: ENOENT/);
   });
+
+  const unusable: readonly (readonly [string, Parameters<typeof kubeconfig>[0], RegExp])[] = [
+    [
+      'a CA that is no certificate',
+      { cluster: { 'certificate-authority-data': base64('garbage') } },
+      /certificate-authority holds no certificate/,
+    ],
+    [
+      'a CA that is cut off',
+      {
+        cluster: { 'certificate-authority-data': base64(pem('CERTIFICATE', 'CA').slice(0, -9)) },
+      },
+      /certificate-authority holds no certificate/,
+    ],
+    [
+      'a key with a passphrase',
+      {
+        user: {
+          'client-certificate-data': base64(pem('CERTIFICATE', 'C')),
+          'client-key-data': base64(pem('ENCRYPTED PRIVATE KEY', 'K')),
+        },
+      },
+      /client-key is encrypted: give one without a passphrase/,
+    ],
+    [
+      'a certificate as key',
+      {
+        user: {
+          'client-certificate-data': base64(pem('CERTIFICATE', 'C')),
+          'client-key-data': base64(pem('CERTIFICATE', 'C')),
+        },
+      },
+      /client-key holds no private key/,
+    ],
+    ['an empty token file', { user: { tokenFile: '/empty' } }, /tokenFile \/empty is empty/],
+  ];
+  for (const [what, parts, message] of unusable) {
+    it(`refuses ${what} and says so`, async () => {
+      const read = (file: string): Promise<string> =>
+        Promise.resolve(file === '/x' ? kubeconfig(parts) : '\n');
+      await assert.rejects(readKubeconfig('/x', read), message);
+    });
+  }
 
   const refusals: readonly (readonly [string, string, RegExp])[] = [
     [
@@ -95,6 +141,7 @@ users:
     ],
     ['a server that is none', kubeconfig({ server: 'ftp://x' }), /has no usable server: ftp:\/\/x/],
     ['a number as token', kubeconfig({ user: { token: 5 } }), /token is not a text/],
+    ['impersonation', kubeconfig({ user: { token: 't', as: 'system:admin' } }), /as: nobody is impersonated/],
     ['no context', '{}', /current-context is not set/],
     ['an unknown context', 'current-context: x', /no context named "x"/],
     ['a list', '[]', /no mapping at the top/],

@@ -209,6 +209,32 @@ describe('the client a configuration leads to', () => {
     }
   });
 
+  it('a token of the Pod that is empty for a moment, while it is replaced, does not take the place of the last one', async () => {
+    const mount = '/var/run/secrets/kubernetes.io/serviceaccount';
+    const files = new Map([
+      [`${mount}/token`, 'first'],
+      [`${mount}/ca.crt`, authority.cert],
+    ]);
+    const read = (file: string): Promise<string> => Promise.resolve(files.get(file) ?? '');
+    const environment = { serviceHost: '10.96.0.1', servicePort: '443' };
+    const inputs = { controlPlane: true, port: 6443, vips: [], environment };
+    const components = { clock: new FakeClock(), random: () => 0.5, log: new RecordingLogger(), read };
+    const { client, credentials } = openKubeClient({ source: 'in-cluster' }, inputs, components);
+    try {
+      assert.equal((await credentials.current()).token, 'first');
+      files.set(`${mount}/token`, '');
+      assert.equal((await credentials.refresh()).token, 'first');
+      files.set(`${mount}/token`, 'second').set(`${mount}/ca.crt`, authority.cert.slice(0, 40));
+      assert.equal((await credentials.refresh()).token, 'first');
+      files.set(`${mount}/ca.crt`, authority.cert);
+      assert.equal((await credentials.refresh()).token, 'second');
+      const warnings = components.log.lines.filter((line) => line.includes('cannot be read again'));
+      assert.equal(warnings.length, 2);
+    } finally {
+      client.close();
+    }
+  });
+
   it('outside a Pod and without files, says what to do', async (t) => {
     const choice = { source: 'in-cluster' } as const;
     const inputs = {
