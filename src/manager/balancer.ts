@@ -86,7 +86,9 @@ function startBalancer(
   const tell = (): void => {
     const all = [...reflector.items.values()];
     balancer.nodesChanged(all);
-    const others = discover(all, family).filter(({ node }) => node.toLowerCase() !== parts.identity);
+    const others = discover(all, family).candidates.filter(
+      ({ node }) => node.toLowerCase() !== parts.identity,
+    );
     api.others?.(others.map(({ address }) => address));
   };
   const reflector = createReflector<NodeObject>(

@@ -47,7 +47,7 @@ export interface BackendStatus {
 
 /** Why a VIP of this family is not balanced. */
 function desertedText(family: Family): string {
-  return `no ready control-plane node has an IPv${family} InternalIP, so only the API server of the node that holds it can answer there`;
+  return `no control-plane node has an IPv${family} InternalIP, so only the API server of the node that holds it can answer there`;
 }
 
 /** The probes of one backend. */
@@ -72,6 +72,8 @@ export class Balancer {
   private readonly pools = new Map<Family, PoolState>();
   /** Families without a candidate, as last logged. */
   private readonly deserted = new Set<Family>();
+  /** Families in which no candidate is ready, as last logged. */
+  private readonly unready = new Set<Family>();
   private readonly probing = new Map<Ip, Probing>();
   private ticking: Timer | undefined;
   private active = false;
@@ -108,6 +110,7 @@ export class Balancer {
     this.probing.clear();
     this.pools.clear();
     this.deserted.clear();
+    this.unready.clear();
     this.applied = '';
     this.parts.apply(new Map());
   }
@@ -134,9 +137,10 @@ export class Balancer {
     // Nothing is known yet: what a predecessor has put into the kernel is better than nothing.
     if (this.nodes === undefined) return;
     for (const family of new Set(this.options.vips.map(familyOf))) {
-      const candidates = discover(this.nodes, family);
+      const { candidates, areUnready } = discover(this.nodes, family);
       this.step(family, { kind: 'candidates', candidates });
       this.tellWhetherDeserted(family, candidates.length === 0);
+      this.tellWhetherUnready(family, areUnready);
     }
     this.startAndStopProbes();
     this.program();
@@ -154,6 +158,20 @@ export class Balancer {
     }
   }
 
+  private tellWhetherUnready(family: Family, isUnready: boolean): void {
+    if (isUnready === this.unready.has(family)) return;
+    const { log } = this.parts;
+    if (isUnready) {
+      this.unready.add(family);
+      log.warn(
+        `no control-plane node is ready: all with an IPv${family} InternalIP serve as long as they answer`,
+      );
+    } else {
+      this.unready.delete(family);
+      log.info('there are ready control-plane nodes: only those serve', { family: `IPv${family}` });
+    }
+  }
+
   private step(family: Family, event: PoolEvent): void {
     const before = this.pools.get(family) ?? emptyPool;
     const after = stepPool(before, event, this.options, this.parts.clock.now());
@@ -163,7 +181,8 @@ export class Balancer {
       if (was === member.phase || member.phase === 'unproven') continue;
       const fields = { node: member.node, backend: member.address, reason: member.lastProblem };
       if (member.phase === 'failed') {
-        this.parts.log.warn('backend leaves the rotation', fields);
+        const isNew = was !== 'healthy';
+        this.parts.log.warn(isNew ? 'backend does not serve' : 'backend leaves the rotation', fields);
         this.parts.failed?.(member.node);
       } else this.parts.log.info(`backend is ${member.phase}`, fields);
     }
@@ -213,7 +232,7 @@ export class Balancer {
   private async probeOnce(
     address: Ip,
     signal: AbortSignal,
-  ): Promise<{ readonly problem: string | undefined; readonly isRefused: boolean }> {
+  ): Promise<Omit<Extract<PoolEvent, { kind: 'probe' }>, 'kind' | 'address'>> {
     const { clock, prober } = this.parts;
     try {
       const problem = await attempt(
@@ -223,7 +242,7 @@ export class Balancer {
         signal,
         (within) => prober.probe(address, within),
       );
-      return { problem, isRefused: false };
+      return { problem, isAnswered: true };
     } catch (error) {
       return { problem: messageOf(error), isRefused: isRefusal(error) };
     }
@@ -237,8 +256,7 @@ export class Balancer {
     for (const vip of this.options.vips) {
       const pool = serversOf(this.pools.get(familyOf(vip)) ?? emptyPool, this.options, now);
       perVip.set(vip, pool.servers);
-      keeping ||=
-        pool.keeping && (this.pools.get(familyOf(vip)) ?? []).some(({ phase }) => phase === 'failed');
+      keeping ||= pool.keeping;
     }
     if (keeping !== this.keeping) {
       this.keeping = keeping;

@@ -9,21 +9,41 @@ export interface Candidate {
   readonly address: Ip;
 }
 
-/** The API servers that may serve a VIP of this family: InternalIPs of ready control-plane nodes, sorted by address. */
-export function discover(nodes: Iterable<NodeObject>, family: Family): Candidate[] {
-  const found: Candidate[] = [];
-  for (const node of nodes) {
-    if (!isReady(node) || node.metadata.labels?.[CONTROL_PLANE_LABEL] === undefined) continue;
-    for (const { type, address: text } of node.status?.addresses ?? []) {
-      const address = type === 'InternalIP' ? parseIp(text) : undefined;
-      if (address === undefined || familyOf(address) !== family) continue;
-      found.push({ node: node.metadata.name ?? '', address });
-    }
-  }
-  return found.sort((a, b) => (a.address < b.address ? -1 : 1));
+export interface Discovery {
+  /** Sorted by address. */
+  readonly candidates: readonly Candidate[];
+  /** None of them is ready: they are the last resort. */
+  readonly areUnready: boolean;
+}
+
+/**
+ * The API servers that may serve a VIP of this family: InternalIPs of ready control-plane nodes. When none is
+ * ready, those of all: a kubelet that is not ready says little about the API server beside it, and a network that is
+ * not installed yet, or broken everywhere, must not take the API away with which it is mended. The probes tell.
+ */
+export function discover(nodes: Iterable<NodeObject>, family: Family): Discovery {
+  const all = [...nodes].filter(mayServe).map((node) => ({ node, found: addressesOf(node, family) }));
+  const ready = all.filter(({ node }) => isReady(node)).flatMap(({ found }) => found);
+  const areUnready = ready.length === 0;
+  const candidates = areUnready ? all.flatMap(({ found }) => found) : ready;
+  return {
+    candidates: candidates.sort((a, b) => (a.address < b.address ? -1 : 1)),
+    areUnready: areUnready && candidates.length > 0,
+  };
+}
+
+function mayServe({ metadata }: NodeObject): boolean {
+  return metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined && metadata.deletionTimestamp === undefined;
+}
+
+function addressesOf({ metadata, status }: NodeObject, family: Family): readonly Candidate[] {
+  return (status?.addresses ?? []).flatMap(({ type, address: text }) => {
+    const address = type === 'InternalIP' ? parseIp(text) : undefined;
+    if (address === undefined || familyOf(address) !== family) return [];
+    return [{ node: metadata.name ?? '', address }];
+  });
 }
 
 function isReady(node: NodeObject): boolean {
-  if (node.metadata.deletionTimestamp !== undefined) return false;
   return (node.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True');
 }

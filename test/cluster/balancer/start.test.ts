@@ -149,7 +149,7 @@ describe('the balancer starts', { skip: refused?.because ?? false }, () => {
           address: `${vip},${vip6}`,
           vip_skipdad: 'true',
         });
-        const message = /WARN the VIP is not balanced: no ready control-plane node has an IPv6 InternalIP/;
+        const message = /WARN the VIP is not balanced: no control-plane node has an IPv6 InternalIP/;
         await waitFor(() => message.test(said()), { what: 'the message' });
         assert.equal((await rules()).includes(vip6), false);
         const url = `http://[${vip6}]:${cluster.api.port}/`;

@@ -88,7 +88,7 @@ test('a VIP without a node of its family is reported, until there is one', () =>
   balancer.nodesChanged([]);
   const [found] = balancer.unserved();
   assert.equal(found?.vip, vip);
-  assert.match(found.reason, /no ready control-plane node has an IPv4 InternalIP/);
+  assert.match(found.reason, /no control-plane node has an IPv4 InternalIP/);
   balancer.nodesChanged([node(1)]);
   assert.deepEqual(balancer.unserved(), []);
 });
@@ -121,6 +121,19 @@ test('CP-161 a node that turns NotReady, is deleted or whose API server fails le
   balancer.nodesChanged([node(1), node(2), node(3)]);
   await clock.advance(0);
   assert.equal(now(), '1:active 2:active 3:active');
+});
+
+test('all Nodes that turn NotReady together go on serving', async () => {
+  const { balancer, clock, applied, now } = scene();
+  balancer.nodesChanged([node(1), node(2)]);
+  balancer.activate();
+  await clock.advance(600);
+  balancer.nodesChanged([node(1, false), node(2)]);
+  assert.equal(now(), '1:draining 2:active');
+  balancer.nodesChanged([node(1, false), node(2, false)]);
+  await clock.advance(10_000);
+  assert.equal(now(), '1:active 2:active');
+  assert.ok(!applied.includes(''), 'never without a server');
 });
 
 test('a backend that ends the connection of its probe is asked at once, and one refusal takes it out', async () => {

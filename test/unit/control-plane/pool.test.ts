@@ -15,6 +15,7 @@ import { ip, type Ip } from '../../../src/lib/ip.ts';
 const options: PoolOptions = { rise: 2, fall: 2, drainMs: 10_000, togetherMs: 5000, slowStartMs: 0 };
 const a = ip('10.0.0.1');
 const b = ip('10.0.0.2');
+const c = ip('10.0.0.3');
 const both: PoolEvent = {
   kind: 'candidates',
   candidates: [
@@ -23,7 +24,25 @@ const both: PoolEvent = {
   ],
 };
 const ok = (address: Ip): PoolEvent => ({ kind: 'probe', address, problem: undefined });
-const bad = (address: Ip): PoolEvent => ({ kind: 'probe', address, problem: 'refused' });
+/** Nobody answered. */
+const bad = (address: Ip): PoolEvent => ({ kind: 'probe', address, problem: 'no answer' });
+const refused = (address: Ip): PoolEvent => ({
+  kind: 'probe',
+  address,
+  problem: 'refused',
+  isRefused: true,
+});
+/** It answered that it does not want to serve. */
+const unwell = (address: Ip): PoolEvent => ({
+  kind: 'probe',
+  address,
+  problem: '/readyz answered 500',
+  isAnswered: true,
+});
+const candidates = (...names: readonly ('a' | 'b' | 'c')[]): PoolEvent => ({
+  kind: 'candidates',
+  candidates: names.map((node) => ({ node, address: { a, b, c }[node] })),
+});
 
 function play(
   events: readonly PoolEvent[],
@@ -42,8 +61,57 @@ function show(state: PoolState, with_ = options, now = 0): string {
 const serving = play([both, ok(a), ok(b)]);
 
 test('before the first probe all serve, after it only those that answered', () => {
-  assert.equal(show(play([both])), '10.0.0.1:active:1 10.0.0.2:active:1 (keeping)');
-  assert.equal(show(play([both, ok(a)])), '10.0.0.1:active:1');
+  assert.equal(show(play([both])), '10.0.0.1:active:1 10.0.0.2:active:1');
+  // The other may have served before and keeps its connections until it has had its chance.
+  assert.equal(show(play([both, ok(a)])), '10.0.0.1:active:1 10.0.0.2:draining:0');
+  assert.equal(show(play([both, ok(a), ok(b)])), '10.0.0.1:active:1 10.0.0.2:active:1');
+});
+
+test('a server that does not answer after a take-over is dead after `fall` failures, or one refusal', () => {
+  assert.equal(show(play([both, ok(a), bad(b)])), '10.0.0.1:active:1 10.0.0.2:draining:0');
+  assert.equal(show(play([both, ok(a), bad(b), bad(b)])), '10.0.0.1:active:1 10.0.0.2:dead:0');
+  assert.equal(show(play([both, refused(b)])), '10.0.0.1:active:1 10.0.0.2:draining:0');
+  assert.equal(show(play([both, refused(b), ok(a)])), '10.0.0.1:active:1 10.0.0.2:dead:0');
+});
+
+test('a newcomer gets nothing before it has answered, and is no part of the last good set', () => {
+  const three = play([candidates('a', 'b', 'c')], serving);
+  assert.equal(show(three), '10.0.0.1:active:1 10.0.0.2:active:1');
+  assert.equal(show(play([ok(c)], three)), '10.0.0.1:active:1 10.0.0.2:active:1 10.0.0.3:active:1');
+  const none = play(
+    [a, b, c].flatMap((each) => [bad(each), bad(each)]),
+    three,
+  );
+  assert.equal(show(none), '10.0.0.1:active:1 10.0.0.2:active:1 (keeping)');
+});
+
+test('a server whose Node was not ready for a moment keeps its connections, however late its probe answers', () => {
+  const back = play([candidates('a'), candidates('a', 'b')], serving);
+  assert.equal(show(back), '10.0.0.1:active:1 10.0.0.2:draining:0');
+  assert.equal(show(play([bad(b), bad(b)], back)), '10.0.0.1:active:1 10.0.0.2:dead:0');
+  assert.equal(show(play([ok(b)], back)), '10.0.0.1:active:1 10.0.0.2:active:1');
+});
+
+test('a server that answers with an error gets no connections and keeps those it has for the drain time', () => {
+  const unready = play([unwell(b), unwell(b)], serving, options, 1000);
+  assert.equal(show(unready), '10.0.0.1:active:1 10.0.0.2:draining:0');
+  assert.match(show(play([ok(a), unwell(b)], unready, options, 10_999)), /2:draining/);
+  assert.match(show(play([ok(a), unwell(b)], unready, options, 11_000)), /2:dead/);
+  // It has shut down.
+  assert.match(show(play([refused(b)], unready, options, 2000)), /2:dead/);
+  assert.match(show(play([bad(b), bad(b)], unready, options, 2000)), /2:dead/);
+});
+
+test('nobody is dead while nobody answers: the first to fail of all keeps its connections', () => {
+  const first = play([bad(a), bad(b), bad(a)], serving);
+  assert.equal(show(first), '10.0.0.1:draining:0 10.0.0.2:active:1');
+  assert.equal(show(play([bad(b)], first)), '10.0.0.1:active:1 10.0.0.2:active:1 (keeping)');
+  assert.equal(show(play([ok(b)], first)), '10.0.0.1:dead:0 10.0.0.2:active:1');
+});
+
+test('without a drain time a server whose Node goes is forgotten at once', () => {
+  const hasty = { ...options, drainMs: 0 };
+  assert.equal(show(play([candidates('a')], serving, hasty), hasty), '10.0.0.1:active:1');
 });
 
 test('a probed server leaves after `fall` failures in a row and returns after `rise` successes', () => {
@@ -81,9 +149,9 @@ test('a server that died long before the others is not part of the last good set
 test('slow start raises the weight of a new server step by step', () => {
   const slow = { ...options, slowStartMs: 10_000 };
   const state = play([both, ok(a)], emptyPool, slow, 0);
-  assert.equal(show(state, slow, 0), '10.0.0.1:active:1');
-  assert.equal(show(state, slow, 5000), '10.0.0.1:active:5');
-  assert.equal(show(state, slow, 20_000), '10.0.0.1:active:10');
+  assert.match(show(state, slow, 0), /^10.0.0.1:active:1 /);
+  assert.match(show(state, slow, 5000), /^10.0.0.1:active:5 /);
+  assert.match(show(state, slow, 20_000), /^10.0.0.1:active:10 /);
 });
 
 function node(name: string, addresses: string[], ready = true, labelled = true): NodeObject {
@@ -104,11 +172,26 @@ test('CP-165 an IPv6 VIP is served by IPv6 InternalIPs of ready control-plane no
     node('d', ['fd00::4', 'rubbish']),
   ];
   assert.deepEqual(
-    discover(nodes, 6).map(({ address }) => address),
+    discover(nodes, 6).candidates.map(({ address }) => address),
     ['fd00::1', 'fd00::4'],
   );
   assert.deepEqual(
-    discover(nodes, 4).map(({ node: name }) => name),
+    discover(nodes, 4).candidates.map(({ node: name }) => name),
     ['a'],
   );
+});
+
+test('when no control-plane node is ready those that are not are the last resort', () => {
+  const nodes = [
+    node('a', ['10.0.0.1'], false),
+    node('b', ['10.0.0.2'], false),
+    node('c', ['10.0.0.3'], false, false),
+  ];
+  const { candidates: found, areUnready } = discover(nodes, 4);
+  assert.deepEqual([found.map(({ node: name }) => name), areUnready], [['a', 'b'], true]);
+  assert.deepEqual(discover([...nodes, node('d', ['10.0.0.4'])], 4), {
+    candidates: [{ node: 'd', address: '10.0.0.4' }],
+    areUnready: false,
+  });
+  assert.deepEqual(discover(nodes, 6), { candidates: [], areUnready: false });
 });
