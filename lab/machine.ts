@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ip, Mac } from '../src/lib/ip.ts';
 import type { Finished, RunOptions } from './exec.ts';
 import { Cable } from './faults.ts';
+import { IpSession } from './ip-session.ts';
 import { ipBatch, processesIn, runIn, tryRunIn } from './netns.ts';
 import type { Plan, Role, Seat } from './plan.ts';
 import { identify, signal } from './proc.ts';
@@ -34,6 +35,7 @@ export class Machine {
   readonly #plan: Plan;
   readonly #seat: Seat;
   readonly #registry: Registry;
+  readonly #looks: IpSession;
   /** Wall-clock milliseconds of each time it was switched off, and on again. */
   readonly powerCuts: { readonly from: number; until: number | undefined }[] = [];
 
@@ -46,6 +48,7 @@ export class Machine {
     this.cable = new Cable(plan.switchNamespace, seat);
     this.dir = path.join(registry.dir, seat.name);
     mkdirSync(this.dir, { recursive: true });
+    this.#looks = new IpSession(() => this.start('ip', IpSession.command, { pipe: true }));
   }
 
   /** Starts a long-running program here; its log is `NAME.log` in the machine's folder. */
@@ -85,8 +88,14 @@ export class Machine {
 
   /** Does any link here carry this address? */
   async holds(address: string): Promise<boolean> {
-    const { stdout } = await this.tryRun('ip', ['-o', 'addr', 'show', 'to', address]);
-    return stdout.trim() !== '';
+    const question = ['addr', 'show', 'to', address];
+    try {
+      return (await this.#looks.ask(question.join(' '))).length > 0;
+    } catch {
+      // It died with its machine's power, in the middle of the question.
+      const { stdout } = await this.tryRun('ip', ['-o', ...question]);
+      return stdout.trim() !== '';
+    }
   }
 
   async deleteAddress(address: string, link = 'eth0'): Promise<void> {

@@ -5,7 +5,7 @@ export interface WaitOptions {
   readonly what: string;
   /** Default 10 000. */
   readonly timeoutMs?: number;
-  /** Pause between two looks; default 20. */
+  /** Pause between two looks; default 20, and 50 when it takes longer than a second. */
   readonly everyMs?: number;
   /** Said in the error, e.g. the last lines of a log. */
   readonly detail?: () => string;
@@ -21,7 +21,8 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions,
 ): Promise<Exclude<T, undefined | null | false>> {
-  const deadline = performance.now() + (options.timeoutMs ?? 10_000);
+  const began = performance.now();
+  const deadline = began + (options.timeoutMs ?? 10_000);
   let cause: unknown;
   for (;;) {
     // Asked first: what came true just before hope was lost still counts.
@@ -42,6 +43,6 @@ export async function waitFor<T>(
         cause,
       });
     }
-    await sleep(options.everyMs ?? 20);
+    await sleep(options.everyMs ?? (performance.now() - began < 1_000 ? 20 : 50));
   }
 }
