@@ -28,7 +28,7 @@ export function countEndpoints(
   let stayingElsewhere = 0;
   for (const slice of slices) {
     for (const endpoint of slice.endpoints ?? []) {
-      if (!serves(endpoint)) continue;
+      if (!serves(endpoint, slice)) continue;
       const place = placeOf(endpoint);
       const isHere = place === node;
       const stays = endpoint.conditions?.terminating !== true;
@@ -46,13 +46,14 @@ export function countEndpoints(
 /** Nodes, lower-cased, that have a serving endpoint. */
 export function nodesOf(slices: Iterable<EndpointSlice>): ReadonlySet<string> {
   const nodes = new Set<string>();
-  for (const { endpoints = [] } of slices)
-    for (const endpoint of endpoints) if (serves(endpoint)) nodes.add(placeOf(endpoint));
+  for (const slice of slices)
+    for (const endpoint of slice.endpoints ?? []) if (serves(endpoint, slice)) nodes.add(placeOf(endpoint));
   return nodes;
 }
 
-function serves({ addresses, conditions }: Endpoint): boolean {
-  if ((addresses ?? []).length === 0) return false;
+/** Names (FQDN slices) are nothing that kube-proxy forwards to. */
+function serves({ addresses, conditions }: Endpoint, { addressType }: EndpointSlice): boolean {
+  if ((addresses ?? []).length === 0 || addressType === 'FQDN') return false;
   // Ready without serving: publishNotReadyAddresses, and kube-proxy sends connections there.
   return conditions?.ready === true || (conditions?.serving ?? conditions?.ready ?? true);
 }

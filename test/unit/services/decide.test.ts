@@ -175,6 +175,8 @@ test('publishNotReadyAddresses: what is published as ready serves, whatever the 
   const published = [slice(on('node-a', { ready: true, serving: false, terminating: false }))];
   assert.equal(outcome(service(), published), '192.0.2.1');
   assert.equal(outcome(service({ externalTrafficPolicy: 'Local' }), published), '192.0.2.1');
+  const names: EndpointSlice = { ...slice(on('node-a')), addressType: 'FQDN' };
+  assert.equal(outcome(service(), [names]), 'no-endpoints', 'names are nothing to forward to');
   const not = [slice(on('node-a', { ready: false, serving: false, terminating: false }))];
   assert.equal(outcome(service(), not), 'no-endpoints');
 });
