@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { KubeError } from './errors.ts';
@@ -36,7 +36,7 @@ export interface EventRecorderStatus {
   readonly written: number;
   /** Repeats that only raised a count. */
   readonly folded: number;
-  /** Not written: queue full, over the rate, or refused by the server. */
+  /** Not written: queue full, a repeat over the rate, or refused by the server. */
   readonly dropped: number;
   readonly queued: number;
 }
@@ -78,8 +78,8 @@ const FORBIDDEN_PAUSE_MS = 300_000;
 const MAX_MESSAGE = 1024;
 
 /**
- * Writes core/v1 Events in the background. Never waits, never throws: what cannot be written is
- * dropped and counted. The same event again within memory raises the count of the first one; the same from
+ * Writes core/v1 Events in the background. Its caller never waits, and it never throws: what is over the rate waits
+ * its turn, and what cannot be written is dropped and counted. The same event again within memory raises the count of the first one; the same from
  * another node, or from an earlier life of this one, is the same Event too.
  */
 export class EventRecorder {
@@ -95,6 +95,7 @@ export class EventRecorder {
   private refilledAt: number;
   private pausedUntil = -Infinity;
   private working = false;
+  private timer: Timer | undefined;
   private written = 0;
   private folded = 0;
   private dropped = 0;
@@ -108,13 +109,15 @@ export class EventRecorder {
   record(event: EventToRecord): void {
     const entry = this.fold(event);
     if (entry.queued) return;
-    if (this.queue.length >= MAX_QUEUE || !this.takeToken()) {
+    // A repeat that is not written is counted all the same, and takes no place of what nobody has read yet.
+    const isRepeat = entry.writtenCount > 0;
+    if (this.queue.length >= MAX_QUEUE || (isRepeat && !this.hasToken())) {
       this.dropped++;
       return;
     }
     entry.queued = true;
     this.queue.push(entry);
-    if (!this.working) void this.work();
+    if (!this.working && this.timer === undefined) void this.work();
   }
 
   status(): EventRecorderStatus {
@@ -164,23 +167,33 @@ export class EventRecorder {
     return fresh;
   }
 
-  private takeToken(): boolean {
+  private hasToken(): boolean {
     const now = this.components.clock.now();
     const gained = Math.floor((now - this.refilledAt) / REFILL_MS);
     this.tokens = Math.min(BURST, this.tokens + gained);
     this.refilledAt += gained * REFILL_MS;
-    if (this.tokens === 0) return false;
-    this.tokens--;
-    return true;
+    return this.tokens > 0;
   }
 
   private async work(): Promise<void> {
     this.working = true;
-    for (let entry = this.queue.shift(); entry !== undefined; entry = this.queue.shift()) {
+    while (this.queue.length > 0 && this.hasToken()) {
+      const entry = this.queue.shift();
+      if (entry === undefined) break;
+      this.tokens--;
       entry.queued = false;
       await this.write(entry);
     }
     this.working = false;
+    if (this.queue.length > 0) this.wait();
+  }
+
+  private wait(): void {
+    const { clock } = this.components;
+    this.timer = clock.after('events', this.refilledAt + REFILL_MS - clock.now(), () => {
+      this.timer = undefined;
+      void this.work();
+    });
   }
 
   private async write(entry: Folded): Promise<void> {
