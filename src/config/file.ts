@@ -1,4 +1,4 @@
-import { isScalar, parseDocument, visit } from 'yaml';
+import { isScalar, parseAllDocuments, visit } from 'yaml';
 import { messageOf } from '../lib/errors.ts';
 import { settingList, type SettingName } from './settings.ts';
 import { didYouMean } from './suggest.ts';
@@ -60,8 +60,10 @@ export function formatOf(path: string): 'json' | 'yaml' | undefined {
   return extension === 'yaml' || extension === 'yml' ? 'yaml' : undefined;
 }
 
+/** Of several documents the first counts, as for kube-vip; merge keys (`<<`) are of YAML 1.1. */
 function parseYaml(content: string): unknown {
-  const document = parseDocument(content, { prettyErrors: true, stringKeys: true });
+  const [document] = parseAllDocuments(content, { prettyErrors: true, stringKeys: true, merge: true });
+  if (document === undefined) return undefined;
   const error = document.errors[0];
   if (error !== undefined) throw error;
   // A number that would not be printed as it was written (010, 1.0) may be meant for a text setting: keep the writing.

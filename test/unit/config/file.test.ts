@@ -52,6 +52,14 @@ describe('what is in a file', () => {
       assert.deepEqual(yaml(content).config, yaml('').config);
   });
 
+  test('of several documents the first counts; merge keys are followed', () => {
+    const bgp = 'x: &a {as: 65001}\nbgpConfig: {<<: *a, routerID: 192.0.2.9}\n';
+    const text = `---\n${bgp}port: 7443\n---\nport: 1\n---\n`;
+    const { config, warnings } = yaml(text);
+    assert.deepEqual([config.port, config.bgpAs, config.bgpRouterId], [7443, 65001, '192.0.2.9']);
+    assert.equal(warnings.filter((line) => line.includes('<<')).length, 0);
+  });
+
   test('text stays as it was written', () => {
     const { config } = yaml(
       'instanceName: 010\nleaseName: 1.0\nvipSubnet: 24\nnodeName: true\ninterface: "yes"\n',
