@@ -30,8 +30,14 @@ export class Observed {
   /** Our removals whose events are still on their way, and in which dump's time they were made. */
   private readonly expectedGone = new Map<string, { count: number; since: number }>();
   private dumps = 0;
+  private changes = 0;
   /** Changes since a dump began: the dump may be older than they are. */
   private journal: Change[] | undefined;
+
+  /** Another number whenever anything may have changed. */
+  get generation(): number {
+    return this.changes;
+  }
 
   linkNamed(name: string): Link | undefined {
     const index = this.linkIndexes.get(name);
@@ -140,6 +146,7 @@ export class Observed {
     this.dumps++;
     // An event that has not come in the time of a whole refresh never will.
     for (const [id, { since }] of this.expectedGone) if (since < this.dumps - 2) this.expectedGone.delete(id);
+    this.changes++;
     this.links.clear();
     this.linkIndexes.clear();
     for (const link of links) this.applyLink('set', link);
@@ -166,6 +173,7 @@ export class Observed {
   }
 
   private applyLink(change: 'set' | 'gone', link: Link): void {
+    this.changes++;
     const before = this.links.get(link.index);
     if (before !== undefined && this.linkIndexes.get(before.name) === link.index) {
       this.linkIndexes.delete(before.name);
@@ -180,6 +188,7 @@ export class Observed {
   }
 
   private applyAddress(change: 'set' | 'gone', address: Address): void {
+    this.changes++;
     const id = addressId(address);
     if (change === 'set') {
       const isNew = !this.addresses.has(id);

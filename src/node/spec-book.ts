@@ -103,7 +103,7 @@ export class SpecBook {
     const mark = first.mark === undefined ? {} : { mark: first.mark };
     const validLifetime = longest(specs);
     const noDad = specs.some((spec) => spec.noDad);
-    return { vip, link, prefixLength, scope, validLifetime, noDad, ...mark, mayAdd: () => anyHolds(specs) };
+    return { vip, link, prefixLength, scope, validLifetime, noDad, ...mark, mayAdd: anyHolds(specs) };
   }
 
   announcement(key: SpecKey): WantedAnnouncement | undefined {
@@ -111,7 +111,7 @@ export class SpecBook {
     const [first] = specs;
     if (first === undefined) return undefined;
     const periodMs = Math.min(...specs.map((spec) => spec.periodMs));
-    return { vip: first.vip, link: first.link, periodMs, maySend: () => anyHolds(specs) };
+    return { vip: first.vip, link: first.link, periodMs, maySend: anyHolds(specs) };
   }
 
   route(key: SpecKey): WantedRoute | undefined {
@@ -119,14 +119,14 @@ export class SpecBook {
     const [first] = specs;
     if (first === undefined || this.isHeldBack(first.vip)) return undefined;
     const turn = Math.max(...specs.map((spec) => spec.turn));
-    return { vip: first.vip, link: first.link, turn, maySet: () => anyHolds(specs) };
+    return { vip: first.vip, link: first.link, turn, maySet: anyHolds(specs) };
   }
 
   advertisement(key: SpecKey): WantedAdvertisement | undefined {
     const specs = this.specs(key).filter((spec) => spec.kind === 'advertisement');
     const [first] = specs;
     if (first === undefined || this.isHeldBack(first.vip)) return undefined;
-    return { vip: first.vip, link: first.link, mayAdvertise: () => anyHolds(specs) };
+    return { vip: first.vip, link: first.link, mayAdvertise: anyHolds(specs) };
   }
 
   /** Of each owner. */
@@ -160,8 +160,13 @@ function longest(specs: readonly AddressSpec[]): number | undefined {
   return most === Infinity ? undefined : most;
 }
 
+/** Asked for every frame, and one owner is the rule. */
 function anyHolds(
   specs: readonly (AddressSpec | AnnouncementSpec | RouteSpec | AdvertisementSpec)[],
-): boolean {
-  return specs.some(({ fence }) => fence === undefined || fence.holds());
+): () => boolean {
+  const fences = specs.map(({ fence }) => fence);
+  const [first, second] = fences;
+  if (fences.includes(undefined)) return () => true;
+  if (first !== undefined && second === undefined) return () => first.holds();
+  return () => fences.some((fence) => fence?.holds() === true);
 }

@@ -2,7 +2,7 @@ import type { Ip } from '../../lib/ip.ts';
 import type { AnnounceState } from '../../protocols/index.ts';
 import type { SpecKey, WantedAnnouncement } from '../spec-book.ts';
 import type { AnnouncementSpec, LastAction } from '../types.ts';
-import type { KeptAdvertisement, Obstacle } from './frames.ts';
+import type { FrameContext, KeptAdvertisement, Obstacle } from './frames.ts';
 
 /** One VIP that is to be announced on one link. */
 export interface Announcement {
@@ -14,6 +14,9 @@ export interface Announcement {
   wanted: WantedAnnouncement;
   /** Undefined while it rests: something has to happen first. */
   schedule: AnnounceState | undefined;
+  /** What its frames are built from, as it was in this generation of what is observed. */
+  context: FrameContext | undefined;
+  generation: number;
   /** Why it rests. */
   obstacle: Obstacle | undefined;
   /** The error that was logged and not yet followed by a success. */
@@ -65,6 +68,8 @@ export class Announcements {
       vip,
       link,
       schedule: undefined,
+      context: undefined,
+      generation: -1,
       obstacle: undefined,
       complaint: undefined,
       last: undefined,

@@ -167,7 +167,11 @@ export class Announcer {
   }
 
   private look(entry: Announcement): FrameContext | undefined {
-    const context = frameContext(this.parts.observed, entry.vip, entry.link);
+    const { observed } = this.parts;
+    if (entry.generation === observed.generation && entry.context !== undefined) return entry.context;
+    const context = frameContext(observed, entry.vip, entry.link);
+    entry.generation = observed.generation;
+    entry.context = 'kind' in context ? undefined : context;
     if (!('kind' in context)) {
       entry.obstacle = undefined;
       return context;

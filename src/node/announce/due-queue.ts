@@ -1,65 +1,98 @@
-/** Items by the time at which they fall due, earliest first: a binary heap. */
+interface Due<T> {
+  /** Monotonic milliseconds. */
+  readonly at: number;
+  readonly item: T;
+}
+
+/** More than the instants of a burst and the periods that there are; beyond that, places are searched for. */
+const maxRuns = 16;
+
+/**
+ * Items by the time at which they fall due, earliest first. What is pushed comes in order as a rule, for each period
+ * and each instant of a burst on its own: so a few runs that are in order, instead of a heap that would look at a
+ * dozen others for each item.
+ */
 export class DueQueue<T> {
-  private readonly heap: { readonly at: number; readonly item: T }[] = [];
+  /** None is empty, and the first ends last. */
+  private runs: Run<T>[] = [];
 
   get size(): number {
-    return this.heap.length;
+    return this.runs.reduce((sum, { size }) => sum + size, 0);
   }
 
   get earliest(): number | undefined {
-    return this.heap[0]?.at;
+    return this.next()?.first.at;
   }
 
   push(at: number, item: T): void {
-    const { heap } = this;
-    let index = heap.push({ at, item }) - 1;
-    while (index > 0) {
-      const parent = (index - 1) >> 1;
-      if (this.at(parent) <= at) break;
-      this.swap(index, parent);
-      index = parent;
-    }
+    const run = this.runs.find(({ last }) => last.at <= at);
+    if (run !== undefined) run.append({ at, item });
+    else if (this.runs.length < maxRuns) this.runs.push(new Run({ at, item }));
+    else this.runs[maxRuns - 1]?.insert({ at, item });
   }
 
   /** The earliest item and its time, if it is due. */
-  popDue(now: number): { readonly at: number; readonly item: T } | undefined {
-    const [first] = this.heap;
-    if (first === undefined || first.at > now) return undefined;
-    const last = this.heap.pop();
-    if (last !== undefined && this.heap.length > 0) {
-      this.heap[0] = last;
-      this.sink();
-    }
-    return first;
+  popDue(now: number): Due<T> | undefined {
+    const run = this.next();
+    if (run === undefined || run.first.at > now) return undefined;
+    const due = run.first;
+    run.drop();
+    if (run.size === 0) this.runs = this.runs.filter((other) => other !== run);
+    return due;
   }
 
   clear(): void {
-    this.heap.length = 0;
+    this.runs = [];
   }
 
-  private sink(): void {
-    let index = 0;
-    for (;;) {
-      const left = 2 * index + 1;
-      const right = left + 1;
-      let least = index;
-      if (this.at(left) < this.at(least)) least = left;
-      if (this.at(right) < this.at(least)) least = right;
-      if (least === index) return;
-      this.swap(index, least);
-      index = least;
+  private next(): Run<T> | undefined {
+    let [next] = this.runs;
+    if (next === undefined) return undefined;
+    for (const run of this.runs) if (run.first.at < next.first.at) next = run;
+    return next;
+  }
+}
+
+/** Items in the order of their times. */
+class Run<T> {
+  private items: Due<T>[];
+  /** Those before it are gone. */
+  private head = 0;
+  first: Due<T>;
+  last: Due<T>;
+
+  constructor(only: Due<T>) {
+    this.items = [only];
+    this.first = only;
+    this.last = only;
+  }
+
+  get size(): number {
+    return this.items.length - this.head;
+  }
+
+  /** Not before the last one. */
+  append(due: Due<T>): void {
+    this.items.push(due);
+    this.last = due;
+  }
+
+  /** Wherever it belongs. */
+  insert(due: Due<T>): void {
+    const { head, items } = this;
+    const place = items.findIndex(({ at }, i) => i >= head && at > due.at);
+    items.splice(place < 0 ? items.length : place, 0, due);
+    this.first = items[head] ?? due;
+    this.last = items.at(-1) ?? due;
+  }
+
+  /** The first one goes. */
+  drop(): void {
+    this.head++;
+    if (this.head > 64 && this.head * 2 > this.items.length) {
+      this.items = this.items.slice(this.head);
+      this.head = 0;
     }
-  }
-
-  private at(index: number): number {
-    return this.heap[index]?.at ?? Infinity;
-  }
-
-  private swap(a: number, b: number): void {
-    const { heap } = this;
-    const [first, second] = [heap[a], heap[b]];
-    if (first === undefined || second === undefined) return;
-    heap[a] = second;
-    heap[b] = first;
+    this.first = this.items[this.head] ?? this.first;
   }
 }

@@ -63,10 +63,10 @@ export interface KeptAdvertisement {
 
 /** The frames that announce VIPs. */
 export class Frames {
-  /** A gratuitous ARP of some VIP in each form: those of other VIPs on that link differ in a few bytes. */
+  /** A gratuitous ARP in each form, of the VIP that was last: those of other VIPs on that link differ in a few bytes. */
   private readonly arp = new WeakMap<Link, Map<GratuitousForm, Uint8Array>>();
 
-  /** `entry` keeps what took long to make. */
+  /** To be sent at once, and not kept: the next one may be made of it. `entry` keeps what took long to make. */
   get(
     entry: { advertisement: KeptAdvertisement | undefined },
     { vip, link, source }: FrameContext,
@@ -84,7 +84,10 @@ export class Frames {
     const patterns = this.arp.get(link) ?? new Map<GratuitousForm, Uint8Array>();
     this.arp.set(link, patterns);
     const pattern = patterns.get(form);
-    if (pattern !== undefined) return readdressGratuitousArp(pattern, hardwareTypeOf(link), vip);
+    if (pattern !== undefined) {
+      readdressGratuitousArp(pattern, hardwareTypeOf(link), vip);
+      return pattern;
+    }
     const frame = encodeGratuitousArp(addressingOf(link), vip, form);
     patterns.set(form, frame);
     return frame;

@@ -70,16 +70,14 @@ export function encodeGratuitousArp(link: LinkAddressing, vip: Ip, form: Gratuit
 }
 
 /**
- * Of a gratuitous ARP of this link the same for another VIP: they differ in the sender's and the target's
+ * Makes of a gratuitous ARP of this link the one for another VIP: they differ in the sender's and the target's
  * protocol address only, the last but one and the last field but for the target's hardware address between.
  */
-export function readdressGratuitousArp(frame: Uint8Array, hardwareType: HardwareType, vip: Ip): Uint8Array {
-  const copy = frame.slice();
+export function readdressGratuitousArp(frame: Uint8Array, hardwareType: HardwareType, vip: Ip): void {
   const address = ipv4Bytes(vip);
-  const target = copy.length - address.length;
-  copy.set(address, target);
-  copy.set(address, target - hardwareAddressLength(hardwareType) - address.length);
-  return copy;
+  const target = frame.length - address.length;
+  frame.set(address, target);
+  frame.set(address, target - hardwareAddressLength(hardwareType) - address.length);
 }
 
 function expect(reader: ByteReader, field: string, value: number, wanted: number): void {

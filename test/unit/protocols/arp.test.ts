@@ -61,7 +61,8 @@ test('the announcement of another VIP differs in two places, whatever the link i
   for (const link of [ethernet, infiniband]) {
     for (const form of ['reply', 'request'] as const) {
       const pattern = encodeGratuitousArp(link, ip('192.0.2.1'), form);
-      const made = readdressGratuitousArp(pattern, link.hardwareType, ip('203.0.113.77'));
+      const made = pattern.slice();
+      readdressGratuitousArp(made, link.hardwareType, ip('203.0.113.77'));
       assert.equal(toHex(made), toHex(encodeGratuitousArp(link, ip('203.0.113.77'), form)));
       assert.equal(toHex(pattern), toHex(encodeGratuitousArp(link, ip('192.0.2.1'), form)));
     }
