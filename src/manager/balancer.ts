@@ -1,5 +1,11 @@
 import { controlPlaneVips, type Config, type Sources } from '../config/index.ts';
-import { Balancer, CONTROL_PLANE_LABEL, discover, type BalancerOptions } from '../control-plane/index.ts';
+import {
+  Balancer,
+  CONTROL_PLANE_LABEL,
+  discover,
+  OwnServer,
+  type BalancerOptions,
+} from '../control-plane/index.ts';
 import {
   createBackendProber,
   createReflector,
@@ -9,7 +15,7 @@ import {
 } from '../kube/index.ts';
 import type { Forwarding, ForwardingSpec, ForwardingStatus } from '../node/index.ts';
 import type { BalancerStatus } from '../observe/index.ts';
-import { familyOf, ip } from '../lib/ip.ts';
+import { familyOf, ip, type Ip } from '../lib/ip.ts';
 import { openForwarding, removeLeftovers } from './forwarding.ts';
 import type { Parts } from './parts.ts';
 
@@ -61,13 +67,28 @@ function startBalancer(
     path: config.lbProbePath,
     onLost: (host) => {
       balancer.lost(ip(host));
+      ownServer.lost(ip(host));
     },
   });
-  const role = config.loadBalancerForwardingMethod === 'directroute' ? roleSpecs(options) : [];
+  let isActive = false;
+  const ownServer = new OwnServer(
+    { prober, clock, random },
+    {
+      ...options,
+      changed: () => {
+        log.info('the API server of this node began or ceased to listen', { vip: roles().join(', ') });
+        if (isSettled && !isActive) forwarding.set(role());
+      },
+    },
+  );
+  const isDirect = config.loadBalancerForwardingMethod === 'directroute';
+  const roles = (): readonly Ip[] =>
+    isDirect ? options.vips.filter((vip) => !ownServer.refuses(familyOf(vip))) : [];
+  const role = (): ForwardingSpec[] => roles().map((vip) => ({ kind: 'real-server-role', vip }));
   const balancer: Balancer = new Balancer(
     {
       apply: (servers) => {
-        forwarding.set(servers.size === 0 ? role : virtualServers(parts, servers));
+        forwarding.set(servers.size === 0 ? role() : virtualServers(parts, servers));
       },
       failed: (node) => {
         // `local` hands every connection to this node's own API server: without it the VIP is of no use here.
@@ -86,6 +107,7 @@ function startBalancer(
   const tell = (): void => {
     const all = [...reflector.items.values()];
     balancer.nodesChanged(all);
+    if (isDirect) ownServer.setAddresses(addressesOf(all, parts.identity, options.vips));
     const others = discover(all, family).candidates.filter(
       ({ node }) => node.toLowerCase() !== parts.identity,
     );
@@ -106,16 +128,22 @@ function startBalancer(
     settle: () => {
       if (isSettled) return;
       isSettled = true;
-      forwarding.set(role);
+      ownServer.follow(true);
+      forwarding.set(role());
     },
     activate: () => {
       isSettled = true;
+      isActive = true;
+      ownServer.follow(false);
       balancer.activate();
     },
     deactivate: () => {
+      isActive = false;
+      ownServer.follow(true);
       balancer.deactivate();
     },
     close: async () => {
+      ownServer.follow(false);
       prober.close();
       await forwarding.close();
     },
@@ -154,8 +182,12 @@ function virtualServers(
   }));
 }
 
-function roleSpecs({ vips }: BalancerOptions): ForwardingSpec[] {
-  return vips.map((vip) => ({ kind: 'real-server-role', vip }));
+/** Where the API server of this node is reached, in the families of the VIPs. */
+function addressesOf(nodes: readonly NodeObject[], identity: string, vips: readonly Ip[]): readonly Ip[] {
+  const own = nodes.filter(({ metadata }) => metadata.name?.toLowerCase() === identity);
+  return [...new Set(vips.map(familyOf))].flatMap((family) =>
+    discover(own, family).candidates.map(({ address }) => address),
+  );
 }
 
 function optionsFrom(config: Config, sources: Sources): BalancerOptions {

@@ -1,7 +1,5 @@
 import type { NodeObject } from '../../kube/types.ts';
-import { attempt } from '../../lib/attempt.ts';
 import type { Clock, Random, Timer } from '../../lib/clock.ts';
-import { messageOf } from '../../lib/errors.ts';
 import { familyOf, type Family, type Ip } from '../../lib/ip.ts';
 import type { Logger } from '../../lib/log.ts';
 import { discover } from './discovery.ts';
@@ -14,17 +12,12 @@ import {
   type PoolServer,
   type PoolState,
 } from './pool.ts';
+import { Probes, type Prober } from './probes.ts';
 
 export interface BalancerOptions extends PoolOptions {
   readonly vips: readonly Ip[];
   readonly probeIntervalMs: number;
   readonly probeTimeoutMs: number;
-}
-
-/** Asks one API server; see kube/backend-probe.ts. */
-export interface Prober {
-  probe(address: Ip, signal: AbortSignal): Promise<string | undefined>;
-  forget(address: Ip): void;
 }
 
 export interface BalancerParts {
@@ -50,13 +43,6 @@ function desertedText(family: Family): string {
   return `no control-plane node has an IPv${family} InternalIP, so only the API server of the node that holds it can answer there`;
 }
 
-/** The probes of one backend. */
-interface Probing {
-  readonly stop: AbortController;
-  /** Ends the pause before the next probe. */
-  wake: AbortController;
-}
-
 /** How often weights and drain times are looked at while something is changing. */
 const TICK_MS = 500;
 
@@ -74,7 +60,7 @@ export class Balancer {
   private readonly deserted = new Set<Family>();
   /** Families in which no candidate is ready, as last logged. */
   private readonly unready = new Set<Family>();
-  private readonly probing = new Map<Ip, Probing>();
+  private readonly probes: Probes;
   private ticking: Timer | undefined;
   private active = false;
   private keeping = false;
@@ -83,6 +69,14 @@ export class Balancer {
   constructor(parts: BalancerParts, options: BalancerOptions) {
     this.parts = parts;
     this.options = options;
+    this.probes = new Probes(parts, {
+      intervalOf: () => options.probeIntervalMs,
+      timeoutMs: options.probeTimeoutMs,
+      tell: (address, outcome) => {
+        this.step(familyOf(address), { kind: 'probe', address, ...outcome });
+        this.program();
+      },
+    });
   }
 
   /** The complete set of Nodes, after every change. */
@@ -103,11 +97,7 @@ export class Balancer {
     this.active = false;
     this.ticking?.cancel();
     this.ticking = undefined;
-    for (const [address, probe] of this.probing) {
-      probe.stop.abort();
-      this.parts.prober.forget(address);
-    }
-    this.probing.clear();
+    this.probes.want([]);
     this.pools.clear();
     this.deserted.clear();
     this.unready.clear();
@@ -117,7 +107,7 @@ export class Balancer {
 
   /** A backend ended the connection of its probe: it may be dead, and is asked at once. */
   lost(address: Ip): void {
-    this.probing.get(address)?.wake.abort();
+    this.probes.lost(address);
   }
 
   status(): readonly BackendStatus[] {
@@ -142,7 +132,8 @@ export class Balancer {
       this.tellWhetherDeserted(family, candidates.length === 0);
       this.tellWhetherUnready(family, areUnready);
     }
-    this.startAndStopProbes();
+    const members = [...this.pools.values()].flat();
+    this.probes.want(members.flatMap(({ address, phase }) => (phase === 'draining' ? [] : [address])));
     this.program();
   }
 
@@ -188,66 +179,6 @@ export class Balancer {
     }
   }
 
-  private startAndStopProbes(): void {
-    const wanted = new Set(
-      [...this.pools.values()]
-        .flat()
-        .flatMap(({ address, phase }) => (phase === 'draining' ? [] : [address])),
-    );
-    for (const [address, probe] of this.probing) {
-      if (wanted.has(address)) continue;
-      probe.stop.abort();
-      this.probing.delete(address);
-      this.parts.prober.forget(address);
-    }
-    for (const address of wanted) {
-      if (this.probing.has(address)) continue;
-      const probing = { stop: new AbortController(), wake: new AbortController() };
-      this.probing.set(address, probing);
-      void this.probeForever(address, probing);
-    }
-  }
-
-  private async probeForever(address: Ip, probing: Probing): Promise<void> {
-    const { clock, random } = this.parts;
-    const { signal } = probing.stop;
-    const stopped = (): boolean => signal.aborted;
-    let isEarly = false;
-    while (!stopped()) {
-      const started = clock.now();
-      probing.wake = new AbortController();
-      const outcome = await this.probeOnce(address, signal);
-      if (stopped()) return;
-      this.step(familyOf(address), { kind: 'probe', address, ...outcome });
-      this.program();
-      // Up to a tenth early, so that the probes of many nodes and backends do not run in step.
-      const interval = this.options.probeIntervalMs * (1 - random() / 10);
-      // One early probe for each interval: a server may end every connection after its answer.
-      const until = isEarly ? signal : AbortSignal.any([signal, probing.wake.signal]);
-      await clock.sleep('backend-probe', Math.max(0, started + interval - clock.now()), until);
-      isEarly = !isEarly && probing.wake.signal.aborted;
-    }
-  }
-
-  private async probeOnce(
-    address: Ip,
-    signal: AbortSignal,
-  ): Promise<Omit<Extract<PoolEvent, { kind: 'probe' }>, 'kind' | 'address'>> {
-    const { clock, prober } = this.parts;
-    try {
-      const problem = await attempt(
-        clock,
-        'backend-probe-timeout',
-        this.options.probeTimeoutMs,
-        signal,
-        (within) => prober.probe(address, within),
-      );
-      return { problem, isAnswered: true };
-    } catch (error) {
-      return { problem: messageOf(error), isRefused: isRefusal(error) };
-    }
-  }
-
   /** Hands the kernel what changed; keeps ticking while weights grow or connections drain. */
   private program(): void {
     const now = this.parts.clock.now();
@@ -287,8 +218,4 @@ export class Balancer {
       this.program();
     });
   }
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
 }
