@@ -39,6 +39,8 @@ interface Job {
 const turnMs = 8;
 const turnRecords = 256;
 const retryBackoff = { baseMs: 50, maxMs: 5000 };
+/** IPv6 that is off on a link comes back without an event where the link makes no address of its own. */
+const unsupportedRetryMs = 3000;
 
 /**
  * Makes the wanted addresses true: plans each record against what is observed, writes the
@@ -324,10 +326,14 @@ export class AddressReconciler {
     record.attempts++;
     const { vip, link } = record;
     this.news.push(() => this.parts.observer.addressFailed?.(vip, link, error));
-    // What only an operator can change is tried again with the next dump, not in a loop.
-    const mayPass = error.kind === 'retry' || error.kind === 'gone';
-    const retryInMs = mayPass ? backoffMs(record.attempts, retryBackoff, this.parts.random) : undefined;
-    this.fail(record, error.message, retryInMs);
+    this.fail(record, error.message, this.retryInMs(record, error));
+  }
+
+  /** What only an operator can change is tried again with the next dump (undefined), not in a loop. */
+  private retryInMs(record: AddressRecord, { kind }: KernelError): number | undefined {
+    if (kind === 'unsupported') return unsupportedRetryMs;
+    const mayPass = kind === 'retry' || kind === 'gone';
+    return mayPass ? backoffMs(record.attempts, retryBackoff, this.parts.random) : undefined;
   }
 
   private fail(record: AddressRecord, reason: string, retryInMs: number | undefined): void {

@@ -265,6 +265,17 @@ test('what only an operator can change is said once and tried at the next full c
   assert.equal(logged.filter((line) => line.startsWith('error')).length, 1);
 });
 
+test('CP-96 a VIP that its link had no IPv6 for is there within a tick of IPv6 coming back', async () => {
+  const { node, kernel, clock, marked, logged } = await scene();
+  kernel.failNext('set address', errnoOf.EACCES, 3);
+  node.publish('control-plane', [addressOf('2001:db8::1', { skipDad: true })]);
+  await clock.advance(8999);
+  assert.equal(marked(), '');
+  await clock.advance(1);
+  assert.match(marked(), /2001:db8::1\/128/);
+  assert.equal(logged.filter((line) => line.startsWith('error')).length, 1);
+});
+
 test('a removal that fails is tried again until the VIP is gone', async () => {
   const { node, kernel, clock, marked } = await scene();
   node.publish('control-plane', [addressOf('192.0.2.1')]);
