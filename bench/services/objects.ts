@@ -6,6 +6,9 @@ const endpointsEach = 5;
 /** Holds every VIP; beyond every address of the lab. */
 export const pool = '172.16.0.0/12';
 
+/** What the text of every address starts with, of as many Services as 65 536. */
+export const vipPrefix = '172.16.';
+
 function vipOf(i: number): string {
   return `172.${16 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`;
 }
