@@ -185,7 +185,7 @@ export function serversOf(
     if (!member.hasServed) return [];
     return [{ address, weight: 0, state: member.isDead ? 'dead' : 'draining' }];
   });
-  const keeping = kept.some(({ phase }) => phase === 'failed');
+  const keeping = kept.length > 0 && kept.every(({ phase }) => phase === 'failed');
   return { servers: servers.sort((a, b) => (a.address < b.address ? -1 : 1)), keeping };
 }
 
@@ -197,8 +197,12 @@ function lastGood(members: PoolState, togetherMs: number): PoolState {
   if (members.some(({ phase }) => phase === 'healthy')) return [];
   const unproven = members.filter(({ phase }) => phase === 'unproven');
   const untried = unproven.filter(({ hasServed }) => hasServed);
-  if (untried.length > 0) return untried;
   const failures = members.filter(({ phase, hasServed }) => phase === 'failed' && hasServed);
+  if (untried.length > 0) {
+    // Perhaps all will fail: then nothing was changed.
+    const from = Math.min(...untried.map(({ since }) => since));
+    return [...untried, ...failures.filter(({ since }) => since >= from)];
+  }
   if (failures.length === 0) return unproven;
   const last = Math.max(...failures.map(({ since }) => since));
   return failures.filter(({ since }) => last - since <= togetherMs);

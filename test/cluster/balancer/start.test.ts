@@ -227,6 +227,7 @@ describe('the balancer starts', { skip: refused?.because ?? false }, () => {
       ['as a translating one', translating],
     ] as const)
       it(`a node that answered clients directly (arp_ignore, VIP on lo) is as before, ${what}`, async () => {
+        const server = await listen('::', cluster.api.port);
         const holder = new Run(cluster, other, directReturn);
         await waitFor(() => other.holds(vip), { what: 'another holder', detail: holder.said });
         const follower = start(directReturn);
@@ -244,6 +245,23 @@ describe('the balancer starts', { skip: refused?.because ?? false }, () => {
         });
         await daemon.stop();
         await holder.daemon.stop();
+        await server.kill();
       });
+  });
+
+  it('a follower of direct return has the VIP on lo as long as its API server listens', async () => {
+    const server = await listen('::', cluster.api.port);
+    const holder = new Run(cluster, other, directReturn);
+    await waitFor(() => other.holds(vip), { what: 'another holder', detail: holder.said });
+    const { daemon, said } = start(directReturn);
+    const isOnLo = async (): Promise<boolean> => (await traces()).onLo.includes(vip);
+    await waitFor(isOnLo, { what: 'the VIP on lo', detail: said });
+    await server.kill();
+    await waitFor(async () => isDeepStrictEqual(await traces(), clean), { what: 'no VIP', detail: said });
+    const next = await listen('::', cluster.api.port);
+    await waitFor(isOnLo, { what: 'the VIP on lo again', detail: said });
+    await next.kill();
+    await daemon.stop();
+    await holder.daemon.stop();
   });
 });

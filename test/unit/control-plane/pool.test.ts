@@ -70,8 +70,18 @@ test('before the first probe all serve, after it only those that answered', () =
 test('a server that does not answer after a take-over is dead after `fall` failures, or one refusal', () => {
   assert.equal(show(play([both, ok(a), bad(b)])), '10.0.0.1:active:1 10.0.0.2:draining:0');
   assert.equal(show(play([both, ok(a), bad(b), bad(b)])), '10.0.0.1:active:1 10.0.0.2:dead:0');
-  assert.equal(show(play([both, refused(b)])), '10.0.0.1:active:1 10.0.0.2:draining:0');
   assert.equal(show(play([both, refused(b), ok(a)])), '10.0.0.1:active:1 10.0.0.2:dead:0');
+});
+
+test('nothing changes after a take-over at which no server answers', () => {
+  assert.equal(show(play([both, refused(b)])), '10.0.0.1:active:1 10.0.0.2:active:1');
+  assert.equal(show(play([both, refused(b), refused(a)])), '10.0.0.1:active:1 10.0.0.2:active:1 (keeping)');
+});
+
+test('a server that was dead already is not used because the other one has to prove itself again', () => {
+  const alone = play([refused(b), ok(a)], serving, options, 1000);
+  const again = play([candidates('b'), candidates('a', 'b')], alone, options, 2000);
+  assert.equal(show(again), '10.0.0.1:active:1 10.0.0.2:dead:0');
 });
 
 test('a newcomer gets nothing before it has answered, and is no part of the last good set', () => {
