@@ -2,13 +2,13 @@ import type { Election, ElectionStatus } from '../election/types.ts';
 import type { ReflectorListener } from '../kube/types.ts';
 import { aborted } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
-import { messageOf } from '../lib/errors.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BulkNodeStore } from '../node/types.ts';
 import { wantedAddresses } from './addresses.ts';
 import { Catalogue } from './catalogue.ts';
-import { failureOf, Judge, type Advert, type Verdict } from './judge.ts';
+import { Handling } from './handling.ts';
+import { Judge } from './judge.ts';
 import { Leftovers } from './leftovers.ts';
 import { Names, type ResolveName } from './names.ts';
 import { Notices } from './notices.ts';
@@ -16,7 +16,7 @@ import type { LocalView } from './placement.ts';
 import { Settling } from './settling.ts';
 import { describeService, type ServiceReport } from './report.ts';
 import type { ViewSource } from './services-view.ts';
-import { ingressOf, type WantedStatus } from './status-writer.ts';
+import { Reporting, type StatusSink } from './reporting.ts';
 import { Tenure } from './tenure.ts';
 import type {
   EndpointSlice,
@@ -34,11 +34,7 @@ export interface ServicesParts {
   readonly sweep: (keep: (vip: Ip) => boolean) => void;
   readonly elect: (lease: LeaseKey) => Election;
   readonly local: LocalView;
-  /** Where the holder reports what it does. */
-  readonly status: {
-    want(key: ServiceKey, wanted: WantedStatus): void;
-    drop(key: ServiceKey): void;
-  };
+  readonly status: StatusSink;
   readonly resolve: ResolveName;
   /** What the copy of the Services, of which `servicesListener` is told, is worth. */
   readonly view: ViewSource;
@@ -61,16 +57,13 @@ export class ServicesOperator {
   private readonly options: ServicesOptions;
   private readonly names: Names;
   private readonly catalogue: Catalogue;
-  private readonly judge: Judge;
   private readonly tenure: Tenure;
   private readonly notices: Notices;
   private readonly settling: Settling;
   private readonly work: WorkQueue<ServiceKey>;
-  /** Statuses to be written after this turn. */
-  private readonly reports = new Map<ServiceKey, WantedStatus>();
+  private readonly handling: Handling;
+  private readonly reporting: Reporting;
   private leftovers: Leftovers | undefined;
-  /** VIPs that the node holds back, and why. */
-  private readonly held = new Map<Ip, string>();
   private synced = { services: false, slices: false };
   private hasDecided = false;
 
@@ -88,18 +81,20 @@ export class ServicesOperator {
     });
     this.catalogue = new Catalogue(options, this.names);
     const handle = (key: ServiceKey): void => {
-      this.reconcile(key);
+      this.handling.handle(key);
     };
     this.work = new WorkQueue(clock, 'services-work', handle, (work) => {
       this.tenure.batch(work);
-      this.report();
+      this.reporting.flush();
+      this.settleFirst();
     });
     this.settling = new Settling(clock, (key) => {
       this.touchKnown(key);
     });
     this.notices = new Notices(clock, observer, options, () => this.tenure.isSpokesman());
-    const { catalogue, settling } = this;
-    this.judge = new Judge(
+    const { catalogue, notices, settling } = this;
+    this.reporting = new Reporting({ ...parts, notices }, options);
+    const judge = new Judge(
       {
         catalogue,
         settling,
@@ -108,7 +103,7 @@ export class ServicesOperator {
           this.tenure.decides(key, lease, vips);
         },
         withheld: (entry, why) => {
-          this.notices.withheld(entry, why);
+          notices.withheld(entry, why);
         },
       },
       options,
@@ -122,17 +117,17 @@ export class ServicesOperator {
         },
         learned: () => {
           this.leftovers?.sweepSoon();
-          const untold = this.notices.takeUntold();
+          const untold = notices.takeUntold();
           if (untold.length > 0) this.touch(untold);
         },
         ceased: (key) => {
-          this.reports.delete(key);
-          parts.status.drop(key);
-          observer.provides?.(key, []);
+          this.reporting.ceased(key);
         },
       },
       options,
     );
+    const { reporting, tenure } = this;
+    this.handling = new Handling({ ...parts, catalogue, settling, judge, notices, reporting, tenure });
   }
 
   /** Resolves when the signal has aborted, no VIP of a Service is on the node and every lease is released. */
@@ -207,8 +202,7 @@ export class ServicesOperator {
 
   /** The node lets nothing reach this VIP for now, for this reason; undefined: it does again. */
   heldBack(vip: Ip, problem: string | undefined): void {
-    if (problem === undefined) this.held.delete(vip);
-    else this.held.set(vip, problem);
+    this.reporting.heldBack(vip, problem);
     this.touch(this.catalogue.claimants(vip));
   }
 
@@ -283,82 +277,16 @@ export class ServicesOperator {
   }
 
   private touch(keys: Iterable<ServiceKey>): void {
-    this.work.add(keys);
+    for (const key of keys) {
+      this.handling.changed(key);
+      this.work.add([key]);
+    }
     if (this.options.debounceMs > 0 && this.hasDecided) this.work.workIn(this.options.debounceMs);
     else this.work.work();
   }
 
   private touchKnown(key: ServiceKey): void {
     if (this.catalogue.get(key) !== undefined) this.touch([key]);
-  }
-
-  /** A failure with one Service is that Service's alone. */
-  private reconcile(key: ServiceKey): void {
-    const { clock, log, observer } = this.parts;
-    const start = clock.now();
-    try {
-      const verdict = this.judge.judge(key);
-      this.settle(key, verdict);
-      this.tellConflicts(key);
-      this.notices.judged(key, verdict?.kind === 'withhold' ? verdict.reason : undefined);
-      observer.reconciled?.(key, (clock.now() - start) / 1000, failureOf(verdict));
-    } catch (error) {
-      log.error('a Service could not be handled', { service: key, error: messageOf(error) });
-      const failure = this.catalogue.get(key) === undefined ? 'delete_service' : 'service_context';
-      observer.reconciled?.(key, (clock.now() - start) / 1000, failure);
-    }
-  }
-
-  private settle(key: ServiceKey, verdict: Verdict | undefined): void {
-    if (verdict?.kind === 'advert') {
-      this.notices.advertisable(verdict.entry);
-      this.tenure.carry(key, verdict);
-      this.carried(key, verdict);
-      return;
-    }
-    this.tenure.giveUp(key);
-    const entry = this.catalogue.get(key);
-    if (entry === undefined) {
-      this.settling.forget(key);
-      this.notices.forget(key);
-      this.parts.observer.gone?.(key);
-    } else if (verdict !== undefined) this.notices.withheld(entry, verdict);
-  }
-
-  private tellConflicts(key: ServiceKey): void {
-    const entry = this.catalogue.get(key);
-    if (entry === undefined) return;
-    for (const conflict of this.catalogue.conflictsOf(entry)) this.notices.disagreement(entry, conflict);
-  }
-
-  private carried(key: ServiceKey, { entry, lease }: Advert): void {
-    const published = this.tenure.get(key);
-    if (published?.silent !== false) return;
-    const { places } = published;
-    const vips = places.map(({ vip }) => vip).filter((vip) => !this.held.has(vip));
-    for (const { vip } of places) {
-      const problem = this.held.get(vip);
-      if (problem !== undefined) this.notices.heldBack(entry, vip, problem);
-    }
-    this.parts.observer.provides?.(key, vips);
-    if (vips.length === 0) {
-      this.reports.delete(key);
-      this.parts.status.drop(key);
-      return;
-    }
-    if (!this.options.writeStatus) return;
-    const { globalLease, node, reach } = this.options;
-    // With routes, and with peers that every node tells of it, a VIP has no single host.
-    const isAlone = reach === 'layer2' || (reach === 'bgp' && lease !== globalLease);
-    const vipHost = isAlone ? node : undefined;
-    this.reports.set(key, { ingress: ingressOf(entry.service, vips), vipHost });
-  }
-
-  /** Once the network is served. */
-  private report(): void {
-    for (const [key, wanted] of this.reports) this.parts.status.want(key, wanted);
-    this.reports.clear();
-    this.settleFirst();
   }
 
   private settleFirst(): void {

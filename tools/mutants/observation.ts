@@ -101,8 +101,8 @@ export const observationMutants: readonly Mutant[] = [
   },
   {
     line: 'OBS-04',
-    file: 'src/services/operator.ts',
-    from: "this.catalogue.get(key) === undefined ? 'delete_service' : 'service_context'",
+    file: 'src/services/handling.ts',
+    from: "catalogue.get(key) === undefined ? 'delete_service' : 'service_context'",
     to: "'service_context'",
     test: serviceMetrics,
   },

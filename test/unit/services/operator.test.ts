@@ -20,6 +20,28 @@ describe('one lease for all Services', () => {
     assert.equal(world.holderOf('kube-system/plndr-svcs-lock'), '');
   });
 
+  test('a node that takes over goes by the verdicts it has, and by others where something has changed', async () => {
+    const world = await worldOf(2);
+    const [a, b] = world.nodes;
+    assert.ok(a !== undefined && b !== undefined);
+    for (let n = 1; n <= 9; n++) world.serve({ name: `s${n}`, vip: `192.0.2.${n}` });
+    world.put({ name: 's2', vip: '192.0.2.22' });
+    world.endpoints('s3');
+    world.put({ name: 's4', vip: '192.0.2.4', port: 8080 });
+    world.remove('s5');
+    const before = b.placed;
+    assert.ok(before >= 9);
+    a.die();
+    await world.run(8000);
+    assert.equal(b.placed, before);
+    const vips = ['1', '22', '4', '6', '7', '8', '9'].map((n) => `192.0.2.${n}/32@eth0`);
+    assert.deepEqual(b.vips(), vips.sort());
+    assert.ok(b.statuses.includes('shop/s4 192.0.2.4:8080'));
+    world.endpoints('s3', 'b');
+    assert.ok(b.has('192.0.2.3'));
+    await world.close();
+  });
+
   test('SVC-04 a type change, and the ignore annotation set later, take the VIP away', async () => {
     const world = await worldOf(1);
     world.serve({ name: 'web', vip: '192.0.2.1' });

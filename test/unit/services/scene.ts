@@ -86,6 +86,8 @@ export class TestNode {
   /** Services in which it asked to be named as the host. */
   readonly hostOf = new Set<string>();
   readonly metrics = createMetrics();
+  /** How often a place for a VIP was looked for. */
+  placed = 0;
   /** Set: no call to the API gets through. */
   isCutOff = false;
   /** Set: nothing that its watches should tell arrives. */
@@ -159,6 +161,7 @@ export class TestNode {
         local: {
           hasLink: (link) => {
             if (this.isBroken) throw new Error('broken');
+            this.placed++;
             return local.hasLink(link);
           },
           ownAddresses: () => local.ownAddresses(),

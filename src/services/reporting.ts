@@ -1,0 +1,73 @@
+import type { Ip } from '../lib/ip.ts';
+import type { Advert } from './judge.ts';
+import type { Notices } from './notices.ts';
+import type { Published } from './publisher.ts';
+import { ingressOf, type WantedStatus } from './status-writer.ts';
+import type { ServiceKey, ServicesObserver, ServicesOptions } from './types.ts';
+
+/** Where the holder reports what it does. */
+export interface StatusSink {
+  want(key: ServiceKey, wanted: WantedStatus): void;
+  drop(key: ServiceKey): void;
+}
+
+export interface ReportingParts {
+  readonly status: StatusSink;
+  readonly notices: Notices;
+  readonly observer: ServicesObserver;
+}
+
+/** What the holder of a Service tells others: its status, and where it is provided. Never before the network is served. */
+export class Reporting {
+  private readonly parts: ReportingParts;
+  private readonly options: ServicesOptions;
+  /** Statuses to be written after this turn. */
+  private readonly wanted = new Map<ServiceKey, WantedStatus>();
+  /** VIPs that the node holds back, and why. */
+  private readonly held = new Map<Ip, string>();
+
+  constructor(parts: ReportingParts, options: ServicesOptions) {
+    this.parts = parts;
+    this.options = options;
+  }
+
+  /** The node lets nothing reach this VIP for now, for this reason; undefined: it does again. */
+  heldBack(vip: Ip, problem: string | undefined): void {
+    if (problem === undefined) this.held.delete(vip);
+    else this.held.set(vip, problem);
+  }
+
+  /** This node advertises the Service. */
+  carried({ entry, lease }: Advert, { places }: Published): void {
+    const { key, service } = entry;
+    const vips = places.map(({ vip }) => vip).filter((vip) => !this.held.has(vip));
+    for (const { vip } of places) {
+      const problem = this.held.get(vip);
+      if (problem !== undefined) this.parts.notices.heldBack(entry, vip, problem);
+    }
+    this.parts.observer.provides?.(key, vips);
+    if (vips.length === 0) {
+      this.wanted.delete(key);
+      this.parts.status.drop(key);
+      return;
+    }
+    if (!this.options.writeStatus) return;
+    const { globalLease, node, reach } = this.options;
+    // With routes, and with peers that every node tells of it, a VIP has no single host.
+    const isAlone = reach === 'layer2' || (reach === 'bgp' && lease !== globalLease);
+    this.wanted.set(key, { ingress: ingressOf(service, vips), vipHost: isAlone ? node : undefined });
+  }
+
+  /** This node advertises it no more. */
+  ceased(key: ServiceKey): void {
+    this.wanted.delete(key);
+    this.parts.status.drop(key);
+    this.parts.observer.provides?.(key, []);
+  }
+
+  /** Once the network is served. */
+  flush(): void {
+    for (const [key, wanted] of this.wanted) this.parts.status.want(key, wanted);
+    this.wanted.clear();
+  }
+}
