@@ -27,6 +27,9 @@ export const noNames: NameView = { answerOf: () => undefined };
 const periodMs = 3000;
 /** Questions under way at a time. */
 const maxAsking = 8;
+/** Of those, about names that were not answered for this long the last time: the system asks two at a time only. */
+const maxAskingSlow = 1;
+const slowMs = 1000;
 
 export interface NamesParts {
   readonly resolve: ResolveName;
@@ -40,6 +43,8 @@ interface Entry {
   readonly users: Set<ServiceKey>;
   answer: NameAnswer;
   isAsking: boolean;
+  /** No answer came for a while, the last time. */
+  isSlow: boolean;
   /** The answer is an old one: the last question failed. */
   isStale: boolean;
 }
@@ -54,6 +59,7 @@ export class Names implements NameView {
   private readonly namesOf = new Map<ServiceKey, readonly string[]>();
   private queue: string[] = [];
   private asking = 0;
+  private askingSlow = 0;
   private timer: Timer | undefined;
 
   constructor(parts: NamesParts) {
@@ -77,7 +83,8 @@ export class Names implements NameView {
         known.users.add(key);
         continue;
       }
-      this.entries.set(name, { users: new Set([key]), answer: undefined, isAsking: false, isStale: false });
+      const fresh = { answer: undefined, isAsking: false, isSlow: false, isStale: false };
+      this.entries.set(name, { users: new Set([key]), ...fresh });
       this.queue.push(name);
     }
     this.ask();
@@ -107,29 +114,45 @@ export class Names implements NameView {
   }
 
   private ask(): void {
+    // Those whose name servers are silent must not hold up the others.
+    const held: string[] = [];
     while (this.asking < maxAsking) {
       const name = this.queue.shift();
-      if (name === undefined) return;
+      if (name === undefined) break;
       const entry = this.entries.get(name);
       if (entry === undefined || entry.isAsking) continue;
-      entry.isAsking = true;
-      this.asking++;
-      this.parts
-        .resolve(name)
-        .then(
-          (addresses) => {
-            this.answered(name, entry, addresses);
-          },
-          (error: unknown) => {
-            this.failed(name, entry, messageOf(error));
-          },
-        )
-        .finally(() => {
-          entry.isAsking = false;
-          this.asking--;
-          this.ask();
-        });
+      if (entry.isSlow && this.askingSlow >= maxAskingSlow) held.push(name);
+      else this.askFor(name, entry);
     }
+    this.queue.unshift(...held);
+  }
+
+  private askFor(name: string, entry: Entry): void {
+    const { clock, resolve } = this.parts;
+    const { isSlow } = entry;
+    const startedAt = clock.now();
+    // To the end: who has waited longest comes first the next time.
+    this.entries.delete(name);
+    this.entries.set(name, entry);
+    entry.isAsking = true;
+    this.asking++;
+    if (isSlow) this.askingSlow++;
+    resolve(name)
+      .then(
+        (addresses) => {
+          this.answered(name, entry, addresses);
+        },
+        (error: unknown) => {
+          this.failed(name, entry, messageOf(error));
+        },
+      )
+      .finally(() => {
+        entry.isAsking = false;
+        entry.isSlow = clock.now() - startedAt >= slowMs;
+        this.asking--;
+        if (isSlow) this.askingSlow--;
+        this.ask();
+      });
   }
 
   /** Addresses that were there before come first: a resolver that rotates its answers moves no VIP. */

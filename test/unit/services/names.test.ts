@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ip } from '../../../src/lib/ip.ts';
-import { pickAddresses, type NameFamilies } from '../../../src/services/names.ts';
+import type { Ip } from '../../../src/lib/ip.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import { Names, pickAddresses, type NameFamilies } from '../../../src/services/names.ts';
+import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { World, type TestNode } from './scene.ts';
 
 async function oneNode(options: ConstructorParameters<typeof World>[0] = {}): Promise<[World, TestNode]> {
@@ -52,6 +55,33 @@ test('SVC-10 ipFamilies choose among the addresses of a name, dns_mode does wher
     assert.deepEqual(found, expected, `${dnsMode} ${JSON.stringify(spec)}`);
     await world.close();
   }
+});
+
+test('names whose name servers are silent hold up no other, and each of them is asked for in its turn', async () => {
+  const clock = new FakeClock();
+  const asked: string[] = [];
+  const names = new Names({
+    clock,
+    log: silentLogger,
+    changed: () => undefined,
+    resolve: async (name): Promise<readonly Ip[]> => {
+      asked.push(name);
+      if (!name.startsWith('silent')) return [ip('192.0.2.1')];
+      await clock.sleep('resolver', 10_000, new AbortController().signal);
+      throw new Error('timed out');
+    },
+  });
+  const silent = Array.from({ length: 16 }, (_, n) => `silent${n}`);
+  for (const name of silent) names.want(`shop/${name}`, [name]);
+  await clock.advance(21_000);
+  asked.length = 0;
+  names.want('shop/web', ['www']);
+  assert.deepEqual(asked.filter((name) => name === 'www').length, 1, 'at once');
+  await clock.advance(200_000);
+  const times = (name: string): number => asked.filter((each) => each === name).length;
+  assert.ok(times('www') >= 60, `every 3 s: ${times('www')}`);
+  for (const name of silent) assert.ok(times(name) >= 1, `${name} is not forgotten`);
+  names.close();
 });
 
 test('a family that is missing is an error only where both are required', () => {
