@@ -268,7 +268,7 @@ test('what only an operator can change is said once and tried at the next full c
 test('CP-96 a VIP that its link had no IPv6 for is there within a tick of IPv6 coming back', async () => {
   const { node, kernel, clock, marked, logged } = await scene();
   kernel.failNext('set address', errnoOf.EACCES, 3);
-  node.publish('control-plane', [addressOf('2001:db8::1', { skipDad: true })]);
+  node.publish('control-plane', [addressOf('2001:db8::1', { noDad: true })]);
   await clock.advance(8999);
   assert.equal(marked(), '');
   await clock.advance(1);
