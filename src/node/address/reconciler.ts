@@ -1,5 +1,4 @@
-import { backoffMs } from '../../lib/backoff.ts';
-import type { Clock, Random, Timer } from '../../lib/clock.ts';
+import type { Clock, Random } from '../../lib/clock.ts';
 import { familyOf, type Ip } from '../../lib/ip.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { KernelError } from '../../linux/errors.ts';
@@ -9,11 +8,12 @@ import { isMarked } from '../mark.ts';
 import type { Observed } from '../observed.ts';
 import { keyOf, type SpecBook } from '../spec-book.ts';
 import type { AddressSpec, LastAction, NodeObserver } from '../types.ts';
+import { Again } from './again.ts';
 import { planAddress, type AddressPlan, type AddressState } from './plan.ts';
-import { addPlaced, dropPlaced, hasPlaced, type AddressRecord } from './record.ts';
+import { addPlaced, dropPlaced, hasPlaced, naming, type AddressRecord } from './record.ts';
 import { AddressRecords } from './records.ts';
-import { Pace } from './pace.ts';
 import { removeAddresses } from './removal.ts';
+import { Turns } from './turns.ts';
 
 export interface AddressReconcilerParts {
   readonly kernel: Kernel;
@@ -35,13 +35,6 @@ interface Job {
   setFailed: boolean;
 }
 
-/** A turn ends after this long, or after so many records; what is left follows in the next one. */
-const turnMs = 8;
-const turnRecords = 256;
-const retryBackoff = { baseMs: 50, maxMs: 5000 };
-/** IPv6 that is off on a link comes back without an event where the link makes no address of its own. */
-const unsupportedRetryMs = 3000;
-
 /**
  * Makes the wanted addresses true: plans each record against what is observed, writes the
  * difference, and tells what became of it. Everything is synchronous and cut into turns.
@@ -49,14 +42,19 @@ const unsupportedRetryMs = 3000;
 export class AddressReconciler {
   readonly records = new AddressRecords();
   private readonly parts: AddressReconcilerParts;
-  private readonly backlog = new Set<AddressRecord>();
-  private readonly pace = new Pace(turnRecords);
-  private nextTurn: Timer | undefined;
+  private readonly turns: Turns;
+  private readonly again: Again;
   /** Callbacks to others, made when our own state is settled again. */
   private news: (() => void)[] = [];
 
   constructor(parts: AddressReconcilerParts) {
     this.parts = parts;
+    this.turns = new Turns({
+      clock: parts.clock,
+      handle: (records) => this.runChunk(records),
+      done: () => this.tell(),
+    });
+    this.again = new Again({ ...parts, run: (record) => this.turns.runAll([record]) });
   }
 
   /** What these specs name has changed owners. Removals are done on return; many additions take several turns. */
@@ -73,19 +71,19 @@ export class AddressReconciler {
       (next === undefined ? unwanted : wanted).push(record);
     }
     // Add before delete, so that a VIP that changes its link is never on none.
-    this.runInTurn(wanted);
-    this.run(unwanted, Infinity);
+    this.turns.runInTurn(wanted);
+    this.turns.runAll(unwanted);
   }
 
   /** The kernel reported an address. */
   addressChanged(address: Address, change: 'set' | 'gone'): void {
     const records = this.records.ofVip(address.address);
     if (change === 'gone') for (const record of records) dropPlaced(record, address);
-    this.run(records, Infinity);
+    this.turns.runAll(records);
   }
 
   linkChanged(name: string): void {
-    this.runInTurn(this.records.ofLink(name));
+    this.turns.runInTurn(this.records.ofLink(name));
   }
 
   /** A new dump is in. */
@@ -96,7 +94,7 @@ export class AddressReconciler {
       const isThere = (key: AddressKey): boolean => observed.find(key) !== undefined;
       if (!record.placed.every(isThere)) record.placed = record.placed.filter(isThere);
     }
-    this.runInTurn(all);
+    this.turns.runInTurn(all);
   }
 
   /** Marked, or put there by this process. */
@@ -112,50 +110,18 @@ export class AddressReconciler {
 
   /** Records wait for their turn. */
   get isBusy(): boolean {
-    return this.backlog.size > 0;
+    return this.turns.isBusy;
   }
 
   close(): void {
-    this.nextTurn?.cancel();
-    this.backlog.clear();
+    this.turns.close();
     for (const record of this.records.all()) {
       record.retry?.cancel();
       record.refresh?.cancel();
     }
   }
 
-  private turnEnd(): number {
-    return this.parts.clock.now() + turnMs;
-  }
-
-  /** Now, or after all that waits already: many calls in one turn of the event loop are no longer than one. */
-  private runInTurn(records: readonly AddressRecord[]): void {
-    if (this.backlog.size === 0) this.run(records, this.turnEnd());
-    else for (const record of records) this.backlog.add(record);
-  }
-
-  /** Handles records until the turn is over; the rest waits for the next one, in order. */
-  private run(records: readonly AddressRecord[], deadline: number): void {
-    const { clock } = this.parts;
-    const most = deadline === Infinity ? Infinity : turnRecords;
-    for (let at = 0, now = clock.now(); at < records.length;) {
-      if (at >= most || (at > 0 && now >= deadline)) {
-        for (const record of records.slice(at)) this.backlog.add(record);
-        break;
-      }
-      const chunk = records.slice(at, Math.min(most, at + this.pace.next(deadline - now)));
-      this.runChunk(chunk);
-      const after = clock.now();
-      this.pace.took(chunk.length, after - now);
-      at += chunk.length;
-      now = after;
-    }
-    if (this.backlog.size > 0) {
-      this.nextTurn ??= this.parts.clock.after('address-backlog', 0, () => {
-        this.nextTurn = undefined;
-        this.run([...this.backlog].slice(0, turnRecords), this.turnEnd());
-      });
-    }
+  private tell(): void {
     const news = this.news;
     this.news = [];
     for (const tell of news) tell();
@@ -164,7 +130,6 @@ export class AddressReconciler {
   private runChunk(records: readonly AddressRecord[]): void {
     const jobs: Job[] = [];
     for (const record of records) {
-      this.backlog.delete(record);
       const plan = this.planFor(record);
       if (plan !== undefined) jobs.push({ record, plan, setFailed: false });
     }
@@ -198,7 +163,7 @@ export class AddressReconciler {
     if (record.ready && plan.set.reason === 'missing') this.vanish(record);
     const waitMs = record.repairs.take(this.parts.clock.now());
     if (waitMs === 0) return plan;
-    this.fail(record, 'something else on this node removes or changes it again and again', waitMs);
+    this.again.failed(record, 'something else on this node removes or changes it again and again', waitMs);
     return undefined;
   }
 
@@ -240,7 +205,7 @@ export class AddressReconciler {
       this.parts.log.warn(message, naming(record));
     }
     this.note(record, actionFor(record, plan));
-    this.armRefresh(record, request.validLifetime);
+    this.again.beforeEnd(record, request.validLifetime);
   }
 
   private remove(jobs: readonly Job[], keysOf: (plan: AddressPlan) => readonly AddressKey[]): void {
@@ -304,7 +269,7 @@ export class AddressReconciler {
     } else {
       log.info('VIP is on its link', naming(record));
     }
-    this.news.push(() => observer.addressReady?.(vip, link));
+    if (observer.addressReady !== undefined) this.news.push(() => observer.addressReady?.(vip, link));
   }
 
   private warnForeign(record: AddressRecord): void {
@@ -323,46 +288,9 @@ export class AddressReconciler {
   private refused(record: AddressRecord, error: KernelError): void {
     this.parts.counters.failed++;
     this.note(record, 'failed');
-    record.attempts++;
     const { vip, link } = record;
     this.news.push(() => this.parts.observer.addressFailed?.(vip, link, error));
-    this.fail(record, error.message, this.retryInMs(record, error));
-  }
-
-  /** What only an operator can change is tried again with the next dump (undefined), not in a loop. */
-  private retryInMs(record: AddressRecord, { kind }: KernelError): number | undefined {
-    if (kind === 'unsupported') return unsupportedRetryMs;
-    const mayPass = kind === 'retry' || kind === 'gone';
-    return mayPass ? backoffMs(record.attempts, retryBackoff, this.parts.random) : undefined;
-  }
-
-  private fail(record: AddressRecord, reason: string, retryInMs: number | undefined): void {
-    const { clock, log } = this.parts;
-    const retryAt = retryInMs === undefined ? undefined : clock.now() + retryInMs;
-    record.failure = { reason, retryAt };
-    if (record.logged !== reason) {
-      record.logged = reason;
-      const task = record.wanted === undefined ? 'removed' : 'put on its link';
-      const next = retryInMs === undefined ? 'at the next full check' : `in ${Math.ceil(retryInMs)} ms`;
-      log.error(`VIP cannot be ${task}, trying again ${next}`, { ...naming(record), error: reason });
-    }
-    if (retryInMs === undefined) return;
-    record.retry?.cancel();
-    record.retry = clock.after('address-retry', retryInMs, () => {
-      record.retry = undefined;
-      this.run([record], Infinity);
-    });
-  }
-
-  /** A limited lifetime (the address came from a name) is renewed at half of it, as long as it is wanted. */
-  private armRefresh(record: AddressRecord, validLifetime: number | undefined): void {
-    record.refresh?.cancel();
-    record.refresh = undefined;
-    if (validLifetime === undefined) return;
-    record.refresh = this.parts.clock.after('address-lifetime', validLifetime * 500, () => {
-      record.refresh = undefined;
-      this.run([record], Infinity);
-    });
+    this.again.refused(record, error);
   }
 }
 
@@ -381,8 +309,4 @@ function expectedAddress(request: AddressRequest, state: AddressState): Address 
     dadFailed: false,
     permanent: request.validLifetime === undefined,
   };
-}
-
-function naming(record: AddressRecord): { readonly vip: Ip; readonly link: string } {
-  return { vip: record.vip, link: record.link };
 }

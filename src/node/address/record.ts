@@ -86,13 +86,18 @@ export function newRecord(key: SpecKey, spec: AddressSpec): AddressRecord {
   };
 }
 
+/** Fields for the log. */
+export function naming({ vip, link }: AddressRecord): { readonly vip: Ip; readonly link: string } {
+  return { vip, link };
+}
+
 export function hasPlaced(record: AddressRecord, key: AddressKey): boolean {
   const id = addressId(key);
   return record.placed.some((placed) => addressId(placed) === id);
 }
 
 export function addPlaced(record: AddressRecord, key: AddressKey): void {
-  dropPlaced(record, key);
+  if (record.placed.length > 0) dropPlaced(record, key);
   const { ifindex, address, prefixLength } = key;
   record.placed = [...record.placed, { ifindex, address, prefixLength }];
 }
