@@ -17,4 +17,5 @@ export {
 export { ControlPlane } from './operator.ts';
 export { RoutingTable } from './routing-table.ts';
 export { checkTargets, selfTargets, type SelfCheck } from './self-check.ts';
+export { StandAside } from './stand-aside.ts';
 export type { ControlPlaneObserver, ControlPlaneOptions } from './types.ts';

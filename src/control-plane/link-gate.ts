@@ -7,8 +7,8 @@ export function isOperational(link: Link | undefined): boolean {
 }
 
 export interface LinkGateListener {
-  /** The link has been out of order for the whole timeout; called again every timeout while it stays so. */
-  down(link: string, downForMs: number): void;
+  /** The link has been out of order for the whole timeout. */
+  down(link: string): void;
   up(link: string): void;
 }
 
@@ -23,24 +23,22 @@ export function watchLinkGate(
   timeoutMs: number,
   listener: LinkGateListener,
 ): Subscription {
-  let downSince: number | undefined;
-  let reported = false;
+  let isDown = false;
+  let isReported = false;
   let timer: Timer | undefined;
 
-  const fire = (): void => {
-    reported = true;
-    listener.down(name, clock.now() - (downSince ?? clock.now()));
-    timer = clock.after('link-down', timeoutMs, fire);
-  };
   const judge = (): void => {
     if (isOperational(kernel.linkByName(name))) {
       timer?.cancel();
-      downSince = undefined;
-      if (reported) listener.up(name);
-      reported = false;
-    } else if (downSince === undefined) {
-      downSince = clock.now();
-      timer = clock.after('link-down', timeoutMs, fire);
+      isDown = false;
+      if (isReported) listener.up(name);
+      isReported = false;
+    } else if (!isDown) {
+      isDown = true;
+      timer = clock.after('link-down', timeoutMs, () => {
+        isReported = true;
+        listener.down(name);
+      });
     }
   };
 

@@ -4,6 +4,7 @@ import {
   labelValue,
   NodeLabel,
   runHealthGate,
+  StandAside,
   watchLinkGate,
   type ControlPlaneOptions,
 } from '../control-plane/index.ts';
@@ -107,6 +108,8 @@ function optionsFrom(config: Config, link: string): ControlPlaneOptions {
 function startGates(wiring: ControlPlaneWiring, plane: ControlPlane, signal: AbortSignal): { close(): void } {
   const { config, clock, log, campaign, kernel, link } = wiring;
   const check = healthCheck(config);
+  const unhealthy = new StandAside(campaign.election, clock);
+  const cutOff = new StandAside(campaign.election, clock);
   if (check !== undefined) {
     // Layer 2 gives a node that says nothing yet the benefit of the doubt; BGP peers hear of healthy ones only.
     const startsClosed = config.enableBgp;
@@ -114,33 +117,40 @@ function startGates(wiring: ControlPlaneWiring, plane: ControlPlane, signal: Abo
       if (config.enableBgp) plane.setHealthy(isHealthy);
     };
     tell(false);
-    const { periodMs, timeoutMs, failureThreshold } = check.gate;
+    const { failureThreshold } = check.gate;
     const listener = {
       closed: (why: string, failures: number) => {
         tell(false);
         if (failures < failureThreshold) return;
-        campaign.election.resign(
-          `local API server unhealthy (${failures} failures): ${why}`,
-          2 * periodMs + timeoutMs,
-        );
+        unhealthy.from(`local API server unhealthy (${failures} failures): ${why}`);
       },
       reopened: () => {
         tell(true);
+        unhealthy.over();
         log.info('local API server healthy again');
       },
     };
     void runHealthGate(check.probe, { ...check.gate, startsClosed }, listener, clock, signal);
   }
-  if (!config.loseLeadership) return { close: () => undefined };
   const timeoutMs = config.loseLeadershipTimeoutSeconds * 1000;
-  return watchLinkGate(kernel, clock, link.name, timeoutMs, {
-    down: (name, downForMs) => {
-      campaign.election.resign(`link ${name} down for ${Math.round(downForMs)} ms`, 2 * timeoutMs);
+  const linkGate = config.loseLeadership
+    ? watchLinkGate(kernel, clock, link.name, timeoutMs, {
+        down: (name) => {
+          cutOff.from(`link ${name} down for ${timeoutMs} ms`);
+        },
+        up: (name) => {
+          cutOff.over();
+          log.info('link is up again', { link: name });
+        },
+      })
+    : undefined;
+  return {
+    close: () => {
+      linkGate?.close();
+      cutOff.over();
+      unhealthy.over();
     },
-    up: (name) => {
-      log.info('link is up again', { link: name });
-    },
-  });
+  };
 }
 
 function nodeLabel({ api, identity, clock, random, log }: ControlPlaneWiring): NodeLabel {

@@ -1,5 +1,5 @@
 import { servicePrefixes, type Config } from '../config/index.ts';
-import { watchLinkGate } from '../control-plane/index.ts';
+import { StandAside, watchLinkGate } from '../control-plane/index.ts';
 import { EventRecorder, type ReflectorStatus } from '../kube/index.ts';
 import {
   createStatusWrite,
@@ -220,12 +220,20 @@ function watchServicesLink(
   const named = options.servicesLink === 'auto' ? '' : options.servicesLink;
   const name = named === '' ? options.mainLink : named;
   const timeoutMs = config.loseLeadershipTimeoutSeconds * 1000;
-  return watchLinkGate(kernel, clock, name, timeoutMs, {
-    down: (link, downForMs) => {
-      operator.resign(`link ${link} down for ${Math.round(downForMs)} ms`, 2 * timeoutMs);
+  const cutOff = new StandAside(operator, clock);
+  const gate = watchLinkGate(kernel, clock, name, timeoutMs, {
+    down: (link) => {
+      cutOff.from(`link ${link} down for ${timeoutMs} ms`);
     },
     up: (link) => {
+      cutOff.over();
       log.info('link is up again', { link });
     },
   });
+  return {
+    close: () => {
+      gate.close();
+      cutOff.over();
+    },
+  };
 }

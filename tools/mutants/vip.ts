@@ -191,8 +191,8 @@ export const vipMutants: readonly Mutant[] = [
   {
     line: 'CP-124',
     file: 'src/manager/control-plane.ts',
-    from: 'if (!config.loseLeadership) return',
-    to: 'if (config.loseLeadership) return',
+    from: 'const linkGate = config.loseLeadership',
+    to: 'const linkGate = !config.loseLeadership',
     test: trouble,
   },
   {

@@ -92,6 +92,14 @@ describe('trouble on the node of a control-plane VIP', { skip: refused?.because 
           what: 'the lease to be given up',
         });
         assert.equal(await node.holds(vip), false);
+        // Down for a while, out of the race for as long, and little longer: all nodes may have lost their switch.
+        await sleep(4000);
+        assert.equal(await node.holds(vip), false);
+        await node.ip('link set kvtest1 up');
+        await waitFor(() => node.holds(vip), {
+          what: 'the VIP on the link that is up again',
+          timeoutMs: 5000,
+        });
       });
     } finally {
       await node.ip('link del kvtest0');

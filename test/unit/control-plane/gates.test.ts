@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isOperational, runHealthGate, watchLinkGate } from '../../../src/control-plane/index.ts';
+import { isOperational, runHealthGate, StandAside, watchLinkGate } from '../../../src/control-plane/index.ts';
 import type { Kernel, KernelEvent, Link, OperState } from '../../../src/linux/types.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 
@@ -32,9 +32,10 @@ function linkScene(timeoutMs: number) {
     },
   };
   const clock = new FakeClock();
+  const start = clock.now();
   const seen: string[] = [];
   const gate = watchLinkGate(kernel, clock, 'eth0', timeoutMs, {
-    down: (name, ms) => seen.push(`down ${name} ${ms}`),
+    down: (name) => seen.push(`down ${name} ${clock.now() - start}`),
     up: (name) => seen.push(`up ${name}`),
   });
   const set = (next: Link | undefined): void => {
@@ -53,13 +54,47 @@ test('a flap shorter than the timeout is not reported', async () => {
   assert.deepEqual(seen, []);
 });
 
-test('a link down for the whole timeout is reported, again every timeout, and so is its return', async () => {
+test('a link down for the whole timeout is reported once, and so is its return', async () => {
   const { set, clock, seen, gate } = linkScene(30_000);
   set(linkOf('down', 'bond'));
   await clock.advance(60_000);
   set(linkOf('up', 'bond'));
-  assert.deepEqual(seen, ['down eth0 30000', 'down eth0 60000', 'up eth0']);
+  assert.deepEqual(seen, ['down eth0 30000', 'up eth0']);
   gate.close();
+  assert.deepEqual(clock.timers(), []);
+});
+
+test('a timeout of 0 reports a link that is down at once, and does not turn in circles', async () => {
+  const { set, clock, seen } = linkScene(0);
+  set(linkOf('down'));
+  await clock.advance(0);
+  assert.deepEqual(seen, ['down eth0 0']);
+  assert.deepEqual(clock.timers(), []);
+});
+
+test('a node stands aside while the reason lasts: pauses overlap, and the last one is short', async () => {
+  const clock = new FakeClock();
+  const start = clock.now();
+  const pauses: { readonly from: number; readonly to: number }[] = [];
+  const aside = new StandAside(
+    {
+      resign: (why, pauseMs) => {
+        assert.equal(why, 'no link');
+        pauses.push({ from: clock.now() - start, to: clock.now() - start + pauseMs });
+      },
+    },
+    clock,
+  );
+  aside.from('no link');
+  await clock.advance(30_000);
+  aside.from('still no link');
+  await clock.advance(30_000);
+  aside.over();
+  await clock.advance(30_000);
+  for (const [i, pause] of pauses.entries())
+    assert.ok(pause.from < (pauses[i - 1]?.to ?? 1), `gap before ${i}`);
+  const last = pauses.at(-1)?.to ?? 0;
+  assert.ok(last > 60_000 && last <= 62_000, `out of the race until ${last}`);
   assert.deepEqual(clock.timers(), []);
 });
 
