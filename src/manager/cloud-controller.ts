@@ -6,10 +6,12 @@ import type { Logger } from '../lib/log.ts';
 import { endBesideResolver, systemClock } from '../linux/index.ts';
 import {
   collectStatus,
+  gather,
   createLogger,
   createMetrics,
   watchProcess,
   type Metrics,
+  statusJson,
   type StatusDocument,
 } from '../observe/index.ts';
 import { openApi, type Api } from './api.ts';
@@ -96,7 +98,7 @@ async function run(config: Config, options: CloudControllerOptions, tools: Tools
   const status = (): StatusDocument => statusOf(config, tools, ipam, leaseWatches, startedAt);
   const processWatch = watchProcess(metrics);
   collectStatus(metrics, status);
-  const listeners = openListeners(config, metrics, status, log);
+  const listeners = openListeners(config, metrics, status, () => notReady(ipam), log);
   const signals = listenForSignals({
     stopping: (why) => {
       log.info('shutting down', { reason: why });
@@ -105,7 +107,7 @@ async function run(config: Config, options: CloudControllerOptions, tools: Tools
       clock.after('hurry', HURRY_MS, () => process.exit(0));
     },
     dump: () => {
-      process.stdout.write(`${JSON.stringify(status(), undefined, 2)}\n`);
+      void gather(statusJson(status())).then((text) => process.stdout.write(text));
     },
   });
   try {
@@ -115,6 +117,11 @@ async function run(config: Config, options: CloudControllerOptions, tools: Tools
     processWatch.close();
     await listeners.close();
   }
+}
+
+function notReady(ipam: IpamFeature): readonly string[] {
+  const { waitingFor } = ipam.status();
+  return waitingFor === undefined ? [] : [waitingFor];
 }
 
 function statusOf(
@@ -133,7 +140,7 @@ function statusOf(
     pid: process.pid,
     time: new Date(clock.wall()).toISOString(),
     uptimeSeconds: (now - startedAt) / 1000,
-    notReady: assignment.waitingFor === undefined ? [] : [assignment.waitingFor],
+    notReady: notReady(ipam),
     mode: 'cloud-controller',
     vips: [],
     balancer: undefined,

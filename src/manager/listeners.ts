@@ -16,10 +16,11 @@ export function openListeners(
   config: Config,
   metrics: Metrics,
   status: () => StatusDocument,
+  notReady: () => readonly string[],
   log: Logger,
 ): { close(): Promise<void> } {
   const open = [
-    openStatusListener({ address: config.prometheusHttpServer, metrics, status, log }),
+    openStatusListener({ address: config.prometheusHttpServer, metrics, status, notReady, log }),
     openHealthListener({ port: config.healthCheckPort, log }),
   ].filter((listener): listener is HttpListener => listener !== undefined);
   return {

@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.ts';
-import { collectStatus, renderDump, watchProcess, type StatusDocument } from '../observe/index.ts';
+import { collectStatus, gather, renderDump, watchProcess, type StatusDocument } from '../observe/index.ts';
 import { openListeners } from './listeners.ts';
 import { hasControlPlaneElection } from './mode.ts';
 import { readOwnTables } from './own-tables.ts';
@@ -28,19 +28,19 @@ export function startObserving(parts: Parts, services: ServicesFeature | undefin
   const first = firstObstacle(config);
   const waiting = new Set(config.enableControlPlane ? [first] : []);
   const processWatch = watchProcess(metrics);
-  const status = (): StatusDocument => {
+  const notReady = (): readonly string[] => {
     const obstacle = services?.operator.waitingFor();
-    const notReady = obstacle === undefined ? [...waiting] : [...waiting, obstacle];
-    return buildStatus(parts, services, startedAt, notReady);
+    return obstacle === undefined ? [...waiting] : [...waiting, obstacle];
   };
+  const status = (): StatusDocument => buildStatus(parts, services, startedAt, notReady());
   collectStatus(metrics, status);
-  const listeners = openListeners(config, metrics, status, log);
+  const listeners = openListeners(config, metrics, status, notReady, log);
   return {
     ready: () => {
       waiting.clear();
     },
     dump: () => {
-      void readOwnTables(kernel, config).then((tables) => {
+      void readOwnTables(kernel, config).then(async (tables) => {
         const snapshot = {
           config,
           status: status(),
@@ -48,7 +48,7 @@ export function startObserving(parts: Parts, services: ServicesFeature | undefin
           tables,
           loop: processWatch.loopDelay(),
         };
-        process.stdout.write(renderDump(snapshot));
+        process.stdout.write(await gather(renderDump(snapshot)));
       });
     },
     close: async () => {

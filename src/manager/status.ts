@@ -1,13 +1,19 @@
 import { buildInfo } from '../config/index.ts';
-import type { ElectionStatus } from '../election/index.ts';
 import type { ReflectorStatus } from '../kube/index.ts';
-import type { StatusDocument, WatchStatus } from '../observe/index.ts';
+import {
+  lazily,
+  type LeaseStatus,
+  type StatusDocument,
+  type TimerStatus,
+  type VipStatus,
+  type WatchStatus,
+} from '../observe/index.ts';
 import { formatPrefix } from '../lib/ip.ts';
 import { hasControlPlaneElection, modeName } from './mode.ts';
 import type { Parts } from './parts.ts';
 import type { ServicesFeature } from './services.ts';
 
-/** One snapshot of everything, made on demand for the page, the scrape and the dump. */
+/** Everything, for the page, the scrape and the dump. What can be long is made while it is read. */
 export function buildStatus(
   parts: Parts,
   services: ServicesFeature | undefined,
@@ -25,39 +31,44 @@ export function buildStatus(
     uptimeSeconds: (now - startedAt) / 1000,
     notReady,
     mode: modeName(parts.config),
-    vips: node.status().map(({ spec, owners, state }) => ({
-      vip: spec.vip,
-      link: spec.link,
-      kind: spec.kind,
-      owners,
-      present: node.isPresent(spec.vip),
-      state: state.state,
-      ...(state.state === 'ready' ? {} : { reason: state.reason }),
-    })),
+    vips: lazily(() => vipsOf(node)),
     balancer: parts.reports.balancer?.(),
     ipam: parts.reports.ipam?.status(),
-    leases: leasesOf(parts, services),
+    leases: lazily(() => leasesOf(parts, services)),
     peers: (parts.speaker?.status() ?? []).map(({ since, advertised, ...peer }) => ({
       ...peer,
       sinceSeconds: (now - since) / 1000,
       advertised: advertised.map(({ prefix, nextHop }) => ({ prefix: formatPrefix(prefix), nextHop })),
     })),
     watches: watchesOf(parts, services, now),
-    timers: clock.timers().map(({ name, at }) => ({ name, inMs: Math.round(at - now) })),
+    timers: lazily(() => timersOf(clock, now)),
     claimants: parts.news.claimants(),
-    counters: parts.metrics.counters(),
+    counters: lazily(() => parts.metrics.counters()[Symbol.iterator]()),
   };
 }
 
+function* timersOf(clock: Parts['clock'], now: number): Generator<TimerStatus> {
+  for (const { name, at } of clock.timers()) yield { name, inMs: Math.round(at - now) };
+}
+
+function* vipsOf(node: Parts['node']): Generator<VipStatus> {
+  for (const { spec, owners, state } of node.statuses()) {
+    const { vip, link, kind } = spec;
+    const reason = state.state === 'ready' ? {} : { reason: state.reason };
+    yield { vip, link, kind, owners, present: node.isPresent(vip), state: state.state, ...reason };
+  }
+}
+
 /** A lease that both features share is listed once. */
-function leasesOf(
+function* leasesOf(
   { campaign, config, reports }: Parts,
   services: ServicesFeature | undefined,
-): readonly ElectionStatus[] {
+): Generator<LeaseStatus> {
   const own = hasControlPlaneElection(config) ? [campaign.election.status()] : [];
-  const names = new Set(own.map(({ lease }) => lease));
-  const others = [...(services?.operator.leases() ?? []), ...(reports.ipam?.leases() ?? [])];
-  return [...own, ...others.filter(({ lease }) => lease !== '' && !names.has(lease))];
+  yield* own;
+  const isOthers = ({ lease }: LeaseStatus): boolean => lease !== '' && lease !== own[0]?.lease;
+  for (const lease of services?.operator.leases() ?? []) if (isOthers(lease)) yield lease;
+  for (const lease of reports.ipam?.leases() ?? []) if (isOthers(lease)) yield lease;
 }
 
 function watchesOf(

@@ -6,7 +6,7 @@ import type { Announcer } from './announce/announcer.ts';
 import type { Routes } from './route/reconciler.ts';
 import type { Guards } from './security/guards.ts';
 import { keyOf, type SpecBook } from './spec-book.ts';
-import type { SpecState, SpecStatus } from './types.ts';
+import type { Spec, SpecState, SpecStatus } from './types.ts';
 
 export interface StatusSources {
   readonly book: SpecBook;
@@ -23,40 +23,33 @@ export interface StatusSources {
 }
 
 /** One entry for each spec that somebody wants, and for each address that could not be removed yet. */
-export function buildStatus(sources: StatusSources): readonly SpecStatus[] {
-  const { book, addresses, announcer, now } = sources;
-  const entries: SpecStatus[] = [];
-  for (const spec of book.all()) {
-    const key = keyOf(spec);
-    if (spec.kind === 'guard') {
-      entries.push({ spec, owners: book.ownersOf(key), state: guardState(sources), last: undefined });
-      continue;
-    }
-    const owners = book.ownersOf(key);
-    if (sources.guards?.holdsBack(spec.vip) === true) {
-      entries.push({ spec, owners, state: waiting('its rules in nftables'), last: undefined });
-      continue;
-    }
-    if (spec.kind === 'route') {
-      const { routes } = sources;
-      entries.push({ spec, owners, state: routes?.stateOf(key) ?? noRoutes, last: routes?.lastOf(key) });
-      continue;
-    }
-    if (spec.kind === 'advertisement') {
-      const state = sources.advertisements?.stateOf(key, spec.vip) ?? noAdvertisements;
-      entries.push({ spec, owners, state, last: undefined });
-      continue;
-    }
-    const record = addresses.records.get(key);
-    const announcement = announcer.announcements.get(key);
-    const known = record ?? announcement;
-    entries.push({ spec, owners, state: stateOf(sources, record, announcement), last: known?.last });
-  }
-  for (const record of addresses.records.all()) {
+export function* specStatuses(sources: StatusSources): Generator<SpecStatus> {
+  for (const spec of sources.book.all()) yield statusOf(spec, sources);
+  for (const record of sources.addresses.records.all()) {
     if (record.wanted !== undefined) continue;
-    entries.push({ spec: record.spec, owners: [], state: addressState(record, now), last: record.last });
+    yield { spec: record.spec, owners: [], state: addressState(record, sources.now), last: record.last };
   }
-  return entries;
+}
+
+function statusOf(spec: Spec, sources: StatusSources): SpecStatus {
+  const { book, addresses, announcer } = sources;
+  const key = keyOf(spec);
+  const owners = book.ownersOf(key);
+  if (spec.kind === 'guard') return { spec, owners, state: guardState(sources), last: undefined };
+  if (sources.guards?.holdsBack(spec.vip) === true)
+    return { spec, owners, state: waiting('its rules in nftables'), last: undefined };
+  if (spec.kind === 'route') {
+    const { routes } = sources;
+    return { spec, owners, state: routes?.stateOf(key) ?? noRoutes, last: routes?.lastOf(key) };
+  }
+  if (spec.kind === 'advertisement') {
+    const state = sources.advertisements?.stateOf(key, spec.vip) ?? noAdvertisements;
+    return { spec, owners, state, last: undefined };
+  }
+  const record = addresses.records.get(key);
+  const announcement = announcer.announcements.get(key);
+  const known = record ?? announcement;
+  return { spec, owners, state: stateOf(sources, record, announcement), last: known?.last };
 }
 
 const noRoutes: SpecState = { state: 'failed', reason: 'this node has no routes', retryInMs: undefined };

@@ -16,7 +16,7 @@ import type { RouteForm } from './route/form.ts';
 import { Routes } from './route/reconciler.ts';
 import { Guards } from './security/guards.ts';
 import { keyOf, SpecBook, type SpecKey } from './spec-book.ts';
-import { buildStatus } from './status.ts';
+import { specStatuses } from './status.ts';
 import type {
   BulkNodeStore,
   Claim,
@@ -59,6 +59,8 @@ export interface Node extends BulkNodeStore {
   start(): Promise<void>;
   /** Stops following the kernel and announcing. Addresses stay: withdraw their owners first. */
   close(): void;
+  /** What `status` says, one after the other: there may be tens of thousands. */
+  statuses(): Iterable<SpecStatus>;
   /** Addresses of a predecessor that no spec wants; empty before the first dump. */
   leftovers(): readonly Leftover[];
   /**
@@ -219,8 +221,12 @@ class NodeTruth implements Node {
   }
 
   status(): readonly SpecStatus[] {
+    return [...this.statuses()];
+  }
+
+  statuses(): Iterable<SpecStatus> {
     const { book, addresses, announcer, guards, routes, advertisements, components } = this;
-    return buildStatus({
+    return specStatuses({
       book,
       addresses,
       announcer,

@@ -4,15 +4,16 @@ import type { StatusDocument } from './status.ts';
 
 /** Brings the gauges that mirror the status up to date at every scrape: nothing to keep in step in between. */
 export function collectStatus(metrics: Metrics, status: () => StatusDocument): void {
-  metrics.onScrape(() => {
+  metrics.onScrape(function* () {
     const document = status();
     metrics.buildInfo.set({ version: document.version, build: document.build, node: document.node }, 1);
-    collectLeases(metrics, document);
+    yield* collectLeases(metrics, document);
     collectIpam(metrics, document);
     collectPeers(metrics, document);
     metrics.vipPresent.clear();
     for (const { vip, link, present, kind } of document.vips) {
       if (kind === 'address') metrics.vipPresent.set({ vip, link }, present ? 1 : 0);
+      yield '';
     }
     metrics.watchAge.clear();
     for (const { resource, ageMs, relists } of document.watches) {
@@ -55,7 +56,7 @@ function collectPeers(metrics: Metrics, { peers }: StatusDocument): void {
   }
 }
 
-function collectLeases(metrics: Metrics, document: StatusDocument): void {
+function* collectLeases(metrics: Metrics, document: StatusDocument): Generator<''> {
   metrics.isLeader.clear();
   metrics.leaseHolder.clear();
   metrics.leaseRenewAge.clear();
@@ -65,5 +66,6 @@ function collectLeases(metrics: Metrics, document: StatusDocument): void {
     if (lease.holder !== '') metrics.leaseHolder.set({ lease_name: name, holder: lease.holder }, 1);
     if (lease.lastRenewAgeMs !== undefined)
       metrics.leaseRenewAge.set({ lease_name: name }, lease.lastRenewAgeMs / 1000);
+    yield '';
   }
 }

@@ -7,7 +7,7 @@ export interface DumpSnapshot {
   readonly config: Config;
   readonly status: StatusDocument;
   /** Undefined where Services are off. */
-  readonly services: readonly DumpedService[] | undefined;
+  readonly services: Iterable<DumpedService> | undefined;
   /** Our tables in nf_tables. */
   readonly tables: readonly DumpedTable[];
   /** How late the event loop was since the last scrape. */
@@ -39,14 +39,20 @@ const RULE = '='.repeat(80);
 
 type Value = string | number | boolean;
 type Line = readonly [label: string, value: Value] | string;
+/** Undefined: some work was done, and there is no line yet. */
+type Lines = Iterable<Line | undefined>;
 
 /**
  * The text of the SIGUSR1 dump: kube-vip's frame, headings and `Label: value` lines, which scripts
- * grep for; what this program knows beyond that follows inside the sections.
+ * grep for; what this program knows beyond that follows inside the sections. In small pieces.
  */
-export function renderDump(snapshot: DumpSnapshot): string {
+export function* renderDump(snapshot: DumpSnapshot): Generator<string> {
+  for (const line of dumpLines(snapshot)) yield line === undefined ? '' : `${renderLine(line)}\n`;
+}
+
+function* dumpLines(snapshot: DumpSnapshot): Generator<Line | undefined> {
   const { status } = snapshot;
-  const lines: readonly Line[] = [
+  yield* [
     RULE,
     'KUBE-VIP CONFIGURATION DUMP',
     RULE,
@@ -54,24 +60,21 @@ export function renderDump(snapshot: DumpSnapshot): string {
     ['Node Name', status.node],
     ['Process ID', status.pid],
     ['Version', status.version],
-    ...section('BASIC CONFIGURATION', basic(snapshot)),
-    ...section('BGP CONFIGURATION', bgp(snapshot)),
-    ...section('ARP/NDP CONFIGURATION', arp(snapshot)),
-    ...section('SERVICES CONFIGURATION', services(snapshot)),
-    ...section('NETWORK INTERFACES', interfaces(snapshot)),
-    ...section('LEADER ELECTION CONFIGURATION', election(snapshot)),
-    ...section('RUNTIME STATISTICS', runtime(snapshot)),
-    ...section('NFTABLES CONFIGURATION', nftables(snapshot)),
-    '',
-    RULE,
-    'END OF CONFIGURATION DUMP',
-    RULE,
-  ];
-  return `${lines.map(renderLine).join('\n')}\n`;
+  ] satisfies readonly Line[];
+  yield* section('BASIC CONFIGURATION', basic(snapshot));
+  yield* section('BGP CONFIGURATION', bgp(snapshot));
+  yield* section('ARP/NDP CONFIGURATION', arp(snapshot));
+  yield* section('SERVICES CONFIGURATION', services(snapshot));
+  yield* section('NETWORK INTERFACES', interfaces(snapshot));
+  yield* section('LEADER ELECTION CONFIGURATION', election(snapshot));
+  yield* section('RUNTIME STATISTICS', runtime(snapshot));
+  yield* section('NFTABLES CONFIGURATION', nftables(snapshot));
+  yield* ['', RULE, 'END OF CONFIGURATION DUMP', RULE];
 }
 
-function section(title: string, lines: readonly Line[]): readonly Line[] {
-  return ['', `--- ${title} ---`, ...lines];
+function* section(title: string, lines: Lines): Generator<Line | undefined> {
+  yield* ['', `--- ${title} ---`];
+  yield* lines;
 }
 
 function renderLine(line: Line): string {
@@ -87,11 +90,16 @@ function basic({ config, status }: DumpSnapshot): readonly Line[] {
     ['Instance Name', config.instanceName],
     ['Service Namespace', config.serviceNamespace],
     // Found at start when it is not given.
-    ['Interface', config.interface === '' ? (status.vips[0]?.link ?? '') : config.interface],
+    ['Interface', config.interface === '' ? firstLink(status) : config.interface],
     ['Services Interface', config.servicesInterface],
     ['Single Node Mode', config.singleNode],
     ['Start As Leader', config.startAsLeader],
   ];
+}
+
+function firstLink({ vips }: DumpSnapshot['status']): string {
+  for (const { link } of vips) return link;
+  return '';
 }
 
 function bgp({ config, status }: DumpSnapshot): readonly Line[] {
@@ -131,25 +139,35 @@ function arp({ config, status }: DumpSnapshot): readonly Line[] {
   ];
 }
 
-function services({ config, services: all }: DumpSnapshot): readonly Line[] {
-  const active = (all ?? []).filter(({ isActive }) => isActive);
-  return [
+function* services({ config, services: all }: DumpSnapshot): Generator<Line | undefined> {
+  const active = new Capped(
+    ({ service, uid, vips }: DumpedService) => `  ${service} (UID ${uid}): ${vips.join(' ')}`,
+  );
+  const known = new Capped(describeService);
+  let slices = 0;
+  for (const each of all ?? []) {
+    if (each.isActive) active.add(each);
+    known.add(each);
+    slices += each.slices;
+    yield undefined;
+  }
+  yield* [
     ['Services Enabled', config.enableServices],
     ['Services Election', config.enableServicesElection],
     ['Load Balancer Class Only', config.loadBalancerClassOnly],
     ['Load Balancer Class Name', config.loadBalancerClassName],
-    ['Active Service Instances', active.length],
-    ...capped(active, ({ service, uid, vips }) => `  ${service} (UID ${uid}): ${vips.join(' ')}`),
+    ['Active Service Instances', active.count],
+    ...active.lines(),
     '',
     '--- KUBERNETES CONFIGURATION (SERVICES/ENDPOINTSLICES) ---',
-    ...(all === undefined
-      ? ['(Services are not watched)']
-      : [
-          ['Services', all.length] as const,
-          ['EndpointSlices', all.reduce((sum, { slices }) => sum + slices, 0)] as const,
-          ...capped(all, describeService),
-        ]),
-  ];
+  ] satisfies readonly Line[];
+  if (all === undefined) yield '(Services are not watched)';
+  else
+    yield* [
+      ['Services', known.count],
+      ['EndpointSlices', slices],
+      ...known.lines(),
+    ] satisfies readonly Line[];
 }
 
 function describeService({ service, vips, lease = 'none', slices, endpoints, state }: DumpedService): string {
@@ -158,38 +176,46 @@ function describeService({ service, vips, lease = 'none', slices, endpoints, sta
 
 function nftables({ tables }: DumpSnapshot): readonly Line[] {
   if (tables.length === 0) return ['(no tables of ours)'];
-  return tables.flatMap(({ family, name, chains }) => [
-    `  table ${family} ${name}`,
-    ...capped(chains, (chain) => `    chain ${chain.name}: ${chain.rules.join('; ')}`),
-  ]);
-}
-
-function capped<T>(all: readonly T[], line: (each: T) => string): readonly string[] {
-  const rest = all.length - MAX_LINES;
-  return [...all.slice(0, MAX_LINES).map(line), ...(rest > 0 ? [`  ... and ${rest} more`] : [])];
-}
-
-function interfaces({ config, status }: DumpSnapshot): readonly Line[] {
-  return [
-    ['Loopback Global Scope', config.loInterfaceGlobalScope],
-    ['Allow Interface Not Up', config.allowInterfaceNotUp],
-    ...status.vips.map((vip) => {
-      const reason = vip.reason === undefined ? '' : ` (${vip.reason})`;
-      return `  ${vip.kind} ${vip.vip} on ${vip.link}: ${vip.state}${reason}, owners ${vip.owners.join(' ')}`;
-    }),
-  ];
-}
-
-function election({ config, status }: DumpSnapshot): readonly Line[] {
-  const leases = status.leases.flatMap((lease): Line[] => {
-    const age = lease.lastRenewAgeMs === undefined ? 'never' : `${Math.round(lease.lastRenewAgeMs)}ms ago`;
-    return [
-      `  ${lease.lease}: holder ${lease.holder === '' ? '(nobody)' : lease.holder}, this node ${lease.isHolder ? 'holds it' : 'does not hold it'}, renewed ${age}, ${lease.transitions} transitions`,
-      ...(lease.lastReason === '' ? [] : [`    last reason: ${lease.lastReason}`]),
-      ...(lease.lastError === undefined ? [] : [`    last error: ${lease.lastError}`]),
-    ];
+  return tables.flatMap(({ family, name, chains }) => {
+    const shown = new Capped(
+      (chain: (typeof chains)[number]) => `    chain ${chain.name}: ${chain.rules.join('; ')}`,
+    );
+    for (const chain of chains) shown.add(chain);
+    return [`  table ${family} ${name}`, ...shown.lines()];
   });
-  return [
+}
+
+/** The lines of the first of many things. */
+class Capped<T> {
+  count = 0;
+  private readonly line: (each: T) => string;
+  private readonly first: string[] = [];
+
+  constructor(line: (each: T) => string) {
+    this.line = line;
+  }
+
+  add(each: T): void {
+    if (this.count++ < MAX_LINES) this.first.push(this.line(each));
+  }
+
+  lines(): readonly string[] {
+    const rest = this.count - MAX_LINES;
+    return [...this.first, ...(rest > 0 ? [`  ... and ${rest} more`] : [])];
+  }
+}
+
+function* interfaces({ config, status }: DumpSnapshot): Generator<Line> {
+  yield ['Loopback Global Scope', config.loInterfaceGlobalScope];
+  yield ['Allow Interface Not Up', config.allowInterfaceNotUp];
+  for (const vip of status.vips) {
+    const reason = vip.reason === undefined ? '' : ` (${vip.reason})`;
+    yield `  ${vip.kind} ${vip.vip} on ${vip.link}: ${vip.state}${reason}, owners ${vip.owners.join(' ')}`;
+  }
+}
+
+function* election({ config, status }: DumpSnapshot): Generator<Line> {
+  yield* [
     ['Control Plane Enabled', config.enableControlPlane],
     ['Detect Control Plane', config.detectControlPlane],
     ['Leader Election Type', config.leaderElectionType],
@@ -200,8 +226,13 @@ function election({ config, status }: DumpSnapshot): readonly Line[] {
     ['Retry Period', config.retryPeriod],
     ['Services Lease Name', config.servicesLeaseName],
     ['Node Labeling Enabled', config.enableNodeLabeling],
-    ...leases,
-  ];
+  ] satisfies readonly Line[];
+  for (const lease of status.leases) {
+    const age = lease.lastRenewAgeMs === undefined ? 'never' : `${Math.round(lease.lastRenewAgeMs)}ms ago`;
+    yield `  ${lease.lease}: holder ${lease.holder === '' ? '(nobody)' : lease.holder}, this node ${lease.isHolder ? 'holds it' : 'does not hold it'}, renewed ${age}, ${lease.transitions} transitions`;
+    if (lease.lastReason !== '') yield `    last reason: ${lease.lastReason}`;
+    if (lease.lastError !== undefined) yield `    last error: ${lease.lastError}`;
+  }
 }
 
 function balancer({ backend, reason, virtualServers, backends }: BalancerStatus): readonly Line[] {
@@ -231,8 +262,8 @@ function addresses(ipam: IpamStatus): readonly Line[] {
   ];
 }
 
-function runtime({ config, status, loop }: DumpSnapshot): readonly Line[] {
-  return [
+function* runtime({ config, status, loop }: DumpSnapshot): Generator<Line> {
+  yield* [
     ['Load Balancer Enabled', config.enableLoadBalancer],
     ['Load Balancer Port', config.loadBalancerPort],
     ['Load Balancer Forwarding Method', config.loadBalancerForwardingMethod],
@@ -253,12 +284,12 @@ function runtime({ config, status, loop }: DumpSnapshot): readonly Line[] {
       const error = watch.lastError === undefined ? '' : `, last error: ${watch.lastError}`;
       return `  watch ${watch.resource}: ${watch.items} items, ${age}, ${watch.relists} relists${error}`;
     }),
-    ...status.timers.map((timer) => `  timer ${timer.name}: in ${Math.round(timer.inMs)}ms`),
-    ...status.counters.map((sample) => {
-      const labels = Object.entries(sample.labels).map(([label, value]) => `${label}=${value}`);
-      return `  counter ${[sample.name, ...labels].join(' ')}: ${sample.value}`;
-    }),
-  ];
+  ] satisfies readonly Line[];
+  for (const timer of status.timers) yield `  timer ${timer.name}: in ${Math.round(timer.inMs)}ms`;
+  for (const sample of status.counters) {
+    const labels = Object.entries(sample.labels).map(([label, value]) => `${label}=${value}`);
+    yield `  counter ${[sample.name, ...labels].join(' ')}: ${sample.value}`;
+  }
 }
 
 function ms(value: number): string {

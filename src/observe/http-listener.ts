@@ -3,11 +3,13 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { gather } from './gather.ts';
 
 export interface Reply {
   readonly status: number;
   readonly type: string;
-  readonly body: string;
+  /** Text in pieces is put together over several turns of the event loop. */
+  readonly body: string | Iterable<string>;
 }
 
 export interface ListenAddress {
@@ -39,6 +41,13 @@ const HEADER_TIMEOUT_MS = 2000;
 /** An HTTP server for GET and HEAD. It never throws: a port that is taken is one error line. */
 export function openHttpListener(options: ListenerOptions): HttpListener {
   const { name, listen, log } = options;
+  // One long text at a time, in the order of the requests: two would read half of each other's figures.
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = (pieces: Iterable<string>): Promise<string> => {
+    const text = last.then(() => gather(pieces));
+    last = text.catch(() => undefined);
+    return text;
+  };
   const server = createServer(
     {
       headersTimeout: HEADER_TIMEOUT_MS,
@@ -47,7 +56,7 @@ export function openHttpListener(options: ListenerOptions): HttpListener {
       // How late the two limits above may strike; looking twice a second was a third of all wakeups of a node at rest.
       connectionsCheckingInterval: 5000,
     },
-    (request, response) => respond(request, response, options),
+    (request, response) => void respond(request, response, options, inTurn),
   );
   server.maxConnections = MAX_CONNECTIONS;
   // A reader that stops reading holds its answer for no longer than this.
@@ -72,30 +81,41 @@ export function openHttpListener(options: ListenerOptions): HttpListener {
   return { listening, close: (graceMs) => closeServer(server, graceMs) };
 }
 
-function respond(request: IncomingMessage, response: ServerResponse, options: ListenerOptions): void {
-  const reply = replyTo(request, options);
-  response.writeHead(reply.status, {
-    'content-type': reply.type,
-    'content-length': Buffer.byteLength(reply.body),
+/** Never rejects. */
+async function respond(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: ListenerOptions,
+  inTurn: (pieces: Iterable<string>) => Promise<string>,
+): Promise<void> {
+  const { status, type, body } = await replyTo(request, options, inTurn);
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
-    ...(reply.status === 405 ? { allow: 'GET, HEAD', connection: 'close' } : {}),
+    ...(status === 405 ? { allow: 'GET, HEAD', connection: 'close' } : {}),
   });
-  response.end(reply.body);
+  response.end(body);
 }
 
-function replyTo(request: IncomingMessage, { answer, log, name }: ListenerOptions): Reply {
+async function replyTo(
+  request: IncomingMessage,
+  { answer, log, name }: ListenerOptions,
+  inTurn: (pieces: Iterable<string>) => Promise<string>,
+): Promise<Reply & { readonly body: string }> {
   if (request.method !== 'GET' && request.method !== 'HEAD') return plainReply(405, 'only GET and HEAD\n');
   const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
   try {
-    return answer(path);
+    const { body, ...reply } = answer(path);
+    return { ...reply, body: typeof body === 'string' ? body : await inTurn(body) };
   } catch (error) {
     log.error(`${name} failed to answer`, { path, error });
     return plainReply(500, `${messageOf(error)}\n`);
   }
 }
 
-export function plainReply(status: number, body: string): Reply {
+export function plainReply(status: number, body: string): Reply & { readonly body: string } {
   return { status, type: 'text/plain; charset=utf-8', body };
 }
 

@@ -3,6 +3,7 @@ import { openHttpListener, parseListenAddress, plainReply } from './http-listene
 import type { HttpListener, Reply } from './http-listener.ts';
 import { METRICS_CONTENT_TYPE } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
+import { statusJson } from './status-json.ts';
 import type { StatusDocument } from './status.ts';
 
 export interface StatusListenerOptions {
@@ -10,6 +11,8 @@ export interface StatusListenerOptions {
   readonly address: string;
   readonly metrics: Metrics;
   readonly status: () => StatusDocument;
+  /** Why the process is not ready; asked for often, so it must not cost what the status does. */
+  readonly notReady: () => readonly string[];
   readonly log: Logger;
 }
 
@@ -18,7 +21,7 @@ export interface StatusListenerOptions {
  * with links. undefined when the address is empty, or not an address (logged).
  */
 export function openStatusListener(options: StatusListenerOptions): HttpListener | undefined {
-  const { address, metrics, status, log } = options;
+  const { address, metrics, status, notReady, log } = options;
   if (address === '') return undefined;
   const listen = parseListenAddress(address);
   if (listen === undefined) {
@@ -28,13 +31,13 @@ export function openStatusListener(options: StatusListenerOptions): HttpListener
   const answer = (path: string): Reply => {
     switch (path) {
       case '/metrics':
-        return { status: 200, type: METRICS_CONTENT_TYPE, body: metrics.render() };
+        return { status: 200, type: METRICS_CONTENT_TYPE, body: metrics.exposition() };
       case '/status':
-        return { status: 200, type: 'application/json', body: `${JSON.stringify(status(), undefined, 2)}\n` };
+        return { status: 200, type: 'application/json', body: statusJson(status()) };
       case '/healthz':
         return plainReply(200, 'OK');
       case '/readyz':
-        return readiness(status().notReady);
+        return readiness(notReady());
       default:
         return { status: 200, type: 'text/html; charset=utf-8', body: page };
     }

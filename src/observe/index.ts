@@ -1,6 +1,8 @@
 /** Seeing what the process does: log, metrics, status, health, state dump. */
 export { collectStatus } from './collect.ts';
 export { renderDump } from './dump.ts';
+export { gather } from './gather.ts';
+export { statusJson } from './status-json.ts';
 export type { DumpSnapshot } from './dump.ts';
 export { openHealthListener, openStatusListener } from './http.ts';
 export type { HttpListener } from './http-listener.ts';
@@ -23,3 +25,4 @@ export type {
   VipStatus,
   WatchStatus,
 } from './status.ts';
+export { lazily } from './status.ts';

@@ -47,7 +47,11 @@ abstract class Metric<L extends string, V> {
     this.series.clear();
   }
 
-  abstract samples(): readonly Sample[];
+  samples(): readonly Sample[] {
+    return [...this.each()];
+  }
+
+  abstract each(): Iterable<Sample>;
 
   protected entry(labels: Labels<L>, initial: () => V): { value: V } | undefined {
     const key = this.key(labels);
@@ -78,12 +82,9 @@ export class Gauge<L extends string> extends Metric<L, number> {
     if (entry !== undefined) entry.value = value;
   }
 
-  override samples(): readonly Sample[] {
-    return [...this.series.values()].map(({ labels, value }) => ({
-      name: this.declaration.name,
-      labels,
-      value,
-    }));
+  override *each(): Iterable<Sample> {
+    const { name } = this.declaration;
+    for (const { labels, value } of this.series.values()) yield { name, labels, value };
   }
 }
 
@@ -99,12 +100,9 @@ export class Counter<L extends string> extends Metric<L, number> {
     if (entry !== undefined) entry.value = Math.max(entry.value, total);
   }
 
-  override samples(): readonly Sample[] {
-    return [...this.series.values()].map(({ labels, value }) => ({
-      name: this.declaration.name,
-      labels,
-      value,
-    }));
+  override *each(): Iterable<Sample> {
+    const { name } = this.declaration;
+    for (const { labels, value } of this.series.values()) yield { name, labels, value };
   }
 }
 
@@ -130,37 +128,29 @@ export class Histogram<L extends string> extends Metric<L, Distribution> {
     entry.value.count++;
   }
 
-  override samples(): readonly Sample[] {
+  override *each(): Iterable<Sample> {
     const { name } = this.declaration;
-    return [...this.series.values()].flatMap(({ labels, value }) => [
-      ...BUCKETS.map((bound, index) => ({
-        name: `${name}_bucket`,
-        labels: { ...labels, le: String(bound) },
-        value: value.counts[index] ?? 0,
-      })),
-      { name: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: value.count },
-      { name: `${name}_sum`, labels, value: value.sum },
-      { name: `${name}_count`, labels, value: value.count },
-    ]);
+    const bucket = `${name}_bucket`;
+    for (const { labels, value } of this.series.values()) {
+      for (const [index, bound] of BUCKETS.entries())
+        yield { name: bucket, labels: { ...labels, le: String(bound) }, value: value.counts[index] ?? 0 };
+      yield { name: bucket, labels: { ...labels, le: '+Inf' }, value: value.count };
+      yield { name: `${name}_sum`, labels, value: value.sum };
+      yield { name: `${name}_count`, labels, value: value.count };
+    }
   }
 }
 
 export type AnyMetric = Gauge<string> | Counter<string> | Histogram<string>;
 
-/** One metric in exposition format, with its HELP and TYPE lines even when it has no series yet. */
-export function expose(metric: Pick<AnyMetric, 'declaration' | 'samples'>): string {
+/** One metric in exposition format, line by line, with its HELP and TYPE even when it has no series yet. */
+export function* expose(metric: Pick<AnyMetric, 'declaration' | 'each'>): Generator<string> {
   const { name, help, type } = metric.declaration;
-  const lines = [
-    `# HELP ${name} ${help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}`,
-    `# TYPE ${name} ${type}`,
-  ];
-  for (const sample of metric.samples()) {
+  yield `# HELP ${name} ${help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n# TYPE ${name} ${type}\n`;
+  for (const sample of metric.each()) {
     const labels = Object.entries(sample.labels).map(([label, value]) => `${label}="${escapeLabel(value)}"`);
-    lines.push(
-      `${sample.name}${labels.length === 0 ? '' : `{${labels.join(',')}}`} ${formatValue(sample.value)}`,
-    );
+    yield `${sample.name}${labels.length === 0 ? '' : `{${labels.join(',')}}`} ${formatValue(sample.value)}\n`;
   }
-  return `${lines.join('\n')}\n`;
 }
 
 function escapeLabel(value: string): string {

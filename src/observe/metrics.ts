@@ -165,41 +165,40 @@ type MetricTable = ReturnType<typeof declareMetrics>;
 
 /** The metrics of one process. `on scrape` callbacks fill in what is only read, never counted. */
 export interface Metrics extends Readonly<MetricTable> {
-  /** Runs before every exposition; must not throw and must be quick. */
-  onScrape(collect: () => void): void;
-  /** All metrics in exposition format 0.0.4. */
-  render(): string;
+  /** Runs before every exposition; what takes long does so in small steps, with an empty text after each. Must not throw. */
+  onScrape(collect: () => Iterable<''> | undefined): void;
+  /** All metrics in exposition format 0.0.4, in small pieces. Only one at a time may be read. */
+  exposition(): Iterable<string>;
   /** Counters that are not zero, for the status document. */
-  counters(): readonly Sample[];
+  counters(): Iterable<Sample>;
   all(): readonly AnyMetric[];
 }
 
 export function createMetrics(): Metrics {
   const table = declareMetrics();
   const all = Object.values(table) as readonly AnyMetric[];
-  const collectors: (() => void)[] = [];
+  const collectors: (() => Iterable<''> | undefined)[] = [];
   return {
     ...table,
     onScrape: (collect) => void collectors.push(collect),
-    render() {
-      for (const collect of collectors) collect();
+    *exposition() {
+      for (const collect of collectors) yield* collect() ?? [];
       table.seriesRefused.advanceTo(
         {},
         all.reduce((sum, metric) => sum + metric.refused, 0),
       );
-      return all.map(expose).join('');
+      for (const metric of all) yield* expose(metric);
     },
-    counters: () =>
-      all
-        .filter(
-          (metric) =>
-            metric.declaration.type === 'counter' && metric.declaration.name.startsWith('kube_vip_'),
-        )
-        .flatMap((metric) => metric.samples())
-        .filter((sample) => sample.value > 0),
+    *counters() {
+      for (const metric of all) {
+        const { type, name } = metric.declaration;
+        if (type !== 'counter' || !name.startsWith('kube_vip_')) continue;
+        for (const sample of metric.each()) if (sample.value > 0) yield sample;
+      }
+    },
     all: () => all,
   };
 }
 
-/** The media type of `render`. */
+/** The media type of the exposition. */
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';

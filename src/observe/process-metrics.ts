@@ -48,6 +48,7 @@ export function watchProcess(metrics: Metrics): ProcessWatch {
     metrics.processStart.set({}, startedSeconds);
     const fds = countFds();
     if (fds !== undefined) metrics.processFds.set({}, fds);
+    return undefined;
   });
   return { loopDelay: read, close: () => void histogram.disable() };
 }

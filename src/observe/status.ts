@@ -1,5 +1,10 @@
 import type { Sample } from './metric-kinds.ts';
 
+/** A list that is made while it is read. */
+export function lazily<T>(make: () => Iterator<T, unknown>): Iterable<T> {
+  return { [Symbol.iterator]: make };
+}
+
 /**
  * What this process knows about itself, as one plain value: the manager builds it, and the status
  * page, the readiness answer, the scrape and the state dump only read it.
@@ -15,19 +20,20 @@ export interface StatusDocument {
   /** Why the process is not ready; empty when it is. */
   readonly notReady: readonly string[];
   readonly mode: string;
-  readonly vips: readonly VipStatus[];
+  /** Here and below: made while they are read, and made anew whenever they are read again. */
+  readonly vips: Iterable<VipStatus>;
   /** The control-plane balancer; undefined where it is off. */
   readonly balancer: BalancerStatus | undefined;
   /** The address controller; undefined where it is off. */
   readonly ipam: IpamStatus | undefined;
-  readonly leases: readonly LeaseStatus[];
+  readonly leases: Iterable<LeaseStatus>;
   /** BGP peers; empty where none is spoken. */
   readonly peers: readonly BgpPeerStatus[];
   readonly watches: readonly WatchStatus[];
-  readonly timers: readonly TimerStatus[];
+  readonly timers: Iterable<TimerStatus>;
   /** The last second claimants seen, newest first. */
   readonly claimants: readonly Claimant[];
-  readonly counters: readonly Sample[];
+  readonly counters: Iterable<Sample>;
 }
 
 export interface VipStatus {

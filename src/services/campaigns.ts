@@ -83,10 +83,8 @@ export class Campaigns {
       if (lease === undefined || run.lease === lease) run.election?.resign(why, pauseMs);
   }
 
-  statuses(): readonly ElectionStatus[] {
-    return [...this.running.values()].flatMap(({ election }) =>
-      election === undefined ? [] : [election.status()],
-    );
+  *statuses(): Generator<ElectionStatus> {
+    for (const { election } of this.running.values()) if (election !== undefined) yield election.status();
   }
 
   /** Ends all; resolves when every lease is released. */

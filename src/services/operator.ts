@@ -221,16 +221,16 @@ export class ServicesOperator {
   }
 
   /** Every Service that this process knows, and what becomes of it. */
-  services(): readonly ServiceReport[] {
-    return [...this.catalogue.keys()].flatMap((key) => {
+  *services(): Generator<ServiceReport> {
+    for (const key of this.catalogue.keys()) {
       const entry = this.catalogue.get(key);
-      if (entry === undefined) return [];
+      if (entry === undefined) continue;
       const slices = [...this.catalogue.slicesOf(key)];
       const published = this.tenure.get(key);
       const lease = this.tenure.leaseOf(key);
       const holder = lease === undefined ? undefined : this.tenure.holderOf(lease);
-      return [describeService({ entry, slices, published, lease, holder, node: this.options.node })];
-    });
+      yield describeService({ entry, slices, published, lease, holder, node: this.options.node });
+    }
   }
 
   /** Services wait for their turn to be looked at. */
@@ -238,7 +238,7 @@ export class ServicesOperator {
     return this.work.size > 0;
   }
 
-  leases(): readonly ElectionStatus[] {
+  leases(): Iterable<ElectionStatus> {
     return this.tenure.statuses();
   }
 

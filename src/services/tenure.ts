@@ -135,7 +135,7 @@ export class Tenure {
     return this.campaigns.get(lease)?.holder;
   }
 
-  statuses(): readonly ElectionStatus[] {
+  statuses(): Iterable<ElectionStatus> {
     return this.campaigns.statuses();
   }
 

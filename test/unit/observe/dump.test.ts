@@ -4,6 +4,8 @@ import { defaultConfig } from '../../../src/config/index.ts';
 import { renderDump } from '../../../src/observe/dump.ts';
 import { statusDocument } from './status-document.ts';
 
+const textOf = (of: Parameters<typeof renderDump>[0]): string => [...renderDump(of)].join('');
+
 const snapshot = {
   config: {
     ...defaultConfig,
@@ -19,7 +21,7 @@ const snapshot = {
 };
 
 test('the dump has its frame and every heading, in order', () => {
-  const lines = renderDump(snapshot).split('\n');
+  const lines = textOf(snapshot).split('\n');
   const rule = '='.repeat(80);
   assert.deepEqual(lines.slice(0, 3), [rule, 'KUBE-VIP CONFIGURATION DUMP', rule]);
   assert.deepEqual(lines.slice(-4), [rule, 'END OF CONFIGURATION DUMP', rule, '']);
@@ -40,7 +42,7 @@ test('the dump has its frame and every heading, in order', () => {
 });
 
 test('the dump has the lines that scripts grep for, and what this program knows beyond', () => {
-  const text = renderDump(snapshot);
+  const text = textOf(snapshot);
   for (const line of [
     'Timestamp: 2026-01-01T00:00:00.000Z',
     'Node Name: cp-1',
@@ -63,10 +65,7 @@ test('the dump has the lines that scripts grep for, and what this program knows 
 });
 
 test('the dump holds no secret', () => {
-  assert.doesNotMatch(
-    renderDump({ ...snapshot, config: { ...snapshot.config, enableBgp: true } }),
-    /hunter2/,
-  );
+  assert.doesNotMatch(textOf({ ...snapshot, config: { ...snapshot.config, enableBgp: true } }), /hunter2/);
 });
 
 test('OBS-02 the dump names active Services with their UID, and what becomes of the others', () => {
@@ -84,7 +83,7 @@ test('OBS-02 the dump names active Services with their UID, and what becomes of 
   const tables = [
     { family: 'ip', name: 'kube-vip-guard', chains: [{ name: 'prerouting', rules: ['to a guarded VIP'] }] },
   ];
-  const lines = renderDump({ ...snapshot, services, tables }).split('\n');
+  const lines = textOf({ ...snapshot, services, tables }).split('\n');
   for (const line of [
     'Active Service Instances: 1',
     '  shop/web (UID uid-web): 192.0.2.1 2001:db8::1',
@@ -109,13 +108,13 @@ test('the dump of very many Services is cut', () => {
     endpoints: 0,
     state: '',
   };
-  const text = renderDump({ ...snapshot, services: Array.from({ length: 1500 }, () => one) });
+  const text = textOf({ ...snapshot, services: Array.from({ length: 1500 }, () => one) });
   assert.equal(text.match(/\.\.\. and 500 more/g)?.length, 2);
 });
 
 test('in BGP mode the dump tells of the peers and of what they know', () => {
   const config = { ...snapshot.config, enableArp: false, enableBgp: true, bgpRouterId: '192.0.2.1' };
-  const text = renderDump({ ...snapshot, config });
+  const text = textOf({ ...snapshot, config });
   for (const line of [
     'BGP Enabled: true',
     'AS: 65000',

@@ -14,6 +14,7 @@ import {
 } from '../../../src/observe/http-listener.ts';
 import type { HttpListener } from '../../../src/observe/http-listener.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
+import { lazily, type StatusDocument } from '../../../src/observe/status.ts';
 import { statusDocument } from './status-document.ts';
 
 const open: HttpListener[] = [];
@@ -31,7 +32,13 @@ async function urlOf(listener: HttpListener | undefined): Promise<string> {
 
 function statusListener(notReady: readonly string[] = []): HttpListener | undefined {
   const status = (): ReturnType<typeof statusDocument> => ({ ...statusDocument(), notReady });
-  return openStatusListener({ address: '127.0.0.1:0', metrics: createMetrics(), status, log: silentLogger });
+  return openStatusListener({
+    address: '127.0.0.1:0',
+    metrics: createMetrics(),
+    status,
+    notReady: () => notReady,
+    log: silentLogger,
+  });
 }
 
 interface LoggedLine {
@@ -77,6 +84,69 @@ describe('the metrics listener', () => {
     assert.equal((await fetch(`${await urlOf(statusListener())}/readyz`)).status, 200);
   });
 
+  test('/readyz asks for nothing but the reasons, and waits for no other answer', async () => {
+    let isReading = false;
+    const listener = openStatusListener({
+      address: '127.0.0.1:0',
+      metrics: createMetrics(),
+      status: () => ({
+        ...statusDocument(),
+        vips: lazily(function* () {
+          isReading = true;
+          for (const end = performance.now() + 300; performance.now() < end;) yield* statusDocument().vips;
+          isReading = false;
+        }),
+      }),
+      notReady: () => [],
+      log: silentLogger,
+    });
+    const url = await urlOf(listener);
+    const status = fetch(`${url}/status`);
+    while (!isReading) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal((await fetch(`${url}/readyz`)).status, 200);
+    assert.equal(isReading, true, 'the status is still being made');
+    assert.equal((await status).status, 200);
+  });
+
+  test('an answer that takes many turns is complete before the next one is begun', async () => {
+    const metrics = createMetrics();
+    const order: string[] = [];
+    let number = 0;
+    metrics.onScrape(function* () {
+      const own = ++number;
+      order.push(`begin ${own}`);
+      for (const end = performance.now() + 30; performance.now() < end;) yield '';
+      order.push(`end ${own}`);
+    });
+    const url = await urlOf(
+      openStatusListener({
+        address: '127.0.0.1:0',
+        metrics,
+        status: statusDocument,
+        notReady: () => [],
+        log: silentLogger,
+      }),
+    );
+    await Promise.all([fetch(`${url}/metrics`), fetch(`${url}/metrics`)]);
+    assert.deepEqual(order, ['begin 1', 'end 1', 'begin 2', 'end 2']);
+  });
+
+  test('a text that fails in the middle is a 500, and the next one is made', async () => {
+    let isBroken = true;
+    const status = (): StatusDocument => ({
+      ...statusDocument(),
+      leases: lazily(function* () {
+        yield* statusDocument().leases;
+        if (isBroken) throw new Error('oops');
+      }),
+    });
+    const options = { metrics: createMetrics(), status, notReady: () => [], log: silentLogger };
+    const url = await urlOf(openStatusListener({ address: '127.0.0.1:0', ...options }));
+    assert.equal((await fetch(`${url}/status`)).status, 500);
+    isBroken = false;
+    assert.equal((await fetch(`${url}/status`)).status, 200);
+  });
+
   test('answers any other path with a page that links to /metrics', async () => {
     const response = await fetch(`${await urlOf(statusListener())}/anything`);
     assert.equal(response.status, 200);
@@ -92,7 +162,12 @@ describe('the metrics listener', () => {
 
   test('is off when its address is empty, and a broken address is only logged', () => {
     const lines: LoggedLine[] = [];
-    const options = { metrics: createMetrics(), status: statusDocument, log: recordingLog(lines) };
+    const options = {
+      metrics: createMetrics(),
+      status: statusDocument,
+      notReady: () => [],
+      log: recordingLog(lines),
+    };
     assert.equal(openStatusListener({ ...options, address: '' }), undefined);
     assert.equal(lines.length, 0);
     assert.equal(openStatusListener({ ...options, address: 'nonsense' }), undefined);
@@ -124,6 +199,7 @@ test('CP-205 a port that is taken is one error line and nothing else', async () 
     address: url.host,
     metrics: createMetrics(),
     status: statusDocument,
+    notReady: () => [],
     log: recordingLog(lines),
   });
   assert.equal(await second?.listening, undefined);
@@ -177,6 +253,7 @@ describe('a listener', () => {
       address: url.host,
       metrics: createMetrics(),
       status: statusDocument,
+      notReady: () => [],
       log: silentLogger,
     });
     await second?.close(60_000);

@@ -26,7 +26,7 @@ const kubeVipMetrics: readonly (readonly [string, string, readonly string[]])[] 
 test('CP-204 every metric of kube-vip by its name, type and labels; build_info is 1, is_leader covers the control plane', () => {
   const metrics = createMetrics();
   collectStatus(metrics, () => statusDocument());
-  const text = metrics.render();
+  const text = [...metrics.exposition()].join('');
   for (const [name, type, labels] of kubeVipMetrics) {
     assert.ok(text.includes(`# TYPE ${name} ${type}\n`), name);
     const declared = metrics.all().find((metric) => metric.declaration.name === name)?.declaration;
@@ -41,7 +41,7 @@ test('BGP-27 of the states of a BGP peer one is 1; a peer that is gone leaves no
   let status = statusDocument();
   collectStatus(metrics, () => status);
   const series = (): readonly string[] =>
-    metrics.render().match(/^kube_vip_manager_bgp_session_info\{.*$/gm) ?? [];
+    [...metrics.exposition()].join('').match(/^kube_vip_manager_bgp_session_info\{.*$/gm) ?? [];
   const of = (state: string, peer: string): string =>
     `kube_vip_manager_bgp_session_info{state="SESSION_STATE_${state}",peer="${peer}"}`;
   assert.equal(series().length, 12);
@@ -57,7 +57,7 @@ test('the status is mirrored at every scrape, and what is gone leaves no series'
   const metrics = createMetrics();
   let status = statusDocument();
   collectStatus(metrics, () => status);
-  const before = metrics.render();
+  const before = [...metrics.exposition()].join('');
   assert.match(before, /^kube_vip_lease_holder_info\{lease_name="plndr-cp-lock",holder="cp-1"\} 1$/m);
   assert.match(before, /^kube_vip_lease_last_renew_age_seconds\{lease_name="plndr-cp-lock"\} 1\.5$/m);
   assert.match(before, /^kube_vip_vip_present\{vip="192\.0\.2\.1",link="eth0"\} 1$/m);
@@ -66,9 +66,9 @@ test('the status is mirrored at every scrape, and what is gone leaves no series'
     ...status,
     vips: [],
     watches: [],
-    leases: status.leases.map((lease) => ({ ...lease, holder: 'cp-2', isHolder: false })),
+    leases: [...status.leases].map((lease) => ({ ...lease, holder: 'cp-2', isHolder: false })),
   };
-  const after = metrics.render();
+  const after = [...metrics.exposition()].join('');
   assert.match(after, /^kube_vip_lease_holder_info\{lease_name="plndr-cp-lock",holder="cp-2"\} 1$/m);
   assert.doesNotMatch(after, /holder="cp-1"/);
   assert.match(after, /^kube_vip_is_leader\{node="cp-1",lease_name="plndr-cp-lock"\} 0$/m);
@@ -88,7 +88,7 @@ test('news of node and election are counted by their closed words', () => {
   lease.acquired();
   lease.lost('renew-deadline');
   assert.deepEqual(
-    metrics.counters().map(({ name, labels, value }) => [name, ...Object.values(labels), value]),
+    [...metrics.counters()].map(({ name, labels, value }) => [name, ...Object.values(labels), value]),
     [
       ['kube_vip_leader_election_transitions_total', 'plndr-cp-lock', 2],
       ['kube_vip_lease_losses_total', 'plndr-cp-lock', 'renew-deadline', 1],
@@ -117,7 +117,7 @@ test('the last second claimants are remembered, newest first, once each, no more
 test('the process and its event loop are measured', () => {
   const metrics = createMetrics();
   const watch = watchProcess(metrics);
-  const text = metrics.render();
+  const text = [...metrics.exposition()].join('');
   watch.close();
   assert.match(text, /^process_resident_memory_bytes \d{7,}$/m);
   assert.match(text, /^process_cpu_seconds_total \d/m);
@@ -135,7 +135,7 @@ describe('the exposition', () => {
     });
     gauge.set({ peer: 'a"b\\c\nd' }, Infinity);
     assert.equal(
-      expose(gauge),
+      [...expose(gauge)].join(''),
       '# HELP m back\\\\slash\\nline\n# TYPE m gauge\nm{peer="a\\"b\\\\c\\nd"} +Inf\n',
     );
   });
@@ -143,7 +143,7 @@ describe('the exposition', () => {
   test('of a histogram is cumulative', () => {
     const histogram = new Histogram<never>({ name: 'h', type: 'histogram', help: 'h', labels: [] });
     for (const value of [0.001, 0.2, 0.2, 99]) histogram.observe({}, value);
-    const text = expose(histogram);
+    const text = [...expose(histogram)].join('');
     for (const line of [
       'h_bucket{le="0.005"} 1',
       'h_bucket{le="0.25"} 3',
@@ -159,7 +159,7 @@ describe('the exposition', () => {
     const metrics = createMetrics();
     for (let vip = 0; vip < 2010; vip++)
       metrics.addressRestores.increment({ vip: String(vip), link: 'eth0' });
-    assert.match(metrics.render(), /^kube_vip_metric_series_refused_total 10$/m);
+    assert.match([...metrics.exposition()].join(''), /^kube_vip_metric_series_refused_total 10$/m);
   });
 
   test('forgets a removed series', () => {

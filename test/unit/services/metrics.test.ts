@@ -7,7 +7,7 @@ const byLease = { perServiceElection: true };
 
 /** `metric name reason` of everything that failed, sorted. */
 const failures = ({ metrics }: TestNode): readonly string[] =>
-  [...metrics.render().matchAll(/^kube_vip_service_(\w+)_errors_total\{(.*)\} [1-9]/gm)]
+  [...[...metrics.exposition()].join('').matchAll(/^kube_vip_service_(\w+)_errors_total\{(.*)\} [1-9]/gm)]
     .map(([, metric = '', labels = '']) => {
       const { namespace, name, reason } = Object.fromEntries(
         [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label = '', value]) => [label, value]),

@@ -11,7 +11,7 @@ test('the report says what becomes of each Service, and why', async () => {
   world.serve({ name: 'bare', vip: '' });
   world.serve({ name: 'off', vip: '192.0.2.3', annotations: { 'kube-vip.io/serviceInterface': 'eth7' } });
   const states = (node: number): readonly string[] =>
-    (world.nodes[node]?.operator.services() ?? []).map(
+    [...(world.nodes[node]?.operator.services() ?? [])].map(
       ({ service, isActive, vips, endpoints, slices, state }) =>
         [service, isActive, vips.join(), endpoints, slices, state].join(' '),
     );

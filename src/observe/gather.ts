@@ -1,0 +1,30 @@
+/** A piece of work ends its turn of the event loop after so many milliseconds. */
+const turnMs = 8;
+
+export interface Turn {
+  /** Milliseconds. */
+  now(): number;
+  /** Resolves when everything else that waits has had its turn. */
+  next(): Promise<void>;
+}
+
+const eventLoop: Turn = {
+  now: () => performance.now(),
+  next: () =>
+    new Promise((resolve) => {
+      setImmediate(resolve);
+    }),
+};
+
+/** Puts a text together over as many turns as it takes: what tells of ten thousand VIPs is made in many pieces. */
+export async function gather(pieces: Iterable<string>, turn: Turn = eventLoop): Promise<string> {
+  const text: string[] = [];
+  let end = turn.now() + turnMs;
+  for (const piece of pieces) {
+    if (piece !== '') text.push(piece);
+    if (turn.now() < end) continue;
+    await turn.next();
+    end = turn.now() + turnMs;
+  }
+  return text.join('');
+}
