@@ -18,13 +18,17 @@ const eventLoop: Turn = {
 
 /** Puts a text together over as many turns as it takes: what tells of ten thousand VIPs is made in many pieces. */
 export async function gather(pieces: Iterable<string>, turn: Turn = eventLoop): Promise<string> {
-  const text: string[] = [];
+  const done: string[] = [];
+  let text: string[] = [];
   let end = turn.now() + turnMs;
   for (const piece of pieces) {
     if (piece !== '') text.push(piece);
     if (turn.now() < end) continue;
+    // Joining all pieces at the end would be a long stretch of its own.
+    done.push(text.join(''));
+    text = [];
     await turn.next();
     end = turn.now() + turnMs;
   }
-  return text.join('');
+  return [...done, ...text].join('');
 }
