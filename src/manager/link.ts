@@ -31,5 +31,15 @@ async function linkOfDefaultRoute(kernel: Kernel, log: Logger): Promise<string> 
     );
   }
   log.info('using the link of the default route', { link: link.name });
+  watchDefaultRoute(kernel, link, log);
   return link.name;
+}
+
+/** Says when the route that chose the link is gone; the VIPs stay where they are. Watches until the kernel is closed. */
+function watchDefaultRoute(kernel: Kernel, { index, name }: Link, log: Logger): void {
+  kernel.watch(['route'], (event) => {
+    if (event.kind !== 'route' || defaultRouteLink([event.route]) !== index) return;
+    if (event.change === 'gone') log.error('the default route that chose the link is gone', { link: name });
+    else log.info('a default route goes over the link', { link: name });
+  });
 }

@@ -107,7 +107,19 @@ describe('start on a real link', { skip: refused?.because ?? false }, () => {
     await route('-6', 'replace', 'default', 'dev', 'up0');
     await carries('up0', auto);
 
-    await route('-6', 'del', 'default');
+    // What chose the link is missed when it goes, and nothing else.
+    const daemon = start(auto);
+    const vip = cluster.lab.plan.vip(0);
+    const isHeld = async (): Promise<boolean> =>
+      (await node.addresses('up0')).some(({ local }) => local === vip);
+    try {
+      await waitFor(isHeld, { what: `${vip} on up0`, detail: () => daemon.tail() });
+      await route('-6', 'del', 'default');
+      await daemon.waitForLog(/ ERROR the default route that chose the link is gone link=up0/);
+      assert.equal(await isHeld(), true);
+    } finally {
+      await daemon.stop();
+    }
     assert.match(await refusal(auto), /^Error: vip_interface is not set and there is no default route/m);
   });
 
