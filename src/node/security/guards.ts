@@ -28,7 +28,7 @@ interface Guarded {
   readonly elements: GuardElements;
 }
 
-/** The event that says that something changed may have been missed. */
+/** The event that says that something changed may have been missed; the kernel is asked whether one was. */
 const checkMs = 10_000;
 
 /**
@@ -50,6 +50,8 @@ export class Guards {
   /** What the kernel guards; undefined: all that it should. */
   private inKernel: ReadonlySet<Hex> | undefined;
   private told = new Map<Hex, Ip>();
+  /** Somebody was answered that they are held back. */
+  private readonly answered = new Map<Hex, Ip>();
   private telling: Timer | undefined;
   private inherited = new Map<Hex, GuardElements>();
   /** Links by VIP: a VIP can be on several, and a packet does not tell for which. */
@@ -129,16 +131,21 @@ export class Guards {
       this.inherited.delete(key);
       changes.push({ before, after: undefined });
     }
+    this.apply(changes);
     // At least once: a predecessor's tables may have nothing in them that is still here.
-    if (this.hasApplied) this.apply(changes);
-    else this.applyAll();
+    if (!this.hasApplied) this.applyAll();
   }
 
   /** Its rules are not in the kernel, and no owner wants it open. */
   holdsBack(vip: Ip): boolean {
     const key = addressHex(vip);
-    const guarded = this.guarded.get(key);
-    return guarded?.elements.isOpen === false && this.inKernel?.has(key) === false;
+    if (!this.isHeld(key)) return false;
+    this.answered.set(key, vip);
+    return true;
+  }
+
+  private isHeld(key: Hex): boolean {
+    return this.guarded.get(key)?.elements.isOpen === false && this.inKernel?.has(key) === false;
   }
 
   state(): SpecState {
@@ -179,17 +186,20 @@ export class Guards {
 
   /** In the next turn: those who are told change what is wanted, which must not happen in the middle of it. */
   private tellSoon(): void {
-    if (this.inKernel === undefined && this.told.size === 0) return;
+    if (this.inKernel === undefined && this.told.size + this.answered.size === 0) return;
     this.telling ??= this.parts.clock.after('guards changed', 0, () => {
       this.telling = undefined;
-      const held = [...this.guarded].filter(([, { vip }]) => this.holdsBack(vip));
+      const held = [...this.guarded].filter(([key]) => this.isHeld(key));
+      // Also those that were held back for so short a while that nobody was told.
+      const free = new Map([...this.told, ...this.answered]);
       const before = this.told;
       this.told = new Map(held.map(([key, { vip }]) => [key, vip]));
+      this.answered.clear();
       const isNews = (one: Map<Hex, Ip>, other: Map<Hex, Ip>): readonly Ip[] =>
         [...one].flatMap(([key, vip]) => (other.has(key) ? [] : [vip]));
       const { heldBack } = this.parts;
       heldBack(isNews(this.told, before), this.tables.problem ?? 'their turn');
-      heldBack(isNews(before, this.told), undefined);
+      heldBack(isNews(free, this.told), undefined);
     });
   }
 
@@ -224,7 +234,7 @@ export class Guards {
 
   private arm(): void {
     this.timer = this.parts.clock.after('check guards', checkMs, () => {
-      void this.tables.check();
+      void this.tables.checkMissed();
       this.arm();
     });
   }

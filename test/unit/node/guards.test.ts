@@ -221,6 +221,18 @@ test('rules that somebody flushed are back', async () => {
   assert.equal(s.guardOf('192.0.2.1'), '6/80 closed');
 });
 
+test('nothing is read again at rest, and what events did not tell is found', async () => {
+  const s = await Scene.start();
+  s.node.publish(web, [addressOf('192.0.2.1'), guard('192.0.2.1', 80)]);
+  await s.clock.advance(1000);
+  const { reads } = s.nftables;
+  await s.clock.advance(60_000);
+  assert.equal(s.nftables.reads, reads);
+  s.nftables.flushUnheard();
+  await s.clock.advance(10_100);
+  assert.equal(s.guardOf('192.0.2.1'), '6/80 closed');
+});
+
 test('after a crash a VIP stays guarded as it was until its Service is known, or it is swept', async () => {
   const s = await Scene.start();
   const sources = [prefix('10.0.0.0/8')];
@@ -236,6 +248,27 @@ test('after a crash a VIP stays guarded as it was until its Service is known, or
   assert.equal(s.guardOf('192.0.2.2'), '6/81 closed', 'its address is there still');
   s.node.sweep();
   assert.equal(s.guardOf('192.0.2.2'), undefined);
+});
+
+test('SVC-32 what a predecessor guarded is swept first, then a new VIP comes: it is guarded and there', async () => {
+  const s = await Scene.start();
+  s.node.publish(web, [addressOf('192.0.2.1'), guard('192.0.2.1', 80)]);
+  await s.restart();
+  s.node.sweep();
+  assert.deepEqual([s.has('192.0.2.1'), s.nftables.show()], [false, []]);
+  s.node.publish(web, [addressOf('192.0.2.2'), guard('192.0.2.2', 80)]);
+  assert.deepEqual([s.has('192.0.2.2'), s.guardOf('192.0.2.2')], [true, '6/80 closed']);
+});
+
+test('SVC-32 a VIP that is held back for a moment only, shorter than it takes to be told, comes all the same', async () => {
+  const s = await Scene.start();
+  s.node.publish(api, [addressOf('192.0.2.2'), guard('192.0.2.2', 81)]);
+  await s.clock.advance(100);
+  s.nftables.failNext(errnoOf.ENOENT);
+  s.node.publish(web, [addressOf('192.0.2.1'), guard('192.0.2.1', 80)]);
+  assert.equal(s.has('192.0.2.1'), false);
+  await s.clock.advance(100);
+  assert.deepEqual([s.has('192.0.2.1'), s.guardOf('192.0.2.1')], [true, '6/80 closed']);
 });
 
 test('rules of a predecessor of whose VIPs none is left are removed', async () => {
