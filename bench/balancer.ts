@@ -1,4 +1,4 @@
-// npm run bench -- balancer [--quick] [--rounds 28] [--seconds 1] [--clients 128] [--realtime] [--only requests,connections,bulk,removal,change]
+// npm run bench -- balancer [--quick] [--rounds 28] [--seconds 1] [--clients 128] [--realtime] [--only requests,multiplexed,connections,bulk,removal,change]
 //                           [--paths direct,router,...] [--json FILE]
 // What balancing in the kernel costs: our two nftables modes beside hand-written rules, a router, haproxy and IPVS.
 import { mkdirSync, writeFileSync } from 'node:fs';
