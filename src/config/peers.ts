@@ -22,6 +22,7 @@ export interface PeerSetting {
   };
 }
 
+const bgpPort = 179;
 const grammar = 'write address:AS[:password[:multihop[:port[:mpbgp[:bfd]]]]], IPv6 addresses in brackets';
 
 /** The list of peers: comma list in the peer grammar, or in a file a list of strings or of objects. */
@@ -151,7 +152,7 @@ function buildPeer(raw: RawPeer): Parsed<PeerSetting> {
   };
   const as = number(raw.as, raw.interface === '' ? Number.NaN : 0, 4_294_967_295);
   if (Number.isNaN(as)) return failed('has no valid AS number', grammar);
-  const port = number(raw.port, 179, 65_535);
+  const port = number(raw.port, bgpPort, 65_535);
   if (Number.isNaN(port)) return failed('has no valid port', grammar);
   const multiHop = flag(raw.multiHop);
   if (multiHop === undefined) return failed('has a multihop field that is not true or false', grammar);
@@ -163,7 +164,17 @@ function buildPeer(raw: RawPeer): Parsed<PeerSetting> {
     return failed('has a bfd field that is not enabled;rx_ms;tx_ms;multiplier', grammar);
   const { address, interface: link, password, mpbgpNexthop, mpbgpIpv4, mpbgpIpv6 } = raw;
   const bfd = { enabled, rxMs, txMs, multiplier };
-  const common = { as, password, multiHop, port, mpbgpNexthop, mpbgpIpv4, mpbgpIpv6, bfd };
+  // Nobody can listen on 0; kube-vip connects to 179 whatever is said.
+  const common = {
+    as,
+    password,
+    multiHop,
+    port: port === 0 ? bgpPort : port,
+    mpbgpNexthop,
+    mpbgpIpv4,
+    mpbgpIpv6,
+    bfd,
+  };
   return { value: { address, interface: link, ...common } };
 }
 
@@ -214,7 +225,7 @@ export function peerText(peer: PeerSetting): string {
     String(peer.as),
     peer.password,
     String(peer.multiHop),
-    peer.port === 179 ? '' : String(peer.port),
+    peer.port === bgpPort ? '' : String(peer.port),
     mpbgp.map((pair) => pair.join('=')).join(';'),
     bfd.enabled ? `true;${bfd.rxMs};${bfd.txMs};${bfd.multiplier}` : '',
   ];
@@ -243,7 +254,7 @@ export function allPeers(config: SinglePeer): readonly PeerSetting[] {
     as: config.bgpPeerAs,
     password: config.bgpPeerPass,
     multiHop: config.bgpMultihop,
-    port: 179,
+    port: bgpPort,
     mpbgpNexthop: '',
     mpbgpIpv4: '',
     mpbgpIpv6: '',

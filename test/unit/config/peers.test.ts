@@ -22,6 +22,7 @@ describe('the grammar of one peer', () => {
     ['192.0.2.1:65000', {}],
     ['192.0.2.1:65000::false', {}],
     ['192.0.2.1:65000::false:180', { port: 180 }],
+    ['192.0.2.1:65000::false:0', {}],
     ['192.0.2.1:65000:secret:true', { password: 'secret', multiHop: true }],
     [
       '[fd00::1]:65501::false::mpbgp_nexthop=auto_sourceif',
