@@ -29,7 +29,7 @@ export const linkSettings = {
     env: 'address',
     key: 'address',
     feature: 'control-plane',
-    doc: 'The VIP of the API servers: an address, or several separated by commas; DNS names are allowed.',
+    doc: 'The VIP of the API servers: an address, or several separated by commas.',
     unbuilt: 'DNS names as VIP',
     wants: hasNames,
   }),
