@@ -6,8 +6,8 @@ import type {
   NftSet,
   NftStep,
   Nftables,
+  NftWatch,
   ObservedTable,
-  Subscription,
 } from '../linux/index.ts';
 
 interface FakeChain {
@@ -34,6 +34,9 @@ export class FakeNftables implements Nftables {
   private watchers: { readonly name: string; readonly onChange: () => void }[] = [];
   private failure: KernelError | undefined;
   private broken: number | undefined;
+  private isHeard = true;
+  /** How often everything was read. */
+  reads = 0;
   /** Batches that were taken. */
   commits: (readonly NftStep[])[] = [];
 
@@ -86,6 +89,7 @@ export class FakeNftables implements Nftables {
   }
 
   read(name: string): Promise<readonly ObservedTable[]> {
+    this.reads++;
     return new Promise((resolve) => {
       this.throwFailure();
       resolve(
@@ -115,12 +119,24 @@ export class FakeNftables implements Nftables {
     return Promise.resolve([...(found?.elements.values() ?? [])]);
   }
 
-  watch(name: string, onChange: () => void): Subscription {
+  /** Somebody else empties everything, and no watch hears of it. */
+  flushUnheard(): void {
+    this.tables = new Map();
+    this.isHeard = false;
+  }
+
+  watch(name: string, onChange: () => void): NftWatch {
     const watcher = { name, onChange };
     this.watchers.push(watcher);
     return {
       close: () => {
         this.watchers = this.watchers.filter((each) => each !== watcher);
+      },
+      hasHeardAll: () => {
+        this.throwFailure();
+        const all = this.isHeard;
+        this.isHeard = true;
+        return all;
       },
     };
   }
@@ -207,7 +223,7 @@ function observedSet({ definition, elements }: FakeSet): ObservedTable['sets'][n
     inet_service: 4,
     mark: 4,
     integer: 4,
-  turn: 4,
+    turn: 4,
   } as const;
   const lengthOf = (type: NftSet['keyType']): number =>
     typeof type === 'string' ? lengths[type] : type.reduce((sum, atom) => sum + lengths[atom], 0);

@@ -206,6 +206,15 @@ function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
 }
 
+const generationAttributes = new AttributeTable(`${protocol} generation`, { id: [1, u32be] });
+
+/** The number of the last batch: nf_tables counts all of a network namespace, whoever sent them. */
+export function decodeGeneration(payload: Uint8Array, littleEndian = hostIsLittleEndian): number | undefined {
+  const reader = new NlReader(`${protocol} generation`, payload, littleEndian);
+  readHeader(reader);
+  return generationAttributes.decode(reader).id;
+}
+
 /** The table a notification is about: its name is attribute 1 in every message of nf_tables. */
 export function decodeTableName(payload: Uint8Array, littleEndian = hostIsLittleEndian): string | undefined {
   const reader = new NlReader(`${protocol} event`, payload, littleEndian);

@@ -6,7 +6,6 @@ import { NlWriter } from '../netlink/wire.ts';
 import { putText } from '../nfnetlink/attributes.ts';
 import * as nf from '../nfnetlink/header.ts';
 import type { Poller } from '../poll.ts';
-import type { Subscription } from '../types.ts';
 import * as decode from './decode.ts';
 import { encodeSteps } from './encode.ts';
 import type * as t from './types.ts';
@@ -75,27 +74,48 @@ class LinuxNftables implements t.Nftables {
     return this.elementsOf(family, table, set);
   }
 
-  watch(name: string, onChange: () => void): Subscription {
-    this.generation();
-    return this.netlink.subscribe({ op: 'watch nf_tables' }, [nf.NFNLGRP_NFTABLES], {
-      onMessage: ({ payload, portId }) => {
+  watch(name: string, onChange: () => void): t.NftWatch {
+    const newGeneration = nf.messageType(nf.NFNL_SUBSYS_NFTABLES, message.newGeneration);
+    let heard: number | undefined;
+    const subscription = this.netlink.subscribe({ op: 'watch nf_tables' }, [nf.NFNLGRP_NFTABLES], {
+      onMessage: ({ type, payload, portId }) => {
+        if (type === newGeneration) {
+          const generation = this.decoded(() => decode.decodeGeneration(payload));
+          // One that was asked for meanwhile may be ahead of the events.
+          if (generation !== undefined && isNext(generation, heard)) heard = generation;
+          return;
+        }
         // The kernel names who asked for the change. What we did ourselves is no news, and a look costs as much as
         // there is in the tables.
         if (portId === this.portId) return;
         if (this.decoded(() => decode.decodeTableName(payload)) === name) onChange();
       },
-      onLost: onChange,
+      onLost: () => {
+        heard = undefined;
+        onChange();
+      },
       onDecodeError: this.onDecodeError,
     });
+    heard = this.generation();
+    return {
+      close: () => {
+        subscription.close();
+      },
+      hasHeardAll: () => {
+        const before = heard;
+        heard = this.generation();
+        return before !== undefined && before === heard;
+      },
+    };
   }
 
   /** A number that is another one after each batch, whoever sent it. */
-  private generation(): string {
-    const type = nf.messageType(nf.NFNL_SUBSYS_NFTABLES, 16);
+  private generation(): number | undefined {
+    const type = nf.messageType(nf.NFNL_SUBSYS_NFTABLES, message.getGeneration);
     const payload = nf.writeHeader(new NlWriter(), nf.NFPROTO_UNSPEC).done();
     const [reply] = this.netlink.request({ doing: { op: 'read nf_tables' }, type, payload });
     this.portId = reply?.portId ?? this.portId;
-    return Buffer.from(reply?.payload ?? []).toString('hex');
+    return reply && this.decoded(() => decode.decodeGeneration(reply.payload));
   }
 
   private async readOnce(
@@ -200,6 +220,11 @@ class LinuxNftables implements t.Nftables {
       return undefined;
     }
   }
+}
+
+/** They are counted one by one; a number that was skipped belongs to a batch that was not heard of. */
+function isNext(generation: number, heard: number | undefined): boolean {
+  return heard !== undefined && generation === (heard + 1) >>> 0;
 }
 
 function getChain(family: t.NftFamily, table: string, chain: string): NetlinkRequest {

@@ -197,6 +197,14 @@ export interface ObservedSet {
   readonly elements: readonly NftElement[];
 }
 
+export interface NftWatch extends Subscription {
+  /**
+   * Has the watch heard of every batch up to now? Costs one question, however large the tables are. Whoever is told
+   * that it has not reads everything: what was missed is not asked about again.
+   */
+  hasHeardAll(): boolean;
+}
+
 export interface Nftables {
   /** Makes all steps true at once, or none and throws KernelError. */
   commit(steps: readonly NftStep[]): void;
@@ -211,6 +219,6 @@ export interface Nftables {
   /** The elements of one set, those with a timeout included; empty when there is no such set. */
   elements(family: NftFamily, table: string, set: string): Promise<readonly NftElement[]>;
   /** Tells that others changed something in a table of this name, or that events were lost. */
-  watch(name: string, onChange: () => void): Subscription;
+  watch(name: string, onChange: () => void): NftWatch;
   close(): void;
 }

@@ -18,6 +18,8 @@ export const message = {
   newElements: 12,
   getElements: 13,
   deleteElements: 14,
+  newGeneration: 15,
+  getGeneration: 16,
 } as const;
 
 const families: Readonly<Record<NftFamily, number>> = {

@@ -199,6 +199,23 @@ describe('SVC-32 service security', () => {
     });
   }
 
+  it('the watch knows whether it has heard of every batch, whoever sent it', async () => {
+    let heard = 0;
+    const watch = nftables.watch('other', () => heard++);
+    assert.equal(watch.hasHeardAll(), true);
+    node.publish(service, specs(vipOf(0, 4), [open]));
+    runHere('nft add table ip other');
+    // The event is there, and not read yet.
+    assert.equal(watch.hasHeardAll(), false);
+    await until('the event', () => heard === 1);
+    runHere('nft add table ip6 third');
+    runHere('nft add table ip6 other');
+    await until('the next event', () => heard === 2);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(watch.hasHeardAll(), true);
+    watch.close();
+  });
+
   it('IPv6: a router may probe its neighbour entry for the VIP at the VIP itself', async () => {
     const vip = vipOf(1, 6);
     node.publish(service, specs(vip, [open]));

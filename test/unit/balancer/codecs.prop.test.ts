@@ -18,6 +18,7 @@ const decoders: Readonly<Record<string, Decoder>> = {
   'a set': nft.decodeSet,
   elements: nft.decodeElements,
   'a table name': nft.decodeTableName,
+  'a generation': nft.decodeGeneration,
   'a connection': decodeConnection,
   'a family': decodeFamilyId,
   'a service': ipvs.decodeService,

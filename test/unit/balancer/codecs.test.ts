@@ -33,6 +33,11 @@ describe('nf_tables, as the kernel sends it', () => {
     assert.equal(nft.decodeTableName(bytesOf(vectors.nftTable), le), 't');
   });
 
+  test('a generation', () => {
+    const payload = bytesOf('00000007' + '0800010000000107' + '0800020000000e2a');
+    assert.equal(nft.decodeGeneration(payload, le), 0x107);
+  });
+
   test('chains', () => {
     assert.deepEqual(nft.decodeChain(bytesOf(vectors.nftPlainChain), le), {
       family: 'ip',

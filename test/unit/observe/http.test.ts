@@ -112,7 +112,7 @@ describe('the metrics listener', () => {
     const metrics = createMetrics();
     const order: string[] = [];
     let number = 0;
-    metrics.onScrape(function* () {
+    metrics.onScrape(function* (): Generator<''> {
       const own = ++number;
       order.push(`begin ${own}`);
       for (const end = performance.now() + 30; performance.now() < end;) yield '';

@@ -1,7 +1,7 @@
 import { backoffMs } from '../../../lib/backoff.ts';
 import { messageOf } from '../../../lib/errors.ts';
 import type { Timer } from '../../../lib/clock.ts';
-import type { Nftables, NftStep, NftTable, ObservedTable, Subscription } from '../../../linux/index.ts';
+import type { Nftables, NftStep, NftTable, NftWatch, ObservedTable } from '../../../linux/index.ts';
 import { isKernelError } from '../../../linux/errors.ts';
 import type { Shared } from '../ports.ts';
 import { observedOf, planTables } from './plan.ts';
@@ -27,7 +27,7 @@ export class Tables {
   private desired: (() => readonly NftTable[]) | undefined;
   /** What the kernel has, as far as we know; undefined when we do not. */
   private believed: readonly ObservedTable[] | 'as desired' | undefined;
-  private subscription: Subscription | undefined;
+  private subscription: NftWatch | undefined;
   private timer: Timer | undefined;
   private checking: Promise<void> | undefined;
   /** Counts changes of ours, to tell whether a read was overtaken. */
@@ -92,12 +92,27 @@ export class Tables {
     else if (this.commit(steps, () => observedOf(before()), false)) this.isNow('as desired');
   }
 
+  /** Like `check`, where something may have been missed; else all is known. */
+  async checkMissed(): Promise<void> {
+    if (this.hasHeardAll() && this.isReady) return;
+    await this.check();
+  }
+
   /** Reads what is there and repairs what differs. */
   check(): Promise<void> {
     this.checking ??= this.readAndRepair().finally(() => {
       this.checking = undefined;
     });
     return this.checking;
+  }
+
+  private hasHeardAll(): boolean {
+    try {
+      return this.subscription?.hasHeardAll() === true;
+    } catch {
+      // Reading will tell what is the matter.
+      return false;
+    }
   }
 
   private async readAndRepair(): Promise<void> {
