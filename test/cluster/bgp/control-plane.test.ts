@@ -45,7 +45,7 @@ describe('a control-plane VIP in BGP mode', { skip: whySkipped() }, () => {
       assert.match(hot[0] ?? '', /state="SESSION_STATE_ESTABLISHED"/);
       daemon.process.signal('SIGUSR1');
       await daemon.process.waitForLog(/END OF CONFIGURATION DUMP/);
-      assert.match(daemon.log(), new RegExp(`${stage.routerAddress}:179, AS: 65500, established`));
+      assert.match(daemon.log(), new RegExp(`${stage.routerAddress}:179 \\(AS: 65500\\), established`));
       assert.match(daemon.log(), new RegExp(`${VIP}/32 next hop ${node.ipv4}`));
     });
   });

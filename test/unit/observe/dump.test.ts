@@ -64,6 +64,24 @@ test('the dump has the lines that scripts grep for, and what this program knows 
     assert.ok(text.split('\n').includes(line), line);
 });
 
+test('CP-129 scripts find the labels that kube-vip writes', () => {
+  const config = { ...snapshot.config, enableBgp: true, enableServices: true };
+  const labels = textOf({ ...snapshot, config, services: [] })
+    .split('\n')
+    .map((line) => line.split(':')[0]);
+  for (const label of `VIP,VIP Subnet,Port,Namespace,Instance Name,Service Namespace,Interface,Services Interface,Single Node Mode
+Start As Leader,BGP Enabled,BGP AS,BGP Router ID,BGP Source IP,BGP Source Interface,BGP Hold Time,BGP Keepalive Interval,BGP Peers
+ARP Enabled,ARP Broadcast Rate,Wireguard Enabled,Routing Table Enabled,Routing Table ID,Routing Protocol,Clean Routing Table
+Services Enabled,Services Election,Load Balancer Class Only,Load Balancer Class Name,Disable Service Updates,Enable Endpoints
+Service Security Enabled,Kube-vip Active Service Instances,Control Plane Enabled,Detect Control Plane,Leader Election Type
+Leader Election Enabled,Lease Name,Lease Duration,Renew Deadline,Retry Period,Services Lease Name,Node Labeling Enabled
+Load Balancer Enabled,Load Balancer Port,Load Balancer Forwarding Method,Load Balancers Configured,Prometheus HTTP Server
+Health Check Port,UPNP Enabled,Egress Clean Enabled,Egress with nftables,Egress Pod CIDR,Egress Service CIDR`.split(
+    /[,\n]/,
+  ))
+    assert.ok(labels.includes(label), label);
+});
+
 test('the dump holds no secret', () => {
   assert.doesNotMatch(textOf({ ...snapshot, config: { ...snapshot.config, enableBgp: true } }), /hunter2/);
 });
@@ -85,7 +103,7 @@ test('OBS-02 the dump names active Services with their UID, and what becomes of 
   ];
   const lines = textOf({ ...snapshot, services, tables }).split('\n');
   for (const line of [
-    'Active Service Instances: 1',
+    'Kube-vip Active Service Instances: 1',
     '  shop/web (UID uid-web): 192.0.2.1 2001:db8::1',
     'Services: 2',
     'EndpointSlices: 4',
@@ -117,10 +135,10 @@ test('in BGP mode the dump tells of the peers and of what they know', () => {
   const text = textOf({ ...snapshot, config });
   for (const line of [
     'BGP Enabled: true',
-    'AS: 65000',
-    'Router ID: 192.0.2.1',
-    'Peers: 2',
-    '  192.0.2.254:179, AS: 65500, established for 12s (established), 1 sessions',
+    'BGP AS: 65000',
+    'BGP Router ID: 192.0.2.1',
+    'BGP Peers: 2',
+    '  Peer 1: 192.0.2.254:179 (AS: 65500), established for 12s (established), 1 sessions',
     '--- ACTIVE BGP RIB STATE ---',
     '  192.0.2.10/32 next hop 192.0.2.1, known to 192.0.2.254',
   ])
