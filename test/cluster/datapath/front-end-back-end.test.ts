@@ -2,29 +2,15 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import {
-  Cluster,
-  clusterPrograms,
-  DataPath,
-  dataPathPrograms,
-  ensureComponents,
-  ensurePrivilege,
-  Requests,
-  waitFor,
-  whyMissing,
-  type LoadReport,
-} from '../../../lab/index.ts';
+import { Cluster, DataPath, Requests, waitFor, type LoadReport } from '../../../lab/index.ts';
+import { whySkipped } from './service.ts';
 
-const refused = ensurePrivilege();
-const missing = whyMissing(
-  await ensureComponents([...clusterPrograms, ...dataPathPrograms], { install: false }),
-);
 const example = path.join(import.meta.dirname, '../../../examples/front-end-back-end');
 const frontEnd = { app: 'front-end' };
 const backEnd = { app: 'back-end' };
 const copies = 3;
 
-describe('examples/front-end-back-end, as it is', { skip: refused?.because ?? missing ?? false }, () => {
+describe('examples/front-end-back-end, as it is', { skip: await whySkipped() }, () => {
   let cluster: Cluster;
   let dataPath: DataPath;
 

@@ -2,24 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import {
   Cluster,
-  clusterPrograms,
   DataPath,
-  dataPathPrograms,
-  ensureComponents,
-  ensurePrivilege,
   HolderWatch,
   httpGet,
   Requests,
   waitFor,
-  whyMissing,
   type Machine,
 } from '../../../lab/index.ts';
-import { createNamespace, createService, deleteService, namespace } from './service.ts';
-
-const refused = ensurePrivilege();
-const missing = whyMissing(
-  await ensureComponents([...clusterPrograms, ...dataPathPrograms], { install: false }),
-);
+import { createNamespace, createService, deleteService, namespace, whySkipped } from './service.ts';
 
 interface Answer {
   readonly pod: string;
@@ -27,7 +17,7 @@ interface Answer {
   readonly source: string;
 }
 
-describe('from the VIP to the pod', { skip: refused?.because ?? missing ?? false }, () => {
+describe('from the VIP to the pod', { skip: await whySkipped() }, () => {
   let cluster: Cluster;
   let dataPath: DataPath;
   const vip = (n: number): string => cluster.lab.plan.vip(n);

@@ -1,4 +1,18 @@
-import type { DataPath } from '../../../lab/index.ts';
+import {
+  clusterPrograms,
+  dataPathPrograms,
+  ensureComponents,
+  ensurePrivilege,
+  whyMissing,
+  type DataPath,
+} from '../../../lab/index.ts';
+
+/** Why these tests cannot run here, or false. */
+export async function whySkipped(): Promise<string | false> {
+  const refused = ensurePrivilege();
+  const programs = await ensureComponents([...clusterPrograms, ...dataPathPrograms], { install: false });
+  return refused?.because ?? whyMissing(programs) ?? false;
+}
 
 export const namespace = 'shop';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
-import { ip, type Mac } from '../../../src/lib/ip.ts';
+import type { Mac } from '../../../src/lib/ip.ts';
 import {
   enterNewNamespace,
   openKernel,
@@ -17,6 +17,7 @@ import { observedOf, planTables } from '../../../src/node/forwarding/nftables/pl
 import { translated, type Service } from '../../../src/node/forwarding/nftables/service.ts';
 import { translationTable } from '../../../src/node/forwarding/nftables/translation.ts';
 import type { VirtualServerSpec } from '../../../src/node/forwarding/types.ts';
+import { server, spec } from '../../unit/balancer/scene.ts';
 
 /** What nft(8), which did not write them, makes of our rules. */
 let kernel: OpenKernel;
@@ -34,16 +35,7 @@ after(() => {
 });
 
 function virtualServer(vip: string, servers: readonly string[]): VirtualServerSpec {
-  return {
-    kind: 'virtual-server',
-    vip: ip(vip),
-    port: 6443,
-    protocol: 'tcp',
-    scheduler: 'rr',
-    method: 'masquerade',
-    link: 'eth0',
-    realServers: servers.map((address) => ({ address: ip(address), port: 6443, weight: 1, state: 'active' })),
-  };
+  return spec(vip, { realServers: servers.map((address) => server(address)) });
 }
 
 function direct(spec: VirtualServerSpec): Service {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Ip } from '../../../lib/ip.ts';
 import type { ForwardingSpec } from '../../../node/forwarding/index.ts';
-import type { BalancerSubject, ClientConnection, OpenBalancer, Place } from './subject.ts';
+import { closing } from '../closing.ts';
+import type { BalancerSubject, ClientConnection, Place } from './subject.ts';
 
 /** Opens this many connections, a few at a time, and closes them; how many each server got. */
 export async function spread(
@@ -91,15 +92,5 @@ export async function refusedWith(subject: BalancerSubject, vip: Ip, port: numbe
   }
 }
 
-/** Runs `body` with a fresh subject and takes everything away whatever happens. */
-export async function withBalancer(
-  open: OpenBalancer,
-  body: (subject: BalancerSubject) => Promise<void>,
-): Promise<void> {
-  const subject = await open();
-  try {
-    await body(subject);
-  } finally {
-    await subject.close();
-  }
-}
+/** Runs a test with a fresh subject. */
+export const withBalancer = closing<BalancerSubject>;

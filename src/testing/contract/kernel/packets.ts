@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linkOf, refused, withSubject, type OpenSubject } from './subject.ts';
+import { linkOf, refused, withSubject, type KernelSubject, type OpenSubject } from './subject.ts';
 
 /** An EtherType for local experiments (IEEE 802), so that the kernel's own traffic does not disturb. */
 const etherType = 0x88b5;
@@ -22,6 +22,17 @@ const sevens = [
 
 /** Packet sockets and sysctl. */
 export function packetContract(name: string, open: OpenSubject): void {
+  /** A socket with that filter, and the first two payload bytes of each frame that it hears. */
+  const hearSevens = (subject: KernelSubject) => {
+    const got: (readonly [number, number])[] = [];
+    const socket = subject.kernel.openPacketSocket({
+      ifindex: linkOf(subject).index,
+      etherType,
+      filter: sevens,
+      onFrame: (bytes) => void got.push([bytes[14] ?? 0, bytes[15] ?? 0]),
+    });
+    return { socket, got };
+  };
   const on = (title: string, body: Parameters<typeof withSubject>[1]): void => {
     test(`${name}: ${title}`, () => withSubject(open, body));
   };
@@ -41,14 +52,7 @@ export function packetContract(name: string, open: OpenSubject): void {
   });
 
   on('frames of the EtherType arrive if the filter accepts them; our own do not', async (subject) => {
-    const { index } = linkOf(subject);
-    const got: (readonly [number, number])[] = [];
-    const socket = subject.kernel.openPacketSocket({
-      ifindex: index,
-      etherType,
-      filter: sevens,
-      onFrame: (bytes) => void got.push([bytes[14] ?? 0, bytes[15] ?? 0]),
-    });
+    const { socket, got } = hearSevens(subject);
     socket.send(frame(7, 99));
     subject.arrive(frame(6, 1));
     subject.arrive(frame(7, 2));
@@ -66,14 +70,7 @@ export function packetContract(name: string, open: OpenSubject): void {
   });
 
   on('another filter takes the place of the one before, on the same socket', async (subject) => {
-    const { index } = linkOf(subject);
-    const got: (readonly [number, number])[] = [];
-    const socket = subject.kernel.openPacketSocket({
-      ifindex: index,
-      etherType,
-      filter: sevens,
-      onFrame: (bytes) => void got.push([bytes[14] ?? 0, bytes[15] ?? 0]),
-    });
+    const { socket, got } = hearSevens(subject);
     socket.setFilter(sevens.map(([code, jt, jf, k]) => [code, jt, jf, k === 7 ? 8 : k]));
     subject.arrive(frame(7, 1));
     subject.arrive(frame(8, 2));

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { ip } from '../../../lib/ip.ts';
 import { KernelError } from '../../../linux/errors.ts';
 import type { AddressRequest, Kernel, KernelErrorKind, Link } from '../../../linux/types.ts';
+import { closing } from '../closing.ts';
 
 /**
  * A kernel under test with two connected links, `near` and `far`, both up, both Ethernet; what is
@@ -77,15 +78,5 @@ export function refused(kind: KernelErrorKind, action: () => unknown): KernelErr
   return error;
 }
 
-/** Runs `body` on a fresh subject and closes it whatever happens. */
-export async function withSubject(
-  open: OpenSubject,
-  body: (subject: KernelSubject) => Promise<void>,
-): Promise<void> {
-  const subject = await open();
-  try {
-    await body(subject);
-  } finally {
-    await subject.close();
-  }
-}
+/** Runs a test with a fresh subject. */
+export const withSubject = closing<KernelSubject>;
