@@ -59,6 +59,7 @@ export async function buildParts(
 ): Promise<Parts> {
   const random = Math.random;
   const identity = config.nodeName;
+  log.info('using node name', { name: identity });
   const vips = config.enableControlPlane ? controlPlaneVips(config) : [];
   const claimListeners: Parts['claimListeners'] = new Set();
   const heldBackListeners: Parts['heldBackListeners'] = new Set();

@@ -149,6 +149,7 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
     await withDaemon({ vip_nodename: 'Node-A' }, async (daemon) => {
       await untilHeld(daemon);
       assert.equal((await leaseBody()).spec.holderIdentity, 'node-a');
+      assert.match(daemon.log(), / INFO using node name name=node-a$/m);
     });
   });
 
