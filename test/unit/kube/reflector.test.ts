@@ -132,6 +132,41 @@ describe('a reflector', () => {
     assert.deepEqual(log.lines, []);
   });
 
+  it('a list whose continue token expires begins anew, and tells of a removal only when it is whole', async (t) => {
+    const running = await follow(t, {
+      pageSize: 1,
+      prepare: ({ api }) => {
+        for (const name of ['a', 'b', 'c']) api.put(leases, lease(name));
+      },
+    });
+    const { api, reflector, seen, log } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    seen.length = 0;
+    api.silenceWatches();
+    api.remove(leases, { namespace: 'ns', name: 'c' });
+    api.put(leases, lease('a', 'z'));
+    api.fail({ verb: 'list', path: /continue=/ }, { status: 410, reason: 'Expired' }, 1);
+    reflector.refresh();
+    await eventually('the refusal', () => log.lines.length === 1);
+    assert.deepEqual(seen, ['changed ns/a z']);
+    await running.advanceUntil('the list', () => seen.length === 3);
+    assert.deepEqual(seen, ['changed ns/a z', 'removed ns/c', 'synced 2']);
+    assert.equal(reflector.status().relists, 1);
+  });
+
+  it('a watch that is refused for the load comes again when the server said, from where it was', async (t) => {
+    const running = await follow(t);
+    const { api, clock, reflector } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    api.fail({ verb: 'watch' }, { status: 429, retryAfterSeconds: 7 }, 1);
+    const before = clock.now();
+    api.closeSockets();
+    await running.advanceUntil('the refusal', () => watches(running) === 2);
+    await running.advanceUntil('the watch', () => watches(running) === 3);
+    assert.ok(clock.now() - before >= 7000, `after ${clock.now() - before} ms`);
+    assert.equal(reflector.status().relists, 0);
+  });
+
   it('waits through 401, 403, 429, 5xx and garbage, says each kind once and the recovery once', async (t) => {
     const running = await follow(t, {
       prepare: ({ api }) => {
