@@ -193,6 +193,7 @@ function optionsFrom(parts: Parts): ServicesOptions {
     debounceMs: config.debounceTime,
     leftoverGraceMs: LEFTOVER_GRACE_MS,
     writeStatus: !config.disableServiceUpdates,
+    everyNode: !hasServicesElection(config),
   };
 }
 

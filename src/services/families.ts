@@ -1,6 +1,14 @@
 import type { Family } from '../lib/ip.ts';
 import { gate } from './decide.ts';
+import { countEndpoints } from './endpoints.ts';
 import type { EndpointSlice, Service } from './types.ts';
+
+/** The families in which there is an endpoint at all: all nodes see the same. */
+export function familiesAnywhere(slices: readonly EndpointSlice[]): ReadonlySet<Family> {
+  return new Set(
+    ([4, 6] as const).filter((family) => countEndpoints(ofFamily(slices, family), '').anywhere > 0),
+  );
+}
 
 const staying = { mayMove: false, isSettled: () => true };
 
@@ -14,10 +22,11 @@ export function servedFamilies(
   node: string,
 ): ReadonlySet<Family> {
   const families = ([4, 6] as const).filter((family) => {
-    const own = slices.filter(
-      ({ addressType }) => addressType === undefined || addressType === `IPv${family}`,
-    );
-    return gate({ service, slices: own }, node, staying) === undefined;
+    return gate({ service, slices: ofFamily(slices, family) }, node, staying) === undefined;
   });
   return new Set(families);
+}
+
+function ofFamily(slices: readonly EndpointSlice[], family: Family): readonly EndpointSlice[] {
+  return slices.filter(({ addressType }) => addressType === undefined || addressType === `IPv${family}`);
 }

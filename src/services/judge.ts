@@ -1,7 +1,7 @@
-import { familyOf, type Ip } from '../lib/ip.ts';
+import { familyOf, type Family, type Ip } from '../lib/ip.ts';
 import type { Catalogue, Entry } from './catalogue.ts';
 import { gate, isLocal, type Claim, type Withhold } from './decide.ts';
-import { servedFamilies } from './families.ts';
+import { familiesAnywhere, servedFamilies } from './families.ts';
 import { placeVip, type LocalView, type Place } from './placement.ts';
 import type { Settling } from './settling.ts';
 import {
@@ -19,6 +19,8 @@ export interface Advert {
   readonly entry: Entry;
   readonly lease: LeaseKey;
   readonly places: readonly Place[];
+  /** VIPs of families in which other nodes have an endpoint, where every node decides for itself. */
+  readonly elsewhere: readonly Ip[];
 }
 
 export type Verdict = Advert | Withhold;
@@ -63,12 +65,15 @@ export class Judge {
 
   /** VIPs that have no place here are left out; with none left there is nothing to advertise. */
   private place(entry: Entry, claim: Claim, lease: LeaseKey, slices: readonly EndpointSlice[]): Verdict {
-    const { node, reach } = this.options;
+    const { everyNode, globalLease, node, reach } = this.options;
+    const others = everyNode && lease === globalLease ? familiesAnywhere(slices) : new Set<Family>();
     const served = reach !== 'layer2' ? servedFamilies(entry.service, slices, node) : undefined;
     const places: Place[] = [];
+    const elsewhere: Ip[] = [];
     let obstacle: Withhold | undefined;
     for (const vip of claim.addresses) {
       if (served?.has(familyOf(vip)) === false) {
+        if (others.has(familyOf(vip))) elsewhere.push(vip);
         obstacle ??= noEndpointsFor(vip);
         continue;
       }
@@ -79,7 +84,7 @@ export class Judge {
     }
     if (obstacle !== undefined) this.parts.withheld(entry, obstacle);
     if (places.length === 0 && obstacle !== undefined) return obstacle;
-    return { kind: 'advert', entry, lease, places };
+    return { kind: 'advert', entry, lease, places, elsewhere };
   }
 }
 

@@ -38,8 +38,8 @@ export class Reporting {
   }
 
   /** This node advertises the Service. */
-  carried({ entry, lease }: Advert, { places }: Published): void {
-    const { key, service } = entry;
+  carried({ entry, lease, elsewhere }: Advert, { places }: Published): void {
+    const { claim, key, service } = entry;
     const vips = places.map(({ vip }) => vip).filter((vip) => !this.held.has(vip));
     for (const { vip } of places) {
       const problem = this.held.get(vip);
@@ -52,10 +52,14 @@ export class Reporting {
       return;
     }
     if (!this.options.writeStatus) return;
-    const { globalLease, node, reach } = this.options;
+    const { everyNode, globalLease, node, reach } = this.options;
+    // Several nodes write, each of which may serve one family only: all of them say the same.
+    const isOneOfMany = everyNode && lease === globalLease && claim.kind === 'claim';
+    const known = new Set([...places.map(({ vip }) => vip), ...elsewhere]);
+    const shown = isOneOfMany ? claim.addresses.filter((vip) => known.has(vip)) : vips;
     // With routes, and with peers that every node tells of it, a VIP has no single host.
     const isAlone = reach === 'layer2' || (reach === 'bgp' && lease !== globalLease);
-    this.wanted.set(key, { ingress: ingressOf(service, vips), vipHost: isAlone ? node : undefined });
+    this.wanted.set(key, { ingress: ingressOf(service, shown), vipHost: isAlone ? node : undefined });
   }
 
   /** This node advertises it no more. */

@@ -144,6 +144,8 @@ export interface ServicesOptions extends ServicesConfig, PlacementConfig {
   readonly leftoverGraceMs: number;
   /** `disable_service_updates` turns it off. */
   readonly writeStatus: boolean;
+  /** Where Services are not elected for, every node has the global lease, and all of them write the status. */
+  readonly everyNode: boolean;
 }
 
 /** Something a user must know about one Service; becomes an Event. */

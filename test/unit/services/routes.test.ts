@@ -86,6 +86,26 @@ test('RT-05 two Services on one VIP: the route stays until the last is gone', as
   await world.close();
 });
 
+test('SVC-17 nodes that serve one family each write the same status, with both', async () => {
+  const world = new World({ reach: 'route', everyNode: true });
+  world.isContested = false;
+  for (const name of ['a', 'b', 'c']) await world.add(name);
+  await world.run(400);
+  world.slice4('web', 'a', 'c');
+  world.endpoints6('web', 'b');
+  world.put({ name: 'web', vip: '192.0.2.1,2001:db8::1', policy: 'Local' });
+  await world.run(400);
+  assert.deepEqual(await tables(world), [['192.0.2.1/32'], ['2001:db8::1/128'], ['192.0.2.1/32']]);
+  const last = (): readonly (string | undefined)[] => world.nodes.map(({ statuses }) => statuses.at(-1));
+  const both = 'shop/web 192.0.2.1:80,2001:db8::1:80';
+  assert.deepEqual(last(), [both, both, both]);
+  world.endpoints6('web');
+  await world.run(400);
+  const one = 'shop/web 192.0.2.1:80';
+  assert.deepEqual(last(), [one, 'shop/web dropped', one], 'what nobody serves is not in it');
+  await world.close();
+});
+
 test('SVC-18 vipHost is written where a VIP has one host: in ARP mode, and in BGP mode with a lease of its own', async () => {
   const hosts = async (options: ConstructorParameters<typeof World>[0]): Promise<string> => {
     const world = await routed(2, options);

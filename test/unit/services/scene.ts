@@ -51,6 +51,7 @@ export const defaults: Omit<ServicesOptions, 'node'> = {
   debounceMs: 0,
   leftoverGraceMs: 3000,
   writeStatus: true,
+  everyNode: false,
 };
 
 export interface Wish {
