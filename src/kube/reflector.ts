@@ -54,6 +54,9 @@ const LIST_TIMEOUT_MS = 30_000;
  */
 const WATCH_SECONDS = 10;
 const WATCH_SPREAD = 0.2;
+/** A watch that begins with an older copy than this is a short one. */
+const PROOF_DUE_MS = 3000;
+const PROOF_SECONDS = 2;
 /** A connection on which a watch does not open is given up soon: what happens meanwhile is not seen. */
 const OPEN_TIMEOUT_MS = 5000;
 
@@ -248,9 +251,15 @@ class ListWatchReflector<T extends KubeObject> implements RefreshableReflector<T
     return event.object.metadata.resourceVersion ?? '';
   }
 
+  /** A copy that was last proven complete before an interruption, or a long list, is proven so again soon. */
+  private isDue(): boolean {
+    return this.components.clock.now() - (this.provenAt ?? 0) > PROOF_DUE_MS;
+  }
+
   /** Spread out, so that watches which began together do not all return at once. */
   private watchSeconds(): number {
     const { watchSeconds = WATCH_SECONDS } = this.options;
+    if (this.isDue()) return Math.min(PROOF_SECONDS, watchSeconds);
     return Math.max(1, Math.round(watchSeconds * (1 + WATCH_SPREAD * (2 * this.components.random() - 1))));
   }
 

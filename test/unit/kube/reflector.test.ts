@@ -366,6 +366,22 @@ describe('how current a reflector is', () => {
     assert.equal(reflector.status().provenAt, 0);
   });
 
+  it('after an interruption is proven again by a short watch', async (t) => {
+    const running = await follow(t);
+    const { api, clock, reflector } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    await clock.advance(9000);
+    api.closeSockets();
+    await running.advanceUntil('another watch', () => watches(running) === 2 && api.openWatches === 1);
+    const opened = clock.now();
+    await clock.advance(2000);
+    api.endWatches();
+    await running.advanceUntil('a third one', () => watches(running) === 3);
+    assert.ok((reflector.status().provenAt ?? 0) > opened, 'it was asked to end by then');
+    const seconds = api.requests.flatMap(({ query }) => /timeoutSeconds=(\d+)/.exec(query)?.[1] ?? []);
+    assert.deepEqual(seconds, ['10', '2', '10']);
+  });
+
   it('is refreshed by a list, whatever it was waiting for', async (t) => {
     const running = await follow(t, { prepare: ({ api }) => api.put(leases, lease('goes')) });
     const { api, clock, reflector, seen, log } = running;
