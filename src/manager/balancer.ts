@@ -164,12 +164,17 @@ function report(
   return { backend, reason, virtualServers: [...virtualServers, ...idle], backends: balancer.status() };
 }
 
-/** Those that have servers: without, packets go to the API server of this node, as they would without a balancer. */
+/**
+ * Those that have a server for new connections: without one they go to the API server of this node, as they would
+ * without a balancer.
+ */
 function virtualServers(
   { config, link }: Parts,
   servers: Parameters<ConstructorParameters<typeof Balancer>[0]['apply']>[0],
 ): ForwardingSpec[] {
-  const balanced = [...servers].filter(([, realServers]) => realServers.length > 0);
+  const balanced = [...servers].filter(([, realServers]) =>
+    realServers.some(({ state }) => state === 'active'),
+  );
   return balanced.map(([vip, realServers]) => ({
     kind: 'virtual-server',
     vip,

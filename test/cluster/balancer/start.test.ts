@@ -171,6 +171,30 @@ describe('the balancer starts', { skip: refused?.because ?? false }, () => {
     });
   });
 
+  it('when the last control-plane node goes, the API server of the holder answers at once', async () => {
+    const server = await listen('::', cluster.api.port);
+    const label = (value: string | null): Promise<unknown[]> =>
+      Promise.all(
+        [node, other].map(({ name }) =>
+          cluster.api.client.patch(`/api/v1/nodes/${name}`, {
+            metadata: { labels: { 'node-role.kubernetes.io/control-plane': value } },
+          }),
+        ),
+      );
+    const { daemon, said } = await balancing(translating);
+    try {
+      await label(null);
+      await waitFor(() => said().includes('the VIP is not balanced'), { what: 'the message', detail: said });
+      const url = `http://${vip}:${cluster.api.port}/`;
+      const answer = await cluster.lab.client.run('curl', ['-s', '--http0.9', '--max-time', '5', url]);
+      assert.equal(answer, 'host');
+    } finally {
+      await label('');
+      await daemon.stop();
+      await server.kill();
+    }
+  });
+
   describe('after kill -9', () => {
     it('with the same settings: not a rule is touched, the VIP stays', async () => {
       await (await balancing(translating)).daemon.kill();

@@ -54,11 +54,7 @@ export function translationTable(l3: L3, all: readonly Service[]): NftTable | un
     family: l3,
     name: TABLE,
     sets: [
-      // Without a server for new connections they are for whoever listens here.
-      {
-        ...named('vips', l3),
-        elements: withServers.map(({ vip, port }) => ({ key: endpointHex(vip, port) })),
-      },
+      { ...named('vips', l3), elements: services.map(({ vip, port }) => ({ key: endpointHex(vip, port) })) },
       {
         ...named('services', l3),
         dataType: 'verdict',
