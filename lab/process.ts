@@ -100,7 +100,7 @@ export class LabProcess {
   }
 
   /** How it ends, by itself or after a signal; an Error when it still runs after `timeoutMs`. */
-  async untilExit(timeoutMs = 15_000): Promise<Exit> {
+  async untilExit(timeoutMs = 30_000): Promise<Exit> {
     let exit: Exit | undefined;
     void this.exited.then((seen) => (exit = seen));
     return waitFor(() => exit, {
