@@ -35,6 +35,7 @@ function scene() {
   const refusing = new Set<string>();
   const probes: string[] = [];
   const applied: string[] = [];
+  const failed: string[] = [];
   const balancer = new Balancer(
     {
       apply: (servers) => {
@@ -42,6 +43,7 @@ function scene() {
           (servers.get(vip) ?? []).map(({ address, state }) => `${address.at(-1) ?? ''}:${state}`).join(' '),
         );
       },
+      failed: (node) => failed.push(node),
       prober: {
         probe: (address: Ip, signal) => {
           probes.push(address);
@@ -63,7 +65,7 @@ function scene() {
     },
     options,
   );
-  return { balancer, clock, dead, silent, refusing, probes, applied, now: () => applied.at(-1) };
+  return { balancer, clock, dead, silent, refusing, probes, applied, failed, now: () => applied.at(-1) };
 }
 
 test('a take-over programs all ready nodes in the same turn, before any probe has answered', () => {
@@ -134,6 +136,17 @@ test('all Nodes that turn NotReady together go on serving', async () => {
   await clock.advance(10_000);
   assert.equal(now(), '1:active 2:active');
   assert.ok(!applied.includes(''), 'never without a server');
+});
+
+test('a backend that has not answered since the take-over has failed as well', async () => {
+  const { balancer, clock, silent, failed, now } = scene();
+  silent.add('10.0.0.1');
+  balancer.nodesChanged([node(1), node(2)]);
+  balancer.activate();
+  await clock.advance(0);
+  assert.deepEqual([now(), failed], ['1:draining 2:active', []]);
+  await clock.advance(3000);
+  assert.deepEqual([now(), failed], ['1:dead 2:active', ['cp1']]);
 });
 
 test('a backend that ends the connection of its probe is asked at once, and one refusal takes it out', async () => {
