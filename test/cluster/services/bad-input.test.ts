@@ -67,11 +67,12 @@ describe('bad input', { skip: refused?.because ?? false }, () => {
         detail: () => cluster.daemon(node).process.tail(),
       },
     );
-    const lines = cluster.daemon(node).log().split('\n');
     const quoted = JSON.stringify(event.message).slice(1, -1);
     const isLogged = (line: string): boolean =>
       (line.includes(event.message) || line.includes(quoted)) && line.includes(`${namespace}/${service}`);
-    assert.ok(lines.some(isLogged), `no line in the log: ${event.message}`);
+    await waitFor(() => cluster.daemon(node).log().split('\n').some(isLogged), {
+      what: `a line in the log: ${event.message}`,
+    });
     return event.message;
   }
 
