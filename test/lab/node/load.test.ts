@@ -49,7 +49,7 @@ describe('many VIPs on the real kernel', { skip: refused?.because ?? false }, ()
       await waitFor(() => node.status().every(isDone), {
         what: 'every VIP to be on the link and announced',
         everyMs: 200,
-        timeoutMs: 60_000,
+        timeoutMs: 120_000,
       });
       assert.equal(writes.total, count);
       assert.ok(writes.most <= mostInOneTurn, `${writes.most} addresses in one turn`);
