@@ -4,7 +4,10 @@ interface Due<T> {
   readonly item: T;
 }
 
-/** More than the instants of a burst and the periods that there are; beyond that, places are searched for. */
+/**
+ * More than the instants of a burst and the periods that there are. Only when thousands end their bursts, each at another
+ * place in its period, there are more, and places are searched for.
+ */
 const maxRuns = 16;
 
 /**
@@ -80,8 +83,13 @@ class Run<T> {
   /** Wherever it belongs. */
   insert(due: Due<T>): void {
     const { head, items } = this;
-    const place = items.findIndex(({ at }, i) => i >= head && at > due.at);
-    items.splice(place < 0 ? items.length : place, 0, due);
+    let [low, high] = [head, items.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((items[middle]?.at ?? Infinity) > due.at) high = middle;
+      else low = middle + 1;
+    }
+    items.splice(low, 0, due);
     this.first = items[head] ?? due;
     this.last = items.at(-1) ?? due;
   }
