@@ -34,6 +34,15 @@ type Libc = ReturnType<typeof bindFunctions>;
 function bindFunctions(library: ReturnType<typeof koffi.load>) {
   const bind = <A extends readonly unknown[]>(prototype: string): ((...args: A) => Int) =>
     library.func(prototype);
+  const bindIfThere = <A extends readonly unknown[]>(
+    prototype: string,
+  ): ((...args: A) => Int) | undefined => {
+    try {
+      return bind<A>(prototype);
+    } catch {
+      return undefined;
+    }
+  };
   return {
     socket: bind<[Int, Int, Int]>('int socket(int, int, int)'),
     socketpair: bind<[Int, Int, Int, Int32Array]>('int socketpair(int, int, int, void *)'),
@@ -61,6 +70,7 @@ function bindFunctions(library: ReturnType<typeof koffi.load>) {
     if_nametoindex: bind<[string]>('uint32_t if_nametoindex(const char *)'),
     clock_gettime: bind<[Int, BigInt64Array]>('int clock_gettime(int, void *)'),
     _exit: bind<[Int]>('void _exit(int)'),
+    malloc_trim: bindIfThere<[Int]>('int malloc_trim(size_t)'),
   };
 }
 
@@ -283,4 +293,9 @@ export function clockMs(clockId: number): number {
     throw new KernelError({ op: 'read clock', object: `clock ${clockId}`, errno: koffi.errno() });
   const seconds = (halves[1 - low] ?? 0) * 2 ** 32 + (halves[low] ?? 0);
   return seconds * 1000 + (halves[2 + low] ?? 0) / 1e6;
+}
+
+/** Gives the kernel back what free() has kept for the next malloc(); of the C libraries only glibc has this. */
+export function trimHeap(): void {
+  libc().malloc_trim?.(0);
 }

@@ -1,6 +1,6 @@
 import { buildInfo, type LoadedConfig } from '../config/index.ts';
 import { messageOf } from '../lib/errors.ts';
-import { endBesideResolver, ownMissingCapabilities, systemClock } from '../linux/index.ts';
+import { endBesideResolver, ownMissingCapabilities, systemClock, trimHeapRegularly } from '../linux/index.ts';
 import { createLeaseNews, createLogger, LogLines } from '../observe/index.ts';
 import { withSessions } from './bgp.ts';
 import { runControlPlane } from './control-plane.ts';
@@ -84,6 +84,7 @@ async function run(parts: Parts, signals: Signals, dumps: { dump?: () => void })
   if (config.servicesIpam) parts.reports.ipam = managersIpam(parts);
   const { ipam } = parts.reports;
   const observing = startObserving(parts, services);
+  const endTrimming = trimHeapRegularly(parts.clock);
   dumps.dump = () => {
     observing.dump();
   };
@@ -112,6 +113,7 @@ async function run(parts: Parts, signals: Signals, dumps: { dump?: () => void })
     await leaveNothing(parts);
     throw error;
   } finally {
+    endTrimming();
     await observing.close();
     closeParts(parts);
   }
