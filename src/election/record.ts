@@ -14,6 +14,9 @@ export function microTime(wallMs: number): string {
   return `${millis}${String(rest).padStart(3, '0')}Z`;
 }
 
+/** spec.leaseTransitions is an int32; the API server refuses more. */
+const mostTransitions = 2 ** 31 - 1;
+
 export interface Claim {
   readonly identity: string;
   readonly leaseDurationMs: number;
@@ -23,7 +26,7 @@ export interface Claim {
 /**
  * The record of a claim. On a record that already names us (a renewal, or our own after a restart)
  * acquireTime and transitions are kept; taking over any other, an empty one included, counts one
- * transition more; a new record starts at 0.
+ * transition more, as far as the field can count; a new record starts at 0.
  */
 export function claimRecord(claim: Claim, base: LeaseRecord | undefined): LeaseRecord {
   const now = microTime(claim.wall);
@@ -34,7 +37,7 @@ export function claimRecord(claim: Claim, base: LeaseRecord | undefined): LeaseR
     leaseDurationSeconds: Math.ceil(claim.leaseDurationMs / 1000),
     acquireTime: own ? (base.acquireTime ?? now) : now,
     renewTime: now,
-    leaseTransitions: base === undefined ? 0 : base.leaseTransitions + (own ? 0 : 1),
+    leaseTransitions: base === undefined ? 0 : Math.min(mostTransitions, base.leaseTransitions + (own ? 0 : 1)),
   };
 }
 

@@ -26,6 +26,14 @@ test('an own record without acquireTime gets one', () => {
   assert.equal(renewed.acquireTime, '1970-01-01T00:00:00.000000Z');
 });
 
+test('a record whose transitions are counted to the end can still be taken', () => {
+  const claim = { identity: 'node-a', leaseDurationMs: 5000, wall: 0 };
+  const most = 2 ** 31 - 1;
+  for (const transitions of [most - 1, most]) {
+    assert.equal(claimRecord(claim, record('', { leaseTransitions: transitions })).leaseTransitions, most);
+  }
+});
+
 test('a release keeps nothing but the transitions', () => {
   const time = '1970-01-01T00:00:00.000000Z';
   assert.deepEqual(releaseRecord(0, record('node-a', { leaseTransitions: 9 })), {
