@@ -37,7 +37,8 @@ export function claimRecord(claim: Claim, base: LeaseRecord | undefined): LeaseR
     leaseDurationSeconds: Math.ceil(claim.leaseDurationMs / 1000),
     acquireTime: own ? (base.acquireTime ?? now) : now,
     renewTime: now,
-    leaseTransitions: base === undefined ? 0 : Math.min(mostTransitions, base.leaseTransitions + (own ? 0 : 1)),
+    leaseTransitions:
+      base === undefined ? 0 : Math.min(mostTransitions, base.leaseTransitions + (own ? 0 : 1)),
   };
 }
 
