@@ -76,6 +76,7 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
       const found = await find(vip6);
       assert.equal(found?.['nodad'], true);
       assert.equal(found['dadfailed'], undefined);
+      await monitor.says(/ nodad/);
       const lines = await monitor.stop();
       const failed = lines.find(({ text }) => text.includes(vip6) && text.includes('dadfailed'));
       const again = lines.find(({ text }) => text.includes(vip6) && / nodad/.test(text));
@@ -301,6 +302,8 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
   /** Events with time stamps, as another process hears them. */
   function watchAddresses(): {
     readonly ready: Promise<unknown>;
+    /** It tells a little later than the kernel tells the program. */
+    readonly says: (what: RegExp) => Promise<unknown>;
     readonly stop: () => Promise<readonly { readonly at: number; readonly text: string }[]>;
   } {
     const child = spawn('ip', ['-ts', '-o', 'monitor', 'address'], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -321,6 +324,7 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
     })();
     return {
       ready,
+      says: (what) => waitFor(() => what.test(output), { what: `ip monitor to say ${what.source}` }),
       stop: async () => {
         child.kill();
         await ended;
