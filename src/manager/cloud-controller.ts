@@ -3,7 +3,7 @@ import { buildInfo, type Config, type LoadedConfig } from '../config/index.ts';
 import { checkTimings } from '../election/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
-import { endBesideResolver, systemClock, trimHeapRegularly } from '../linux/index.ts';
+import { endBesideResolver, systemClock } from '../linux/index.ts';
 import {
   collectStatus,
   gather,
@@ -20,6 +20,7 @@ import { StartError } from './errors.ts';
 import { buildIpam, poolsPlace, type IpamFeature } from './ipam.ts';
 import { LeaseWatches } from './lease-watches.ts';
 import { openListeners } from './listeners.ts';
+import { giveOwnMemoryBack } from './memory.ts';
 import { listenForSignals } from './signals.ts';
 import { watchStatuses } from './status.ts';
 
@@ -97,7 +98,7 @@ async function run(config: Config, options: CloudControllerOptions, tools: Tools
   const startedAt = clock.now();
   const status = (): StatusDocument => statusOf(config, tools, ipam, leaseWatches, startedAt);
   const processWatch = watchProcess(metrics);
-  const endTrimming = trimHeapRegularly(clock);
+  const stopGivingBack = giveOwnMemoryBack(clock);
   collectStatus(metrics, status);
   const listeners = openListeners(config, metrics, status, () => notReady(ipam), log);
   const signals = listenForSignals({
@@ -115,7 +116,7 @@ async function run(config: Config, options: CloudControllerOptions, tools: Tools
     await ipam.run(signals.signal);
   } finally {
     signals.close();
-    endTrimming();
+    stopGivingBack();
     processWatch.close();
     await listeners.close();
   }

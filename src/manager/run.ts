@@ -1,12 +1,13 @@
 import { buildInfo, type LoadedConfig } from '../config/index.ts';
 import { messageOf } from '../lib/errors.ts';
-import { endBesideResolver, ownMissingCapabilities, systemClock, trimHeapRegularly } from '../linux/index.ts';
+import { endBesideResolver, ownMissingCapabilities, systemClock } from '../linux/index.ts';
 import { createLeaseNews, createLogger, LogLines } from '../observe/index.ts';
 import { withSessions } from './bgp.ts';
 import { runControlPlane } from './control-plane.ts';
 import { StartError } from './errors.ts';
 import { leaveNothing } from './forwarding.ts';
 import { managersIpam } from './ipam.ts';
+import { giveOwnMemoryBack } from './memory.ts';
 import { modeName } from './mode.ts';
 import { startObserving } from './observing.ts';
 import { buildParts, closeParts, type Parts } from './parts.ts';
@@ -84,7 +85,7 @@ async function run(parts: Parts, signals: Signals, dumps: { dump?: () => void })
   if (config.servicesIpam) parts.reports.ipam = managersIpam(parts);
   const { ipam } = parts.reports;
   const observing = startObserving(parts, services);
-  const endTrimming = trimHeapRegularly(parts.clock);
+  const stopGivingBack = giveOwnMemoryBack(parts.clock);
   dumps.dump = () => {
     observing.dump();
   };
@@ -113,7 +114,7 @@ async function run(parts: Parts, signals: Signals, dumps: { dump?: () => void })
     await leaveNothing(parts);
     throw error;
   } finally {
-    endTrimming();
+    stopGivingBack();
     await observing.close();
     closeParts(parts);
   }
