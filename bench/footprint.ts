@@ -25,8 +25,8 @@ interface Figure {
   readonly budget: number | undefined;
 }
 
-/** The end of a start, and of the announcements that follow a take-over. */
-const settleMs = 5000;
+/** A start is over, with its announcements, and what it left behind has been given back. */
+const settleMs = 25_000;
 
 /** Milliseconds from the start of the process to the moment it is ready: the lease has been read. */
 async function readyMs(start: () => Daemon): Promise<number> {

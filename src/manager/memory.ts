@@ -15,8 +15,12 @@ export interface MemoryParts {
 }
 
 const everyMs = 20_000;
-/** So much more than after the last collection is worth another one. */
-const grownBytes = 5 << 20;
+/**
+ * So much more than after the last collection is worth another one, but not at once: code that has not run for a while
+ * is collected, too, and has to be compiled again, a tenth of a second of work.
+ */
+const grownBytes = 8 << 20;
+const againMs = 120_000;
 /** Collecting stops everything else for 24 ms in a heap of 17 MB, 41 ms in one of 34 MB: a larger one stays as it is. */
 const largestBytes = 40 << 20;
 const atRest = 0.1;
@@ -30,10 +34,11 @@ const ownersMs = 1000;
 export function giveMemoryBack({ clock, heapTotal, busy, collect, trim }: MemoryParts): () => void {
   let timer: Timer;
   let least = 0;
+  let notBefore = -Infinity;
   const look = (): void => {
     const total = heapTotal();
     const isCalm = busy() <= atRest;
-    const isWorthIt = total >= least + grownBytes && total <= largestBytes;
+    const isWorthIt = total >= least + grownBytes && total <= largestBytes && clock.now() >= notBefore;
     if (collect === undefined || !isWorthIt || !isCalm) {
       least = Math.min(least, total);
       finish(everyMs);
@@ -41,6 +46,7 @@ export function giveMemoryBack({ clock, heapTotal, busy, collect, trim }: Memory
     }
     collect();
     least = heapTotal();
+    notBefore = clock.now() + againMs;
     timer = clock.after('trim heap', ownersMs, () => {
       finish(everyMs - ownersMs);
     });

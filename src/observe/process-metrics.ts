@@ -19,7 +19,7 @@ export interface ProcessWatch {
  * rest; fifty cost 0.33 %, more than the whole idle budget. The price: a stretch shorter than this is seen only when a
  * sample falls into it, so the percentiles need many scrapes to be true.
  */
-const RESOLUTION_MS = 250;
+const RESOLUTION_MS = 500;
 
 /** Watches the event loop and fills in the process metrics at every scrape. */
 export function watchProcess(metrics: Metrics): ProcessWatch {
