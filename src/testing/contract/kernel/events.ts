@@ -59,11 +59,12 @@ export function eventContract(name: string, open: OpenSubject): void {
     subject.addAddress('near', '192.0.2.2/32');
     subject.takeAddress('near', '192.0.2.1/32');
     subject.kernel.removeAddress(near.index, ip('192.0.2.2'), 32);
-    await subject.until('the last event', () => seen.at(-1) === 'gone 192.0.2.2/32');
+    const v6 = 'set 2001:db8::1/128';
+    await subject.until('the last events', () => seen.includes('gone 192.0.2.2/32') && seen.includes(v6));
     assert.deepEqual(
-      // An IPv6 address is told of more than once.
-      seen.filter((text, i) => text !== seen[i - 1]),
-      ['set 2001:db8::1/128', 'set 192.0.2.2/32', 'gone 192.0.2.1/32', 'gone 192.0.2.2/32'],
+      // An IPv6 address is told of more than once, and some time later.
+      seen.filter((text) => text !== v6),
+      ['set 192.0.2.2/32', 'gone 192.0.2.1/32', 'gone 192.0.2.2/32'],
     );
     watching.close();
   });
