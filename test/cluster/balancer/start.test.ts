@@ -171,34 +171,6 @@ describe('the balancer starts', { skip: refused?.because ?? false }, () => {
     });
   });
 
-  it('when the last control-plane node goes, the API server of the holder answers at once', async () => {
-    const server = await listen('::', cluster.api.port);
-    const label = (value: string | null): Promise<unknown[]> =>
-      Promise.all(
-        [node, other].map(({ name }) =>
-          cluster.api.client.patch(`/api/v1/nodes/${name}`, {
-            metadata: { labels: { 'node-role.kubernetes.io/control-plane': value } },
-          }),
-        ),
-      );
-    const { daemon, said } = await balancing(translating);
-    try {
-      await label(null);
-      await waitFor(() => said().includes('the VIP is not balanced'), { what: 'the message', detail: said });
-      const url = `http://${vip}:${cluster.api.port}/`;
-      const asked = ['-s', '--http0.9', '--max-time', '1', url];
-      // Milliseconds after the message, not the drain time of half a minute.
-      await waitFor(async () => (await cluster.lab.client.tryRun('curl', asked)).stdout === 'host', {
-        what: 'the API server of the holder to answer',
-        timeoutMs: 3000,
-      });
-    } finally {
-      await label('');
-      await daemon.stop();
-      await server.kill();
-    }
-  });
-
   describe('after kill -9', () => {
     it('with the same settings: not a rule is touched, the VIP stays', async () => {
       await (await balancing(translating)).daemon.kill();

@@ -80,7 +80,8 @@ describe('lab measurements', { skip: refused?.because ?? false }, () => {
     await watch.flush();
     const both = watch.report();
     assert.ok(both.twoHoldersMs >= bothUntil - bothSince - 1, String(both.twoHoldersMs));
-    assert.ok(both.twoHoldersMs <= endedAt - beganAt + 1, String(both.twoHoldersMs));
+    // On a busy machine the end is heard of later than it was.
+    assert.ok(both.twoHoldersMs <= endedAt - beganAt + 250, String(both.twoHoldersMs));
     await b.powerOff();
     await hold(a, vip);
     await sleep(100);
