@@ -164,18 +164,18 @@ function report(
   return { backend, reason, virtualServers: [...virtualServers, ...idle], backends: balancer.status() };
 }
 
+type PerVip = Parameters<ConstructorParameters<typeof Balancer>[0]['apply']>[0];
+
 /**
  * Those that have a server for new connections: without one they go to the API server of this node, as they would
  * without a balancer.
  */
-function virtualServers(
-  { config, link }: Parts,
-  servers: Parameters<ConstructorParameters<typeof Balancer>[0]['apply']>[0],
-): ForwardingSpec[] {
-  const balanced = [...servers].filter(([, realServers]) =>
-    realServers.some(({ state }) => state === 'active'),
-  );
-  return balanced.map(([vip, realServers]) => ({
+export function balanced(servers: PerVip): PerVip {
+  return new Map([...servers].filter(([, all]) => all.some(({ state }) => state === 'active')));
+}
+
+function virtualServers({ config, link }: Parts, servers: PerVip): ForwardingSpec[] {
+  return [...balanced(servers)].map(([vip, realServers]) => ({
     kind: 'virtual-server',
     vip,
     port: config.loadBalancerPort,

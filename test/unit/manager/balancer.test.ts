@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadConfig } from '../../../src/config/index.ts';
-import { probeIntervalMs } from '../../../src/manager/balancer.ts';
+import { ip } from '../../../src/lib/ip.ts';
+import { balanced, probeIntervalMs } from '../../../src/manager/balancer.ts';
 
 function intervalWith(env: Readonly<Record<string, string>>): number {
   const { config, sources } = loadConfig({
@@ -22,4 +23,15 @@ test('the interval of the probes: ours where set, else the original one where se
   assert.equal(intervalWith({}), 500);
   assert.equal(intervalWith({ backend_health_check_interval: '7' }), 7000);
   assert.equal(intervalWith({ backend_health_check_interval: '7', lb_probe_interval_ms: '250' }), 250);
+});
+
+test('a VIP whose servers only drain is not balanced: new connections go to the API server of the holder', () => {
+  const server = (state: 'active' | 'draining' | 'dead') => ({ address: ip('192.0.2.11'), weight: 1, state });
+  const [one, two] = [ip('192.0.2.1'), ip('192.0.2.2')];
+  const servers = new Map([
+    [one, [server('draining'), server('dead')]],
+    [two, [server('active'), server('draining')]],
+  ]);
+  assert.deepEqual([...balanced(servers).keys()], [two]);
+  assert.equal(balanced(new Map([[one, []]])).size, 0);
 });
