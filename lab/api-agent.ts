@@ -22,8 +22,19 @@ export interface AgentRequest {
 }
 
 export type AgentAnswer =
-  | { readonly id: number; readonly status: number; readonly body: string; readonly server: string }
+  | {
+      readonly id: number;
+      readonly status: number;
+      readonly body: string;
+      readonly server: string;
+      /** Another server was asked before and kept silent: it may have done what was asked. */
+      readonly isRepeated: boolean;
+    }
   | { readonly id: number; readonly error: string };
+
+const answerMs = 20_000;
+/** For one that others can stand in for. */
+const shortAnswerMs = 3_000;
 
 let lastGood: string | undefined;
 const sessions = new Map<string, http2.ClientHttp2Session>();
@@ -54,7 +65,7 @@ function call(
     };
     const timer = setTimeout(() => {
       fail(new Error(`no answer from ${server}`));
-    }, request.timeoutMs ?? 5_000);
+    }, request.timeoutMs ?? answerMs);
     session.once('error', fail);
     const stream = session.request(
       {
@@ -93,14 +104,14 @@ async function answer(config: AgentConfig, request: AgentRequest): Promise<Agent
   let last = 'no server';
   for (const [index, server] of servers.entries()) {
     const patience =
-      index < servers.length - 1 ? Math.min(request.timeoutMs ?? 5_000, 1_000) : request.timeoutMs;
+      index < servers.length - 1 ? Math.min(request.timeoutMs ?? answerMs, shortAnswerMs) : request.timeoutMs;
     try {
       const result = await call(server, config, {
         ...request,
         ...(patience === undefined ? {} : { timeoutMs: patience }),
       });
       lastGood = server;
-      return { id: request.id, server, ...result };
+      return { id: request.id, server, isRepeated: index > 0, ...result };
     } catch (error) {
       last = error instanceof Error ? error.message : String(error);
     }

@@ -8,6 +8,7 @@ export interface ApiAnswer {
   readonly status: number;
   readonly body: string;
   readonly server: string;
+  readonly isRepeated: boolean;
 }
 
 type AskOptions = Partial<Pick<AgentRequest, 'body' | 'contentType' | 'server' | 'timeoutMs'>>;
@@ -72,8 +73,15 @@ export class ApiClient {
     return this.call<T>('GET', path);
   }
 
-  create<T>(path: string, body: unknown): Promise<T> {
-    return this.call<T>('POST', path, { body });
+  async create<T>(path: string, body: unknown): Promise<T> {
+    const answer = await this.ask('POST', path, { body });
+    const { metadata } = body as { readonly metadata?: { readonly name?: string } };
+    // The server that kept silent has made it.
+    if (answer.status === 409 && answer.isRepeated && metadata?.name !== undefined) {
+      return this.get<T>(`${path}/${metadata.name}`);
+    }
+    if (answer.status >= 300) throw new ApiError('POST', path, answer);
+    return JSON.parse(answer.body) as T;
   }
 
   /** JSON merge patch. */
@@ -84,7 +92,7 @@ export class ApiClient {
   /** True when there was something to delete. */
   async delete(path: string): Promise<boolean> {
     const answer = await this.ask('DELETE', path);
-    if (answer.status === 404) return false;
+    if (answer.status === 404) return answer.isRepeated;
     if (answer.status >= 300) throw new ApiError('DELETE', path, answer);
     return true;
   }
@@ -92,7 +100,7 @@ export class ApiClient {
   /** Does this server (or any) say that it is ready? */
   async ready(server?: string): Promise<boolean> {
     const options = server === undefined ? {} : { server };
-    return this.ask('GET', '/readyz', { ...options, timeoutMs: 1_000 }).then(
+    return this.ask('GET', '/readyz', { ...options, timeoutMs: 2_000 }).then(
       (answer) => answer.status === 200,
       () => false,
     );

@@ -5,6 +5,7 @@ import { findComponent, requireComponent } from './components.ts';
 import type { Machine } from './machine.ts';
 import { readPcap } from './pcap.ts';
 import type { Frame } from './pcap.ts';
+import { promptly } from './prober/prober.ts';
 import type { LabProcess } from './process.ts';
 
 let capturesStarted = 0;
@@ -35,6 +36,7 @@ export class Capture {
     const options = ['-i', link, '-n', '-U', '--immediate-mode', '-s', '512', '--time-stamp-precision=nano'];
     // Without -Z a root's tcpdump becomes another user, who may not write here.
     const process = machine.start(name, [
+      ...promptly,
       requireComponent('tcpdump'),
       ...options,
       '-Z',

@@ -158,7 +158,7 @@ export class Cluster {
   }
 
   /** Waits until exactly one node carries the address, and returns it. */
-  async holder(address: string = this.lab.plan.vip(0), timeoutMs = 20_000): Promise<Machine> {
+  async holder(address: string = this.lab.plan.vip(0), timeoutMs = 60_000): Promise<Machine> {
     const name = await waitFor(
       async () => {
         const holders = await this.lab.holders(address);

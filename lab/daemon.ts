@@ -43,7 +43,7 @@ export class Daemon extends Supervised {
   }
 
   /** Until /readyz says 200; gives up when it keeps ending. */
-  async waitReady(timeoutMs = 30_000): Promise<void> {
+  async waitReady(timeoutMs = 60_000): Promise<void> {
     const endedBefore = this.exits.length;
     const isHopeless = (): boolean =>
       this.exits.length - endedBefore >= 3 || (!this.supervised && !this.process.alive);

@@ -69,7 +69,7 @@ export class EmbeddedApi implements ApiBackend {
   async #waitReady(): Promise<void> {
     await waitFor(() => this.client.ready(), {
       what: 'the embedded API server',
-      timeoutMs: 10_000,
+      timeoutMs: 60_000,
       detail: () => this.process.tail(),
       hopeless: () => (this.process.alive ? undefined : 'it ended'),
     });

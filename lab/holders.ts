@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Lab } from './lab.ts';
 import type { LabProcess } from './process.ts';
 import type { Interval } from './prober/gaps.ts';
+import { promptly } from './prober/prober.ts';
 import { nsidOf } from './topology.ts';
 import { waitFor } from './wait.ts';
 
@@ -135,7 +136,8 @@ export class HolderWatch {
 
   static async start(lab: Lab, address: string): Promise<HolderWatch> {
     const name = `holders${++watchesStarted}`;
-    const monitor = lab.startOnSwitch(name, ['ip', '-ts', 'monitor', 'address', 'all-nsid'], {
+    // The times in its lines are its own: it must run when something happens, however busy the machine is.
+    const monitor = lab.startOnSwitch(name, [...promptly, 'ip', '-ts', 'monitor', 'address', 'all-nsid'], {
       env: { TZ: 'UTC' },
       logFile: path.join(lab.dir, `${name}.log`),
     });

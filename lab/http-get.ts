@@ -6,7 +6,7 @@ export async function httpGet(
   host: string,
   port: number,
   urlPath: string,
-  timeoutMs = 5_000,
+  timeoutMs = 20_000,
 ): Promise<{ readonly status: number; readonly body: string } | undefined> {
   const script =
     'exec 3<>"/dev/tcp/$1/$2" && printf \'GET %s HTTP/1.0\\r\\nHost: lab\\r\\n\\r\\n\' "$3" >&3 && cat <&3';

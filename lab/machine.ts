@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ip, Mac } from '../src/lib/ip.ts';
 import type { Finished, RunOptions } from './exec.ts';
 import { Cable } from './faults.ts';
@@ -12,6 +11,7 @@ import { LabProcess } from './process.ts';
 import type { StartOptions } from './process.ts';
 import type { Registry } from './registry.ts';
 import { addressLines } from './topology.ts';
+import { waitFor } from './wait.ts';
 
 interface InetAddress {
   readonly local?: string;
@@ -130,15 +130,17 @@ export class Machine {
   async powerOff(): Promise<void> {
     this.powerCuts.push({ from: Date.now(), until: undefined });
     await this.cable.pull();
-    for (let round = 0; round < 20; round++) {
-      const pids = await processesIn(this.namespace);
-      if (pids.length === 0) return;
-      for (const pid of pids) {
-        const id = identify(pid);
-        if (id !== undefined) signal(id, 'SIGKILL');
-      }
-      await sleep(10);
+    await waitFor(() => this.#killAll(), { what: `all processes on ${this.name} to be dead`, everyMs: 10 });
+  }
+
+  /** True when none was left. */
+  async #killAll(): Promise<boolean> {
+    const pids = await processesIn(this.namespace);
+    for (const pid of pids) {
+      const id = identify(pid);
+      if (id !== undefined) signal(id, 'SIGKILL');
     }
+    return pids.length === 0;
   }
 
   /** The network comes back with the node's own addresses only; programs must be started by the caller. */

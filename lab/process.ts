@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { inNamespace } from './netns.ts';
 import { identify, isAlive, signal } from './proc.ts';
 import type { ProcessId } from './proc.ts';
@@ -30,10 +30,18 @@ export class LabProcess {
   readonly id: ProcessId;
   readonly child: ChildProcess;
   readonly exited: Promise<Exit>;
+  /** Bytes in the log file before this run: what an earlier program of the same name said. */
+  readonly #said: number;
 
-  private constructor(name: string, logFile: string, id: ProcessId, child: ChildProcess) {
+  private constructor(
+    name: string,
+    log: { readonly file: string; readonly said: number },
+    id: ProcessId,
+    child: ChildProcess,
+  ) {
     this.name = name;
-    this.logFile = logFile;
+    this.logFile = log.file;
+    this.#said = log.said;
     this.id = id;
     this.child = child;
     this.exited = new Promise((resolve) => {
@@ -47,6 +55,7 @@ export class LabProcess {
   static start(registry: Registry, name: string, options: StartOptions): LabProcess {
     const log = openSync(options.logFile, 'a');
     try {
+      const said = fstatSync(log).size;
       const [program = '', ...args] = inNamespace(options.namespace, options.command);
       const child = spawn(program, args, {
         detached: true,
@@ -60,7 +69,7 @@ export class LabProcess {
       const id = child.pid === undefined ? undefined : identify(child.pid);
       if (id === undefined) throw new Error(`${name}: cannot start ${options.command.join(' ')}`);
       registry.addProcess(id);
-      return new LabProcess(name, options.logFile, id, child);
+      return new LabProcess(name, { file: options.logFile, said }, id, child);
     } finally {
       closeSync(log);
     }
@@ -80,7 +89,7 @@ export class LabProcess {
   }
 
   /** Asks it to end, and kills its group after `patienceMs`. */
-  async stop(patienceMs = 5_000): Promise<Exit> {
+  async stop(patienceMs = 20_000): Promise<Exit> {
     this.signal('SIGCONT');
     this.signal('SIGTERM');
     const timer = setTimeout(() => {
@@ -100,7 +109,7 @@ export class LabProcess {
   }
 
   /** How it ends, by itself or after a signal; an Error when it still runs after `timeoutMs`. */
-  async untilExit(timeoutMs = 30_000): Promise<Exit> {
+  async untilExit(timeoutMs = 60_000): Promise<Exit> {
     let exit: Exit | undefined;
     void this.exited.then((seen) => (exit = seen));
     return waitFor(() => exit, {
@@ -110,17 +119,18 @@ export class LabProcess {
     });
   }
 
+  /** What it has said since it was started. */
   log(): string {
-    return readFileSync(this.logFile, 'utf8');
+    return readFileSync(this.logFile).subarray(this.#said).toString();
   }
 
-  /** The last lines of the log, for error messages. */
+  /** The last lines of the log file, earlier runs included, for error messages. */
   tail(lines = 15): string {
-    return `--- ${this.name} (${this.logFile})\n${this.log().trimEnd().split('\n').slice(-lines).join('\n')}`;
+    return `--- ${this.name} (${this.logFile})\n${readFileSync(this.logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n')}`;
   }
 
   /** Waits until the log matches; fails at once when the program ends before. */
-  async waitForLog(pattern: RegExp, timeoutMs = 10_000): Promise<RegExpExecArray> {
+  async waitForLog(pattern: RegExp, timeoutMs = 30_000): Promise<RegExpExecArray> {
     return waitFor(() => pattern.exec(this.log()), {
       what: `${this.name} to log ${pattern.source}`,
       timeoutMs,

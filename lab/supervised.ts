@@ -20,6 +20,7 @@ export class Supervised {
   readonly #name: string;
   readonly #command: readonly string[];
   readonly #options: SupervisedOptions;
+  readonly #first: LabProcess;
   #process: LabProcess;
   #wanted: boolean;
   #restart: NodeJS.Timeout | undefined;
@@ -31,7 +32,8 @@ export class Supervised {
     this.#command = command;
     this.#options = options;
     this.#wanted = options.supervise ?? true;
-    this.#process = this.#spawn();
+    this.#first = this.#spawn();
+    this.#process = this.#first;
   }
 
   get process(): LabProcess {
@@ -48,9 +50,9 @@ export class Supervised {
     return this.#starts;
   }
 
-  /** The log of all its runs. */
+  /** The log of all its runs, but of no other program that had the same name before. */
   log(): string {
-    return this.#process.log();
+    return this.#first.log();
   }
 
   /** To the process, or its children too. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface WaitOptions {
   /** What is waited for, as it should read after "timed out waiting for". */
   readonly what: string;
-  /** Default 20 000: a busy machine is no failure. */
+  /** Default 30 000: a busy machine is no failure. */
   readonly timeoutMs?: number;
   /** Pause between two looks; default 20, and 50 when it takes longer than a second. */
   readonly everyMs?: number;
@@ -22,7 +22,7 @@ export async function waitFor<T>(
   options: WaitOptions,
 ): Promise<Exclude<T, undefined | null | false>> {
   const began = performance.now();
-  const deadline = began + (options.timeoutMs ?? 20_000);
+  const deadline = began + (options.timeoutMs ?? 30_000);
   let cause: unknown;
   for (;;) {
     // Asked first: what came true just before hope was lost still counts.

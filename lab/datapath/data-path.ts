@@ -110,7 +110,7 @@ export class DataPath {
         this.pods().find(
           ({ pod, isReady }) => pod.metadata.name === name && pod.metadata.namespace === namespace && isReady,
         ),
-      { what: `pod ${name}`, timeoutMs: 20_000, detail: () => this.#kubelets.trouble },
+      { what: `pod ${name}`, timeoutMs: 60_000, detail: () => this.#kubelets.trouble },
     );
   }
 
@@ -190,7 +190,7 @@ export class DataPath {
       async () => (await httpGet(node, '127.0.0.1', proxyHealthPort, '/healthz', 1_000))?.status === 200,
       {
         what: `kube-proxy on ${node.name}`,
-        timeoutMs: 30_000,
+        timeoutMs: 60_000,
         everyMs: 100,
         detail: () => proxy?.process.tail(30) ?? '',
       },

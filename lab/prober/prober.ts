@@ -82,7 +82,7 @@ export class Prober {
   }
 
   /** Resolves with the name of the node that answers probes sent after this call. */
-  async answering(timeoutMs = 10_000): Promise<string> {
+  async answering(timeoutMs = 30_000): Promise<string> {
     const since = this.#live.answered;
     return this.#wait(
       () => (this.#live.answered > since ? this.#live.by : undefined),
@@ -95,14 +95,14 @@ export class Prober {
   async report(): Promise<ProbeReport> {
     const had = this.#reports.length;
     this.#process.child.stdin?.write('report\n');
-    return this.#wait(() => this.#reports[had], 'a report of the prober', 20_000);
+    return this.#wait(() => this.#reports[had], 'a report of the prober');
   }
 
   /** Ends the measurement. */
   async stop(): Promise<ProbeReport> {
     const had = this.#reports.length;
     this.#process.child.stdin?.end();
-    return this.#wait(() => this.#reports[had], 'the last report of the prober', 20_000);
+    return this.#wait(() => this.#reports[had], 'the last report of the prober');
   }
 
   /** Without a report; harmless after `stop`. */
@@ -113,7 +113,7 @@ export class Prober {
   #wait<T>(
     condition: () => T,
     what: string,
-    timeoutMs = 10_000,
+    timeoutMs = 30_000,
   ): Promise<Exclude<T, undefined | null | false>> {
     return waitFor(condition, {
       what,

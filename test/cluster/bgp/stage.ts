@@ -71,15 +71,14 @@ export class BgpStage {
   }
 
   /**
-   * Runs unsupervised daemons in BGP mode on these nodes, and ends them. The body gets the first one; the log
-   * of a node goes on from one daemon to the next, and `untilLogged` looks only at what this one has said.
+   * Runs unsupervised daemons in BGP mode on these nodes, and ends them. The body gets the first one, and
+   * `untilLogged` looks at what that one says.
    */
   async withDaemons(
     nodes: readonly Machine[],
     env: Env,
     body: (daemon: Daemon, untilLogged: (pattern: RegExp) => Promise<unknown>) => Promise<void>,
   ): Promise<void> {
-    const said = nodes[0] === undefined ? 0 : this.#logOf(nodes[0]).length;
     const daemons = nodes.map((node) =>
       this.cluster.startDaemon(node, {
         env: { ...this.env(node), ...env },
@@ -89,7 +88,7 @@ export class BgpStage {
     const [first] = daemons;
     if (first === undefined) throw new Error('no node was named');
     const untilLogged = (pattern: RegExp): Promise<unknown> =>
-      waitFor(() => pattern.test(first.log().slice(said)), {
+      waitFor(() => pattern.test(first.log()), {
         what: `a line like ${pattern.source}`,
         detail: () => first.process.tail(30),
       });
@@ -112,10 +111,6 @@ export class BgpStage {
       },
       { what: 'the dump' },
     );
-  }
-
-  #logOf(node: Machine): string {
-    return this.cluster.daemons.get(node.name)?.log() ?? '';
   }
 
   hops(prefix = VIP): Promise<readonly string[]> {
