@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { gather } from './gather.ts';
+import { HttpConnections } from './http-connections.ts';
 
 export interface Reply {
   readonly status: number;
@@ -34,8 +35,8 @@ export interface HttpListener {
   close(graceMs: number): Promise<void>;
 }
 
-/** Scrapers and probes are few; whoever comes beyond that is turned away. */
-const MAX_CONNECTIONS = 64;
+/** Scrapers and probes are few. */
+const MAX_CONNECTIONS = 256;
 const HEADER_TIMEOUT_MS = 2000;
 
 /** An HTTP server for GET and HEAD. It never throws: a port that is taken is one error line. */
@@ -48,6 +49,7 @@ export function openHttpListener(options: ListenerOptions): HttpListener {
     last = text.catch(() => undefined);
     return text;
   };
+  const connections = new HttpConnections(MAX_CONNECTIONS);
   const server = createServer(
     {
       headersTimeout: HEADER_TIMEOUT_MS,
@@ -56,9 +58,18 @@ export function openHttpListener(options: ListenerOptions): HttpListener {
       // How late the two limits above may strike; looking twice a second was a third of all wakeups of a node at rest.
       connectionsCheckingInterval: 5000,
     },
-    (request, response) => void respond(request, response, options, inTurn),
+    (request, response) => {
+      const { socket } = request;
+      if (!connections.begin(socket)) return;
+      response.once('close', () => {
+        connections.end(socket);
+      });
+      void respond(request, response, options, inTurn);
+    },
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  server.on('connection', (socket) => {
+    connections.add(socket);
+  });
   // A reader that stops reading holds its answer for no longer than this.
   server.setTimeout(10_000);
   const listening = new Promise<ListenAddress | undefined>((resolve) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, connect } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, test } from 'node:test';
 import type { LogFields, Logger } from '../../../src/lib/log.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
@@ -279,4 +279,50 @@ describe('a listener', () => {
       assert.equal(parsed && formatListenAddress(parsed), expected);
     });
   }
+});
+
+describe('a crowd at a listener', () => {
+  /** A connection that sends this text and reads nothing. */
+  async function silentClient(url: URL, text: string): Promise<Socket> {
+    const client = connect(Number(url.port), url.hostname);
+    client.on('error', () => undefined);
+    await once(client, 'connect');
+    client.pause();
+    if (text !== '') client.write(text);
+    return client;
+  }
+
+  test('keeps no probe out: connections that ask nothing make room', async () => {
+    const url = new URL(await urlOf(statusListener()));
+    const crowd: Socket[] = [];
+    for (let i = 0; i < 400; i++)
+      crowd.push(await silentClient(url, i % 2 === 0 ? '' : 'GET / HTTP/1.1\r\n'));
+    assert.equal((await fetch(`${url.href}healthz`)).status, 200);
+    for (const client of crowd) client.destroy();
+  });
+
+  test('is not answered faster than it reads: a second request on top of the first ends the connection', async () => {
+    let answers = 0;
+    const listener = openHttpListener({
+      name: 'test listener',
+      listen: { host: '127.0.0.1', port: 0 },
+      answer: () => {
+        answers++;
+        return plainReply(200, 'x'.repeat(100_000));
+      },
+      log: silentLogger,
+    });
+    const url = new URL(await urlOf(listener));
+    const client = await silentClient(url, 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(500));
+    const ended = once(client, 'close');
+    client.resume();
+    await ended;
+    assert.ok(answers <= 2, `${answers} answers were made`);
+    assert.equal((await fetch(url)).status, 200);
+  });
+
+  test('may ask again on the same connection once it is answered', async () => {
+    const url = await urlOf(statusListener());
+    for (let i = 0; i < 20; i++) assert.equal(await (await fetch(`${url}/healthz`)).text(), 'OK');
+  });
 });
