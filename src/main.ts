@@ -1,3 +1,3 @@
 import { processIo, run } from './cli/index.ts';
 
-process.exit(await run(process.argv.slice(2), processIo()));
+void run(process.argv.slice(2), processIo()).then((status) => process.exit(status));

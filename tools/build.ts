@@ -13,8 +13,8 @@ import { join, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
 /**
- * `npm run build`: one bundle in dist/, with koffi beside it because its native part cannot be
- * bundled. dist/ and bin/ together run anywhere. `--out <folder>` builds elsewhere.
+ * `npm run build`: one bundle in dist/, with what V8 made of it and what starts it from there, and koffi beside it because its
+ * native part cannot be bundled. dist/ and bin/ together run anywhere. `--out <folder>` builds elsewhere.
  */
 const root = resolve(import.meta.dirname, '..');
 const outFlag = process.argv.indexOf('--out');
@@ -39,10 +39,13 @@ function gitRevision(): string {
   }
 }
 
+/** Those of the launcher: V8 refuses a code cache that was made under others. */
+const v8Flags = ['--max-semi-space-size=2', '--expose-gc'];
+
 function copyKoffi(): void {
   const from = join(root, 'node_modules/koffi');
-  const files = ['package.json', 'LICENSE.txt', 'index.js', 'src/koffi/index.js'];
-  for (const file of [...files, ...globSync('src/koffi/src/*.js', { cwd: from })]) {
+  const files = ['package.json', 'LICENSE.txt', 'index.cjs', 'src/koffi/index.cjs'];
+  for (const file of [...files, ...globSync('src/koffi/src/*.cjs', { cwd: from })]) {
     cpSync(join(from, file), join(dist, 'node_modules/koffi', file));
   }
   for (const name of globSync('@koromix/koffi-linux-*', { cwd: join(root, 'node_modules') })) {
@@ -71,18 +74,14 @@ const revision = gitRevision();
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
 await build({
-  entryPoints: [join(root, 'src/main.ts')],
-  outfile: join(dist, 'kube-vip.js'),
+  entryPoints: { 'kube-vip': join(root, 'src/main.ts'), start: join(root, 'src/start.ts') },
+  outdir: dist,
   bundle: true,
   platform: 'node',
-  format: 'esm',
+  format: 'cjs',
   target: 'node24',
   external: ['koffi'],
   plugins: [builtins],
-  // CommonJS libraries in an ES module bundle still call require for Node's own modules.
-  banner: {
-    js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);",
-  },
   define: { KUBE_VIP_VERSION: JSON.stringify(`v${version}`), KUBE_VIP_BUILD: JSON.stringify(revision) },
   legalComments: 'linked',
   // Comments would be a third of what is kept in memory. Lines and names stay, for what an error tells.
@@ -93,10 +92,17 @@ await build({
 });
 writeFileSync(
   join(dist, 'package.json'),
-  `${JSON.stringify({ name: 'kube-vip', version, type: 'module' })}\n`,
+  `${JSON.stringify({ name: 'kube-vip', version, type: 'commonjs' })}\n`,
 );
 cpSync(join(root, 'LICENSE'), join(dist, 'LICENSE'));
 copyKoffi();
+execFileSync(
+  process.execPath,
+  [...v8Flags, join(root, 'tools/build/code-cache.ts'), join(dist, 'kube-vip.js')],
+  {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  },
+);
 rmSync(target, { recursive: true, force: true });
 renameSync(dist, target);
 const kib = Math.round(statSync(join(target, 'kube-vip.js')).size / 1024);

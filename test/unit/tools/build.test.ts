@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { codeCacheOf } from '../../../src/bundle.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const systemPath = '/usr/bin:/bin';
@@ -61,9 +71,9 @@ describe('what npm run build makes', () => {
   });
 
   test('koffi loads from beside the bundle', () => {
-    const script = `import koffi from 'koffi'; console.log(typeof koffi.load)`;
-    writeFileSync(join(elsewhere, 'dist/probe.mjs'), script);
-    const ran = runIn('/', systemPath, process.execPath, join(elsewhere, 'dist/probe.mjs'));
+    const script = `const koffi = require('koffi'); console.log(typeof koffi.load)`;
+    writeFileSync(join(elsewhere, 'dist/probe.cjs'), script);
+    const ran = runIn('/', systemPath, process.execPath, join(elsewhere, 'dist/probe.cjs'));
     assert.equal(ran.stdout, 'function\n', ran.stderr);
   });
 
@@ -76,13 +86,33 @@ describe('what npm run build makes', () => {
   test('any Node is started with bounds for its memory', () => {
     const script = 'if [ "$1" = --version ]; then echo v24.0.0; else echo "$@" $MALLOC_ARENA_MAX; fi';
     const ran = runIn('/', pathWithNode('echo', script), join(elsewhere, 'bin/kube-vip'), 'version');
-    assert.match(ran.stdout, /^--max-semi-space-size=\d+ .*kube-vip\.js version 1$/m);
+    assert.match(ran.stdout, /^--max-semi-space-size=\d+ .*start\.js version 1$/m);
+  });
+
+  test('the launcher starts from what V8 made of the bundle, and without it all the same', () => {
+    const launcher = readFileSync(join(elsewhere, 'bin/kube-vip'), 'utf8');
+    const flags = /^set -- (.*) "\$bundle"/m.exec(launcher)?.[1]?.split(' ') ?? [];
+    const modulePath = join(root, 'src/bundle.ts');
+    const file = join(elsewhere, 'dist/kube-vip.js');
+    const tell = `import { compileBundle } from ${JSON.stringify(modulePath)};
+      console.log(compileBundle(${JSON.stringify(file)}).cachedDataRejected);`;
+    const ran = runIn('/', systemPath, process.execPath, ...flags, '--input-type=module', '-e', tell);
+    assert.equal(ran.stdout, 'false\n', ran.stderr);
+    const cache = codeCacheOf(file);
+    renameSync(cache, `${cache}.away`);
+    try {
+      const plain = runIn('/', systemPath, process.execPath, join(elsewhere, 'dist/start.js'), 'version');
+      assert.match(plain.stdout, /^Version: {2}v/m, plain.stderr);
+    } finally {
+      renameSync(`${cache}.away`, cache);
+    }
   });
 
   test('nothing is kept in memory that nobody needs: undici, or the bundle as text of two bytes a letter', () => {
     const tell = `process.on('exit', () => console.log(process.moduleLoadList.filter((name) => /http|undici/.test(name)).join()))`;
     const options = ['--import', `data:text/javascript,${encodeURIComponent(tell)}`];
     const bundle = join(elsewhere, 'dist/kube-vip.js');
+    const start = join(elsewhere, 'dist/start.js');
     // No such link: it ends when everything is loaded.
     const args = [
       'manager',
@@ -93,7 +123,7 @@ describe('what npm run build makes', () => {
       '--interface',
       'no-such-link',
     ];
-    const ran = runIn('/', systemPath, process.execPath, ...options, bundle, ...args);
+    const ran = runIn('/', systemPath, process.execPath, ...options, start, ...args);
     assert.match(ran.stdout, /\bNativeModule http2\b/, ran.stderr);
     assert.doesNotMatch(ran.stdout, /undici/);
     assert.match(readFileSync(bundle, 'utf8'), /^[\0-\x7f]*$/);
