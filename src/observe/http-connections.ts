@@ -16,7 +16,9 @@ export class HttpConnections {
 
   add(socket: Socket): void {
     if (this.quiet.size + this.answering.size >= this.limit) {
-      const [longest] = [...this.quiet.values().take(1), ...this.answering.values().take(1)];
+      const [quiet] = this.quiet;
+      const [answering] = this.answering;
+      const longest = quiet ?? answering;
       longest?.destroy();
       if (longest !== undefined) this.forget(longest);
     }
