@@ -114,11 +114,15 @@ class NodeTruth implements Node {
     const shared = { kernel, clock, log, observer, observed, book, counters };
     this.claimants = new ClaimantWatch({
       ...shared,
-      activeOn: (link) => this.announcer.activeOn(link),
+      wantedOn: (link) => this.announcer.wantedOn(link),
       isActive: (link, vip) => this.announcer.isActive(link, vip),
       isBusy: () => this.isBusy(),
     });
-    this.announcer = new Announcer({ ...shared, onActive: (link) => this.claimants.changed(link) });
+    this.announcer = new Announcer({
+      ...shared,
+      onActive: (link) => this.claimants.changed(link),
+      onWanted: (link) => this.claimants.expect(link),
+    });
     this.addresses = new AddressReconciler({
       ...shared,
       random,

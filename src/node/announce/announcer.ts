@@ -28,8 +28,10 @@ export interface AnnouncerParts {
   readonly observed: Observed;
   readonly book: SpecBook;
   readonly counters: MutableCounters;
-  /** The VIPs that are announced on this link, or the link itself, have changed. */
+  /** What is announced on this link, or the link itself, has changed. */
   readonly onActive: (link: string) => void;
+  /** VIPs are about to be announced on this link. */
+  readonly onWanted: (link: string) => void;
 }
 
 /** A place in the queue: valid while the entry has not been given another one. */
@@ -74,6 +76,7 @@ export class Announcer {
 
   /** What these specs name has changed owners; nobody's any more is silent on return. New ones wait for `kick`. */
   specsChanged(specs: readonly AnnouncementSpec[]): void {
+    const links = new Set<string>();
     for (const spec of specs) {
       const key = keyOf(spec);
       const wanted = this.parts.book.announcement(key);
@@ -85,6 +88,7 @@ export class Announcer {
       if (entry === undefined) {
         const phase = (this.entered++ * phaseStep) % 1;
         this.announcements.enter(key, { spec, wanted, phase });
+        links.add(spec.link);
         continue;
       }
       entry.wanted = wanted;
@@ -92,6 +96,7 @@ export class Announcer {
       // It was silenced by a fence, or could not be sent: the new spec may change that at once.
       if (entry.last?.what !== 'sent') this.rest(entry);
     }
+    for (const link of links) this.parts.onWanted(link);
   }
 
   /** Starts those of these keys that can start and have not. */
@@ -143,10 +148,9 @@ export class Announcer {
     this.pump();
   }
 
-  /** The VIPs that are being announced on this link. */
-  activeOn(link: string): readonly Ip[] {
-    const active = this.announcements.ofLink(link).filter(({ schedule }) => schedule !== undefined);
-    return active.map(({ vip }) => vip);
+  /** The VIPs that are announced on this link, or will be as soon as they can. */
+  wantedOn(link: string): readonly Ip[] {
+    return this.announcements.ofLink(link).map(({ vip }) => vip);
   }
 
   isActive(link: string, vip: Ip): boolean {
@@ -199,6 +203,7 @@ export class Announcer {
   private drop(entry: Announcement): void {
     this.rest(entry);
     this.announcements.leave(entry);
+    this.parts.onActive(entry.link);
     if (this.announcements.countOn(entry.link) > 0) return;
     const link = this.parts.observed.linkNamed(entry.link);
     if (link !== undefined) this.sockets.close(link.index);

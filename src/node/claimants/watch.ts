@@ -24,8 +24,8 @@ export interface ClaimantWatchParts {
   readonly observer: NodeObserver;
   readonly observed: Observed;
   readonly counters: MutableCounters;
-  /** The VIPs announced on this link right now. */
-  readonly activeOn: (link: string) => readonly Ip[];
+  /** The VIPs announced on this link, or about to be. */
+  readonly wantedOn: (link: string) => readonly Ip[];
   readonly isActive: (link: string, vip: Ip) => boolean;
   /** VIPs wait for their turn to be put on their link. */
   readonly isBusy: () => boolean;
@@ -49,6 +49,8 @@ interface Seen {
   folded: number;
 }
 
+/** Up to here a filter is made in no time, and at once. */
+const few = 16;
 /** Many VIPs come and go together: one filter is made for all of them. */
 const settleMs = 50;
 /** More are about to come: they are waited for, this long at most. */
@@ -60,7 +62,7 @@ const reportEveryMs = 1000;
 const logEveryMs = 60_000;
 
 /**
- * Listens on each link that VIPs are announced on for others who claim one of them: ARP from a VIP
+ * Listens on each link that VIPs are announced on, from before they are, for others who claim one of them: ARP from a VIP
  * as sender, neighbour advertisements and duplicate address probes for one, from a MAC that is not
  * of this node. The kernel filters, roughly where VIPs are many and far apart; what waits to be read is
  * bounded by the socket's buffer.
@@ -80,6 +82,14 @@ export class ClaimantWatch {
 
   constructor(parts: ClaimantWatchParts) {
     this.parts = parts;
+  }
+
+  /** VIPs are about to come to this link. The first ones find somebody who listens, and so do a few. */
+  expect(link: string): void {
+    const vips = this.parts.wantedOn(link);
+    const isHeard = (family: 4 | 6): boolean => this.ears.has(`${link} ${family}`);
+    if (vips.length <= few || !vips.every((vip) => isHeard(familyOf(vip)))) this.listen(link);
+    else this.changed(link);
   }
 
   /** VIPs on this link, or the link itself, have changed. */
@@ -111,7 +121,7 @@ export class ClaimantWatch {
   }
 
   private listen(name: string): void {
-    const vips = this.parts.activeOn(name);
+    const vips = this.parts.wantedOn(name);
     this.forget(name);
     if (this.words.size > 2 * vips.length + 1000) this.words.clear();
     const link = this.parts.observed.linkNamed(name);

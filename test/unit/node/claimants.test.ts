@@ -59,6 +59,55 @@ test('somebody who asks whether our VIP is free is about to claim it', async () 
   assert.deepEqual(news, ['claimant 2001:db8::10 eth0 02:00:5e:10:00:01']);
 });
 
+test('somebody listens before the VIP is on its link, and hears a claim of the first moment', async () => {
+  const { kernel, clock, news, node } = await scene();
+  const order: string[] = [];
+  const open = kernel.openPacketSocket.bind(kernel);
+  kernel.openPacketSocket = (options) => {
+    if (options.onFrame !== undefined) order.push(`listen ${options.etherType.toString(16)}`);
+    return open(options);
+  };
+  const set = kernel.setAddresses.bind(kernel);
+  kernel.setAddresses = (requests) => {
+    order.push(...requests.map(({ address }) => `set ${address}`));
+    return set(requests);
+  };
+  node.publish('control-plane', both('192.0.2.1'));
+  kernel.deliver('eth0', claim4('192.0.2.1'));
+  await clock.flush();
+  node.publish('service/default/a', both('192.0.2.9'));
+  kernel.deliver('eth0', claim4('192.0.2.9'));
+  await clock.flush();
+  assert.deepEqual(order, ['listen 806', 'set 192.0.2.1', 'set 192.0.2.9']);
+  assert.deepEqual(
+    news.filter((line) => line.startsWith('claimant')),
+    [`claimant 192.0.2.1 eth0 ${macOf(1)}`, `claimant 192.0.2.9 eth0 ${macOf(1)}`],
+  );
+});
+
+test('nobody listens any more for a VIP that was withdrawn before it could be announced', async () => {
+  const { kernel, clock, node } = await scene();
+  let listening = 0;
+  const open = kernel.openPacketSocket.bind(kernel);
+  kernel.openPacketSocket = (options) => {
+    const socket = open(options);
+    if (options.onFrame === undefined) return socket;
+    listening++;
+    const close = socket.close.bind(socket);
+    socket.close = () => {
+      listening--;
+      close();
+    };
+    return socket;
+  };
+  // Duplicate address detection takes a second.
+  node.publish('control-plane', both('2001:db8::10'));
+  assert.equal(listening, 1);
+  node.withdraw('control-plane');
+  await clock.advance(100);
+  assert.equal(listening, 0);
+});
+
 test('an ARP request with our VIP as its sender is a claim too', async () => {
   const { kernel, clock, news } = await holder('192.0.2.1');
   const frame = encodeArpFrame(other(3), broadcast, {
