@@ -1,5 +1,5 @@
 import * as http from 'node:http';
-import * as https from 'node:https';
+import type * as https from 'node:https';
 import type { Socket } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import { familyOf, parseIp } from '../lib/ip.ts';
@@ -29,6 +29,9 @@ export interface BackendProber {
   close(): void;
 }
 
+/** One connection, kept. */
+const kept = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1 };
+
 /** Probes with the credentials of the API client, whatever kubeconfig they come from. */
 export function createBackendProber(credentials: Credentials, options: BackendProbeOptions): BackendProber {
   const agents = new Map<string, http.Agent>();
@@ -39,7 +42,9 @@ export function createBackendProber(credentials: Credentials, options: BackendPr
   const ask = async (host: string, signal: AbortSignal): Promise<string | undefined> => {
     const { server, ca, cert, key, token, isInsecure } = await credentials.current();
     const secure = (options.scheme ?? server.scheme) === 'https';
-    const agent = agents.get(host) ?? newAgent(secure);
+    // Loaded with the first probe: no start waits for it.
+    const transport = secure ? await import('node:https') : http;
+    const agent = agents.get(host) ?? new transport.Agent(kept);
     agents.set(host, agent);
     const address = parseIp(host);
     const request: https.RequestOptions = {
@@ -61,7 +66,7 @@ export function createBackendProber(credentials: Credentials, options: BackendPr
         if (agents.get(host) === agent) options.onLost?.(host);
       });
     };
-    const status = await statusOf(secure ? https : http, request, onSocket);
+    const status = await statusOf(transport, request, onSocket);
     return status === 200 ? undefined : `${options.path} answered ${status}`;
   };
   return {
@@ -82,11 +87,6 @@ export function createBackendProber(credentials: Credentials, options: BackendPr
       for (const host of [...agents.keys()]) forget(host);
     },
   };
-}
-
-function newAgent(secure: boolean): http.Agent {
-  const options = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1 };
-  return secure ? new https.Agent(options) : new http.Agent(options);
 }
 
 function statusOf(

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
-import * as https from 'node:https';
 import { rootCertificates } from 'node:tls';
 import { KubeVipError } from '../lib/errors.ts';
 
@@ -55,7 +54,9 @@ async function check(
 }
 
 /** A connection of its own for every check: a kept one could outlive the server it once reached. */
-function get(url: URL, ca: string[] | undefined, signal: AbortSignal): Promise<http.IncomingMessage> {
+async function get(url: URL, ca: string[] | undefined, signal: AbortSignal): Promise<http.IncomingMessage> {
+  // Loaded with the first check: no start waits for what few use.
+  const https = await import('node:https');
   return new Promise((resolve, reject) => {
     const done = (message: http.IncomingMessage): void => {
       message.resume();
