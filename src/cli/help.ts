@@ -7,7 +7,8 @@ export function helpText(path: readonly Command[]): string {
   if (command === undefined) return '';
   const parts = [`${command.doc}.`, usageText(path)];
   if (command.children.length > 0) {
-    const rows = command.children.map(({ name, doc }) => `  ${name.padEnd(12)} ${doc}`);
+    const width = Math.max(12, ...command.children.map(({ name }) => name.length));
+    const rows = command.children.map(({ name, doc }) => `  ${name.padEnd(width)} ${doc}`);
     parts.push(['Available Commands:', ...rows].join('\n'));
   }
   if (command.flags.length > 0) parts.push(flagGroup('Flags', command.flags));

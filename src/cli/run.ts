@@ -41,6 +41,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     if (!readsSettings(command)) refuseBadValues(flags, table);
     return await act(command, path, flags, io);
   } catch (error) {
+    if (error instanceof ConfigError) printWarnings(error.warnings, io);
     io.err(errorText(error));
     if (error instanceof UsageError)
       io.err(`\n${usageText(path)}\n\n"${path.map(({ name }) => name).join(' ')} --help" lists all flags.\n`);
@@ -116,7 +117,7 @@ function refuseWord(path: readonly Command[], word: string | undefined): void {
 
 /** Warnings go to stderr, so that stdout holds settings only. */
 function printConfig({ config, sources, warnings }: LoadedConfig, io: Io): number {
-  for (const warning of warnings) io.err(`Warning: ${warning}\n`);
+  printWarnings(warnings, io);
   const chosen = effectiveSettings(config, sources).filter(({ source }) => source !== 'default');
   const width = Math.max(...chosen.map(({ setting, value }) => setting.length + value.length + 1));
   for (const { setting, value, source } of chosen)
@@ -133,10 +134,13 @@ function printHelp(path: readonly Command[], io: Io): number {
 function writeManifest(kind: ManifestKind, flags: FlagScan, io: Io): number {
   const loaded = loadForManifest(flags, io);
   const text = generate(kind, loaded, generatorOptions(flags), (path) => io.fileExists(path));
-  for (const warning of [...loaded.warnings, ...unimplemented(loaded.config, loaded.sources)])
-    io.err(`Warning: ${warning}\n`);
+  printWarnings([...loaded.warnings, ...unimplemented(loaded.config, loaded.sources)], io);
   io.out(text);
   return 0;
+}
+
+function printWarnings(warnings: readonly string[], io: Io): void {
+  for (const warning of warnings) io.err(`Warning: ${warning}\n`);
 }
 
 /** Something that this program will do one day; it never pretends. */

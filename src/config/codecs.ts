@@ -63,7 +63,9 @@ export function intCodec(type: string, range: IntRange): Codec<number> {
   return {
     type,
     parse(text, origin) {
-      const value = parseGoInt(text, origin === 'env' ? 10 : 0);
+      // YAML and JSON files may hold a whole number as 15.0.
+      const whole = origin === 'file' ? text.replace(/^([0-9]+)\.0+$/, '$1') : text;
+      const value = parseGoInt(whole, origin === 'env' ? 10 : 0);
       if (Number.isNaN(value) || (range.unsigned === true && text.startsWith('+')))
         return failed('not a whole number', `use a number from ${min} to ${max}`);
       if (value < min || value > max) return failed('out of range', `use a number from ${min} to ${max}`);
@@ -151,12 +153,13 @@ export const stringMapCodec: Codec<StringMap> = {
   parse(text) {
     if (text === '') return { value: {} };
     try {
-      return stringMap(JSON.parse(text)) ?? notStringMap();
+      // Go's decoder makes an empty map of null.
+      return stringMap(JSON.parse(text) ?? {}) ?? notStringMap();
     } catch {
       return notStringMap();
     }
   },
-  fromFile: stringMap,
+  fromFile: stringMapOfFile,
   format: (value) => (Object.keys(value).length === 0 ? '' : JSON.stringify(value)),
 };
 
@@ -171,4 +174,12 @@ function stringMap(value: unknown): Parsed<StringMap> | undefined {
     return notStringMap();
   // A null prototype: keys come from outside.
   return { value: Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(entries)) };
+}
+
+/** In files a number or boolean is the text that it was written as. */
+function stringMapOfFile(value: unknown): Parsed<StringMap> | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const asText = (item: unknown): unknown =>
+    typeof item === 'number' || typeof item === 'boolean' ? String(item) : item;
+  return stringMap(Object.fromEntries(Object.entries(value).map(([key, item]) => [key, asText(item)])));
 }

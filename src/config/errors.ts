@@ -27,10 +27,13 @@ function subject({ setting, source, value }: ConfigProblem): string {
 export class ConfigError extends KubeVipError {
   readonly code = 'CONFIG';
   readonly problems: readonly ConfigProblem[];
+  /** What was passed over on the way, which may be why. */
+  readonly warnings: readonly string[];
 
-  constructor(problems: readonly ConfigProblem[]) {
+  constructor(problems: readonly ConfigProblem[], warnings: readonly string[] = []) {
     super(problems.map(problemText).join('\n'));
     this.problems = problems;
+    this.warnings = warnings;
   }
 }
 

@@ -28,9 +28,11 @@ export function readConfigFile(path: string, content: string): FileResult {
       problem: `has ${content.length} characters, more than ${maxFileLength}`,
       remedy: 'check the path',
     };
+  // A byte order mark, which the YAML parser knows and JSON.parse does not.
+  const text = content.replace(/^\uFEFF/, '');
   let root: unknown;
   try {
-    root = format === 'json' ? JSON.parse(content) : parseYaml(content);
+    root = format === 'json' ? JSON.parse(text) : parseYaml(text);
   } catch (error) {
     return {
       problem: `failed to parse as ${format.toUpperCase()}: ${firstLine(messageOf(error))}`,
@@ -93,7 +95,6 @@ function collect(path: string, root: object): FileSettings {
   );
   const values = new Map<SettingName, FileValue>();
   const warnings: string[] = [];
-  const spellings = settingList.flatMap(([, setting]) => setting.keys);
 
   const walk = (object: object, prefix: string): void => {
     for (const [part, value] of Object.entries(object) as [string, unknown][]) {
@@ -109,9 +110,20 @@ function collect(path: string, root: object): FileSettings {
       } else if (sections.has(key.toLowerCase()) && typeof value === 'object' && !Array.isArray(value)) {
         if (value !== null) walk(value, `${key}.`);
       } else if (!knownWithoutSetting.has(key.toLowerCase()))
-        warnings.push(`file ${path}: unknown key ${key} is ignored${didYouMean(key, spellings)}`);
+        warnings.push(`file ${path}: unknown key ${key} is ignored${rightKey(key)}`);
     }
   };
   walk(root, '');
   return { values, warnings };
+}
+
+/** `; did you mean KEY?`: for a slip of the pen, and for a name that the setting has elsewhere. */
+function rightKey(key: string): string {
+  const namesake = settingList.find(([, { flags, env }]) => flags.includes(key) || env.includes(key));
+  const [meant] = namesake?.[1].keys ?? [];
+  if (meant !== undefined) return `; did you mean ${meant}?`;
+  return didYouMean(
+    key,
+    settingList.flatMap(([, setting]) => setting.keys),
+  );
 }

@@ -186,6 +186,39 @@ const leaseNames: Rule = (config) =>
       remedy: 'write NAME or NAMESPACE/NAME with lower-case letters, digits, dashes and dots',
     }));
 
+const namespaceName = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** Empty is left to the service-account mount, beside which nothing reads it. */
+const namespaceOfLeases: Rule = ({ namespace }) =>
+  namespace === '' || namespaceName.test(namespace)
+    ? []
+    : [
+        {
+          setting: 'namespace',
+          problem: 'is no name that a namespace can have',
+          remedy: 'use lower-case letters, digits and dashes',
+        },
+      ];
+
+/** What the API server wants of annotations: an optional DNS name, a slash, a name; all of them in 256 KiB. */
+const annotationKey =
+  /^(?:(?=.{1,253}\/)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*\/)?[a-z0-9](?:[-\w.]{0,61}[a-z0-9])?$/i;
+const maxAnnotationBytes = 256 << 10;
+
+/** A Lease with a bad annotation is refused with every try, so nobody would ever hold it. */
+const annotationsOfLease: Rule = ({ leaseAnnotations }) => {
+  const setting = 'leaseAnnotations';
+  const entries = Object.entries(leaseAnnotations);
+  const bad = entries.find(([key]) => !annotationKey.test(key));
+  const remedy = 'write {"NAME":"text"} or {"DNS.NAME/NAME":"text"}';
+  if (bad !== undefined)
+    return [{ setting, problem: `has a key that no annotation can have: ${JSON.stringify(bad[0])}`, remedy }];
+  const bytes = entries.reduce((sum, pair) => sum + Buffer.byteLength(pair.join('')), 0);
+  return bytes > maxAnnotationBytes
+    ? [{ setting, problem: 'is longer than all annotations of an object may be', remedy: 'shorten it' }]
+    : [];
+};
+
 const leastDebounceMs = 200;
 
 const debounce: Rule = ({ debounceTime }) =>
@@ -209,4 +242,13 @@ const daemonRules: readonly Rule[] = [
   bgpFindings,
 ];
 
-const rules: readonly Rule[] = [vipList, leaseTimings, leaseNames, healthPort, instanceName, debounce];
+const rules: readonly Rule[] = [
+  vipList,
+  leaseTimings,
+  leaseNames,
+  namespaceOfLeases,
+  annotationsOfLease,
+  healthPort,
+  instanceName,
+  debounce,
+];

@@ -162,7 +162,10 @@ describe('other commands', () => {
     assert.match(out, /^bgp_peerpass=\*\*\* +# env bgp_peerpass$/m);
     assert.doesNotMatch(out, /default|geheim/);
     assert.match(err, /^Warning: surplus argument "x" is ignored\n$/);
-    assert.equal((await kubeVip(['config'], { ...arp, vip_arp: '' })).status, 1);
+    const refused = await kubeVip(['config'], { ...arp, vip_arp: '', lb_fwdmethod: 'nat' });
+    assert.equal(refused.status, 1);
+    // What was passed over may be why.
+    assert.match(refused.err, /^Warning: env lb_fwdmethod="nat" is none of .*\nError: vip_arp: no valid/s);
   });
 
   test('sample and parents print their own help', async () => {

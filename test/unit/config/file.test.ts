@@ -91,6 +91,32 @@ describe('what is in a file', () => {
     );
   });
 
+  test('a byte order mark, as editors put it there, is no part of the text', () => {
+    for (const path of ['c.yaml', 'c.json']) {
+      const files = { [path]: '\uFEFF{"port": 7443}' };
+      assert.equal(read({ argv: ['--config-file', path], files }).config.port, 7443);
+    }
+  });
+
+  test('whole numbers may be written with a fraction of zero', () => {
+    assert.equal(yaml('leaseDuration: 20.0').config.leaseDuration, 20);
+    assert.match(yaml('leaseDuration: 20.5').problems[0]?.problem ?? '', /not a whole number/);
+  });
+
+  test('values of lease annotations that YAML takes for numbers and booleans are texts', () => {
+    const { config } = yaml('leaseAnnotations: {a: b, c: 1, d: true, e: 1.0}');
+    assert.deepEqual({ ...config.leaseAnnotations }, { a: 'b', c: '1', d: 'true', e: '1.0' });
+    assert.equal(yaml('leaseAnnotations: {a: [1]}').problems.length, 1);
+  });
+
+  test('who writes names of the environment or of flags is told the key', () => {
+    const { warnings } = yaml('vip_arp: true\nloseLeadershiptTimeoutSeconds: 3\n');
+    assert.deepEqual(warnings, [
+      'file c.YAML: unknown key vip_arp is ignored; did you mean enableARP?',
+      'file c.YAML: unknown key loseLeadershiptTimeoutSeconds is ignored; did you mean loseLeadershipTimeoutSeconds?',
+    ]);
+  });
+
   test('unknown keys are ignored with a warning and a suggestion', () => {
     const { warnings } = yaml(
       'enableArpp: true\nbgpConfig: {routerId: 1.2.3.4, hodlTime: 3}\nzzzzzzzz: 1\netcd: 5\nloadBalancers: []\n',

@@ -77,6 +77,36 @@ describe('lease names', () => {
         /^env vip_leasename=".*": is no name that a Lease can have; write NAME or NAMESPACE/,
       );
     });
+  test('the namespace of the leases has a name that a namespace can have', () => {
+    for (const namespace of ['My NS', 'a/b', 'a.b', 'Upper', '-a', 'x'.repeat(64)])
+      assert.match(
+        refusal({ env: { ...working, cp_namespace: namespace } }),
+        /^env cp_namespace=".*": is no name that a namespace can have; use lower-case letters/,
+      );
+    load({ env: { ...working, cp_namespace: 'x'.repeat(63) } });
+  });
+  test('annotations that the API server would refuse with every try are refused at start', () => {
+    const lease = (annotations: object) => ({
+      ...working,
+      vip_leaseannotations: JSON.stringify(annotations),
+    });
+    for (const key of [
+      '',
+      'a b',
+      'a/b/c',
+      '/a',
+      'a/',
+      '-a',
+      'UPPER.example/-',
+      'x'.repeat(64),
+      'under_score/a',
+    ])
+      assert.match(refusal({ env: lease({ [key]: 'v' }) }), /: has a key that no annotation can have/, key);
+    for (const key of ['a', 'A_b.c-d', 'example.com/Some-Key', 'x'.repeat(63)])
+      load({ env: lease({ [key]: 'v' }) });
+    assert.match(refusal({ env: lease({ a: 'v'.repeat(300_000) }) }), /: is longer than all annotations/);
+    load({ env: { ...working, vip_leaseannotations: 'null' } });
+  });
   test('that of the Services too', () => {
     const env = { ...working, svc_enable: 'true', svc_leasename: 'a/b/c' };
     assert.match(refusal({ env }), /^env svc_leasename/);
