@@ -81,7 +81,8 @@ describe('the balancer starts', { skip: refused?.because ?? false }, () => {
     return run;
   }
   async function listen(host: string, port: number, before = ''): Promise<LabProcess> {
-    const script = `require('net').createServer((s)=>s.end('host')).listen(${port},'${host}',()=>console.log('ready'))`;
+    // Probes and clients may go away with a reset, which must not end it.
+    const script = `require('net').createServer((s)=>s.on('error',()=>{}).end('host')).listen(${port},'${host}',()=>console.log('ready'))`;
     const server = node.start(`server-${port}`, [
       'sh',
       '-c',
@@ -169,6 +170,35 @@ describe('the balancer starts', { skip: refused?.because ?? false }, () => {
         for (const each of [node, other]) await cluster.setNodeReady(each, true);
       }
     });
+  });
+
+  it('when the last control-plane node goes, the API server of the holder answers at once', async () => {
+    const server = await listen('::', cluster.api.port);
+    const label = (value: string | null): Promise<unknown[]> =>
+      Promise.all(
+        [node, other].map(({ name }) =>
+          cluster.api.client.patch(`/api/v1/nodes/${name}`, {
+            metadata: { labels: { 'node-role.kubernetes.io/control-plane': value } },
+          }),
+        ),
+      );
+    // Whoever answers has not waited for the end of it.
+    const { daemon, said } = await balancing({ ...translating, lb_drain_seconds: '600' });
+    try {
+      await label(null);
+      await waitFor(() => said().includes('the VIP is not balanced'), { what: 'the message', detail: said });
+      const url = `http://${vip}:${cluster.api.port}/`;
+      const asked = ['-s', '--http0.9', '--max-time', '1', url];
+      await waitFor(async () => (await cluster.lab.client.tryRun('curl', asked)).stdout === 'host', {
+        what: 'the API server of the holder to answer',
+        detail: () => `${said()}\n${server.tail()}`,
+        hopeless: () => (server.alive ? undefined : 'its server ended'),
+      });
+    } finally {
+      await label('');
+      await daemon.stop();
+      await server.kill();
+    }
   });
 
   describe('after kill -9', () => {
