@@ -29,7 +29,13 @@ export async function measureChange(
     scheduler: 'rr',
     method,
     link: 'eth0',
-    realServers: addresses.map((address) => ({ address, port: 6443, weight: 1, state: 'active' })),
+    realServers: addresses.map((address) => ({
+      address,
+      port: 6443,
+      weight: 1,
+      state: 'active',
+      isProven: true,
+    })),
   }));
   const forwarding = await RemoteForwarding.start(machine);
   try {

@@ -166,7 +166,13 @@ export function virtualServers(
     scheduler: 'rr',
     method,
     link: 'eth0',
-    realServers: machines.map(({ ipv4 }) => ({ address: ipv4, port: at, weight: 1, state: 'active' })),
+    realServers: machines.map(({ ipv4 }) => ({
+      address: ipv4,
+      port: at,
+      weight: 1,
+      state: 'active',
+      isProven: true,
+    })),
   });
   return [server(port, backEnds), server(bulkPort, backEnds.slice(0, 1))];
 }

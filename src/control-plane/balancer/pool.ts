@@ -70,6 +70,8 @@ export interface PoolServer {
   readonly address: Ip;
   readonly weight: number;
   readonly state: 'active' | 'draining' | 'dead';
+  /** It serves because it answers its probes, and not because nobody is known to. */
+  readonly isProven: boolean;
 }
 
 /** Weight of a server that has been in rotation for the whole slow-start time; during it, fewer. */
@@ -180,10 +182,11 @@ export function serversOf(
   const kept = lastGood(members, options.togetherMs);
   const servers = members.flatMap((member): PoolServer[] => {
     const { address, phase } = member;
-    if (kept.includes(member)) return [{ address, weight: fullWeight(options), state: 'active' }];
-    if (phase === 'healthy') return [{ address, weight: weightOf(member, options, now), state: 'active' }];
+    const isProven = phase === 'healthy';
+    if (kept.includes(member)) return [{ address, weight: fullWeight(options), state: 'active', isProven }];
+    if (isProven) return [{ address, weight: weightOf(member, options, now), state: 'active', isProven }];
     if (!member.hasServed) return [];
-    return [{ address, weight: 0, state: member.isDead ? 'dead' : 'draining' }];
+    return [{ address, weight: 0, state: member.isDead ? 'dead' : 'draining', isProven }];
   });
   const keeping = kept.length > 0 && kept.every(({ phase }) => phase === 'failed');
   return { servers: servers.sort((a, b) => (a.address < b.address ? -1 : 1)), keeping };

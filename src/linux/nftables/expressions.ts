@@ -86,12 +86,7 @@ function encoding(e: NftExpression, set: SetReference | undefined): readonly [st
         (w) => putNumbers(w, [1, reg(e.to)], [2, bases[e.base]], [3, e.offset], [4, e.length]),
       ];
     case 'payload write':
-      return [
-        'payload',
-        // The checksum type NFT_PAYLOAD_CSUM_NONE: only link-layer headers are written.
-        (w) =>
-          putNumbers(w, [2, bases[e.base]], [3, e.offset], [4, e.length], [5, reg(e.from)], [6, 0], [7, 0]),
-      ];
+      return ['payload', (w) => putPayloadWrite(w, e)];
     case 'meta':
       return ['meta', (w) => putNumbers(w, [1, reg(e.to)], [2, metaKeys[e.key]])];
     case 'meta set':
@@ -107,7 +102,9 @@ function encoding(e: NftExpression, set: SetReference | undefined): readonly [st
         },
       ];
     case 'and':
-      return ['bitwise', (w) => putMask(w, reg(e.register), e.mask)];
+      return ['bitwise', (w) => putMask(w, reg(e.register), e.mask, e.xor)];
+    case 'counter':
+      return ['counter', () => undefined];
     case 'immediate':
       return [
         'immediate',
@@ -170,10 +167,29 @@ function putConntrack(writer: NlWriter, key: ConntrackKey, register: number): vo
   if (original) putU8(writer, 3, 0);
 }
 
-function putMask(writer: NlWriter, register: number, mask: Hex): void {
+/** NFT_PAYLOAD_CSUM_NONE, and NFT_PAYLOAD_CSUM_INET: the kernel corrects the checksum by what the bytes differ. */
+const checksumType = { none: 0, inet: 1 } as const;
+
+function putPayloadWrite(
+  writer: NlWriter,
+  { base, offset, length, from, checksumAt }: Extract<NftExpression, { op: 'payload write' }>,
+): void {
+  const type = checksumAt === undefined ? checksumType.none : checksumType.inet;
+  putNumbers(
+    writer,
+    [2, bases[base]],
+    [3, offset],
+    [4, length],
+    [5, reg(from)],
+    [6, type],
+    [7, checksumAt ?? 0],
+  );
+}
+
+function putMask(writer: NlWriter, register: number, mask: Hex, xor = '0'.repeat(mask.length)): void {
   putNumbers(writer, [1, register], [2, register], [3, mask.length / 2]);
   putData(writer, 4, mask);
-  putData(writer, 5, '0'.repeat(mask.length));
+  putData(writer, 5, xor);
 }
 
 function putLookup(

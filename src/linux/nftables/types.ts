@@ -44,13 +44,17 @@ export type NftExpression =
       readonly offset: number;
       readonly length: number;
       readonly from: Register;
+      /** Where in the same header the Internet checksum (RFC 1071) over these bytes stands; absent: there is none. */
+      readonly checksumAt?: number;
     }
   | { readonly op: 'meta'; readonly key: MetaKey; readonly to: Register }
   | { readonly op: 'meta set'; readonly key: MetaKey; readonly from: Register }
   | { readonly op: 'ct'; readonly key: ConntrackKey; readonly to: Register }
   | { readonly op: 'cmp'; readonly register: Register; readonly is: '==' | '!='; readonly value: Hex }
-  /** Keeps the bits of `mask`. */
-  | { readonly op: 'and'; readonly register: Register; readonly mask: Hex }
+  /** Keeps the bits of `mask`, then turns those of `xor` around. */
+  | { readonly op: 'and'; readonly register: Register; readonly mask: Hex; readonly xor?: Hex }
+  /** Counts the packets that come as far as this; for whoever lists the rules. */
+  | { readonly op: 'counter' }
   | { readonly op: 'immediate'; readonly to: Register; readonly value: Hex }
   | { readonly op: 'verdict'; readonly verdict: NftVerdict }
   /** Ends the rule when the key is not there. `to` absent: only whether it is. */

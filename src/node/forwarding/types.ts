@@ -17,6 +17,8 @@ export interface RealServer {
   readonly port: number;
   readonly weight: number;
   readonly state: RealServerState;
+  /** It is known to answer: a client that another server refuses is served here when it knocks again. */
+  readonly isProven?: boolean;
 }
 
 /** Connections to `vip`:`port` that the kernel should spread over real servers. */

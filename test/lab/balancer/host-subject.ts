@@ -37,6 +37,8 @@ export async function openSubject(
       return current.forwarding;
     },
     connect: (from, to, port) => world.connectFrom(from, to, port),
+    stopServer: (server) => world.stopServer(`server${server}`),
+    startServer: (server) => world.serve(`server${server}`),
     unplug: (server) => world.plug(server, 'down'),
     plugIn: (server) => world.plug(server, 'up'),
     removeBehindOurBack: () => {

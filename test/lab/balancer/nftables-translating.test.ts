@@ -16,6 +16,7 @@ balancerContract(
     balancesLocalClients: true,
     balancesServersClients: true,
     weightsOfRoundRobin: true,
+    hidesRefusals: true,
   },
   () => openSubject(world, { backend: 'nftables', reason: 'the test says so' }, 'masquerade'),
 );

@@ -100,6 +100,39 @@ test('translation', () => {
   ]);
 });
 
+test('refusals of new connections, while another server is known to answer', () => {
+  const proven = (vip: string, ...servers: readonly [string, boolean][]): VirtualServerSpec =>
+    spec(vip, { realServers: servers.map(([address, isProven]) => server(address, { isProven })) });
+  const text = printed(
+    translationTable('ip', [
+      translated(proven('10.0.0.100', ['10.0.0.1', true], ['10.0.0.2', true])),
+      translated(proven('10.0.0.101', ['10.0.0.1', false], ['10.0.0.2', true])),
+      translated(proven('10.0.0.102', ['10.0.0.1', false], ['10.0.0.2', false])),
+    ]),
+  );
+  const refusal =
+    'tcp flags rst,ack / fin,syn,rst,ack tcp sequence 0 ' +
+    'ct original ip daddr . ct original proto-dst . ip saddr vmap @refused';
+  assert.deepEqual(chain(text, 'refusals'), [
+    'type filter hook prerouting priority mangle; policy accept;',
+    refusal,
+  ]);
+  assert.deepEqual(chain(text, 'own_refusals'), [
+    'type filter hook output priority mangle; policy accept;',
+    refusal,
+  ]);
+  assert.deepEqual(chain(text, 'knock_again'), [
+    'meta l4proto tcp counter packets 0 bytes 0 tcp ackseq set 0',
+  ]);
+  const refused = /map refused \{[^}]*elements = \{([^}]*)\}/.exec(text)?.[1] ?? '';
+  const keys = [...refused.matchAll(/([\d.]+ \. \d+ \. [\d.]+) : goto knock_again/g)].map(([, key]) => key);
+  assert.deepEqual(keys.sort(), [
+    '10.0.0.100 . 6443 . 10.0.0.1',
+    '10.0.0.100 . 6443 . 10.0.0.2',
+    '10.0.0.101 . 6443 . 10.0.0.1',
+  ]);
+});
+
 test('translation of IPv6, by a hash', () => {
   const spec: VirtualServerSpec = { ...virtualServer('fd00::100', ['fd00::1', 'fd00::2']), scheduler: 'sh' };
   const text = printed(translationTable('ip6', [translated(spec)]));

@@ -59,8 +59,10 @@ export interface WorldOptions {
 
 /** The namespaces with addresses and servers, and this thread in the holder's one. */
 export class World {
-  private readonly listeners: Server[] = [];
+  private readonly listeners = new Map<Place, readonly Server[]>();
   private readonly sockets = new Set<Socket>();
+  /** Of the servers. */
+  private readonly served = new Map<Place, Set<Socket>>(places.map((place) => [place, new Set()]));
   private readonly options: WorldOptions;
 
   constructor(options: WorldOptions) {
@@ -132,19 +134,32 @@ export class World {
   }
 
   /** A server that says its name and then every line it hears. */
-  private serve(place: Place): void {
-    for (const port of [6443, 443, 444]) {
+  serve(place: Place): void {
+    const listeners = [6443, 443, 444].map((port) => {
       const fd = inNamespace({ name: namespaceOf(place) }, () => listeningSocket(port));
       const server = createServer((socket) => {
-        this.sockets.add(socket);
+        const all = [this.sockets, this.served.get(place)];
+        for (const set of all) set?.add(socket);
         socket.on('error', () => undefined);
-        socket.on('close', () => this.sockets.delete(socket));
+        socket.on('close', () => {
+          for (const set of all) set?.delete(socket);
+        });
         socket.write(`${place}\n`);
         socket.pipe(socket);
       });
       server.listen({ fd });
-      this.listeners.push(server);
-    }
+      return server;
+    });
+    this.listeners.set(place, listeners);
+  }
+
+  /** As if its process was killed: nobody listens there any more, and its connections are reset. */
+  async stopServer(place: Place): Promise<void> {
+    const listeners = this.listeners.get(place) ?? [];
+    this.listeners.delete(place);
+    for (const listener of listeners) listener.close();
+    for (const socket of this.served.get(place) ?? []) socket.resetAndDestroy();
+    await until(`nobody listens on ${place}`, () => run(place, 'ss -Hltn').trim() === '');
   }
 
   connectFrom(from: Place, to: Ip, port: number, timeoutMs = 5000): Promise<ClientConnection> {
@@ -174,7 +189,7 @@ export class World {
 
   async close(): Promise<void> {
     for (const socket of this.sockets) socket.destroy();
-    for (const listener of this.listeners) listener.close();
+    for (const listener of [...this.listeners.values()].flat()) listener.close();
     await sleep(10);
     this.removeNamespaces();
   }

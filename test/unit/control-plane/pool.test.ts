@@ -67,6 +67,17 @@ test('before the first probe all serve, after it only those that answered', () =
   assert.equal(show(play([both, ok(a), ok(b)])), '10.0.0.1:active:1 10.0.0.2:active:1');
 });
 
+test('who serves without having answered is no help for clients that others refuse', () => {
+  const proven = (state: PoolState): readonly Ip[] =>
+    serversOf(state, options, 0).servers.flatMap(({ address, isProven }) => (isProven ? [address] : []));
+  assert.deepEqual(proven(play([both])), []);
+  assert.deepEqual(proven(play([both, ok(a)])), [a]);
+  assert.deepEqual(proven(serving), [a, b]);
+  assert.deepEqual(proven(play([refused(b)], serving)), [a]);
+  // The last good set.
+  assert.deepEqual(proven(play([refused(b), refused(a)], serving)), []);
+});
+
 test('a server that does not answer after a take-over is dead after `fall` failures, or one refusal', () => {
   assert.equal(show(play([both, ok(a), bad(b)])), '10.0.0.1:active:1 10.0.0.2:draining:0');
   assert.equal(show(play([both, ok(a), bad(b), bad(b)])), '10.0.0.1:active:1 10.0.0.2:dead:0');

@@ -26,7 +26,12 @@ test('the interval of the probes: ours where set, else the original one where se
 });
 
 test('a VIP whose servers only drain is not balanced: new connections go to the API server of the holder', () => {
-  const server = (state: 'active' | 'draining' | 'dead') => ({ address: ip('192.0.2.11'), weight: 1, state });
+  const server = (state: 'active' | 'draining' | 'dead') => ({
+    address: ip('192.0.2.11'),
+    weight: 1,
+    state,
+    isProven: true,
+  });
   const [one, two] = [ip('192.0.2.1'), ip('192.0.2.2')];
   const servers = new Map([
     [one, [server('draining'), server('dead')]],

@@ -70,6 +70,12 @@ function flags(mask: number, is: '==' | '!=', value: number): readonly NftExpres
 export const isSyn = flags(FIN | SYN | RST | ACK, '==', SYN);
 /** A segment that neither opens nor closes. */
 export const isPlain = flags(FIN | SYN | RST, '==', 0);
+/** What answers a SYN to a port where nobody listens (RFC 9293, 3.10.7.1), and nothing that was established. */
+export const isRefusal: readonly NftExpression[] = [
+  ...flags(FIN | SYN | RST | ACK, '==', RST | ACK),
+  { op: 'payload', base: 'transport', offset: 4, length: 4, to: 0 },
+  { op: 'cmp', register: 0, is: '==', value: '00000000' },
+];
 export const isClosing = flags(FIN | RST, '!=', 0);
 
 /** daddr . dport into the registers from `to` on. */
@@ -94,6 +100,15 @@ export function sourceAddress(l3: L3, to: Register): readonly NftExpression[] {
   const { source: offset, bytes } = header[l3];
   return [{ op: 'payload', base: 'network', offset, length: bytes, to }];
 }
+
+/**
+ * No acknowledgement of any SYN, so a client drops the segment (RFC 9293, 3.10.7.3), and Linux since 5.6 sends its SYN
+ * again within milliseconds instead of a second. Connection tracking takes a reset with a zero here for a good one.
+ */
+export const acknowledgeNothing: readonly NftExpression[] = [
+  { op: 'immediate', to: 0, value: '00000000' },
+  { op: 'payload write', base: 'transport', offset: 8, length: 4, from: 0, checksumAt: 16 },
+];
 
 /** The destination of the connection's first packet, address . port, before any translation. */
 export function originalDestination(l3: L3): readonly NftExpression[] {

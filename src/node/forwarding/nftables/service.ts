@@ -76,6 +76,13 @@ export function slotsOf<T extends { readonly server: RealServer }>(
   return slots.map(({ each }) => each);
 }
 
+/** Is somebody else known to serve whom this one refuses? */
+export function canGoElsewhere({ servers }: Service, refusing: RealServer): boolean {
+  return servers.some(
+    ({ address, state, isProven = false }) => isProven && state === 'active' && address !== refusing.address,
+  );
+}
+
 export function isHashed(scheduler: Scheduler): boolean {
   return scheduler === 'sh' || scheduler === 'mh';
 }

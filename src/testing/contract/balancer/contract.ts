@@ -1,6 +1,7 @@
 import { describe } from 'node:test';
 import { changeContract } from './changes.ts';
 import { recoveryContract } from './recovery.ts';
+import { refusalContract } from './refusals.ts';
 import { spreadContract } from './spread.ts';
 import type { BalancerAbilities, OpenBalancer } from './subject.ts';
 
@@ -10,5 +11,6 @@ export function balancerContract(abilities: BalancerAbilities, open: OpenBalance
     spreadContract(abilities, open);
     changeContract(abilities, open);
     recoveryContract(abilities, open);
+    if (abilities.hidesRefusals === true) refusalContract(abilities, open);
   });
 }

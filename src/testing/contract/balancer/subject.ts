@@ -26,6 +26,9 @@ export interface BalancerSubject {
   vip(n: number, family: 4 | 6): Ip;
   address(server: 1 | 2 | 3, family: 4 | 6): Ip;
   readonly forwarding: Forwarding;
+  /** The server's process dies: its kernel resets its connections, and refuses new ones until it is started again. */
+  stopServer(server: 1 | 2 | 3): Promise<void>;
+  startServer(server: 1 | 2 | 3): void;
   /** The program dies and another one starts: nothing is taken back. */
   restart(): Promise<Forwarding>;
   connect(from: Place, to: Ip, port: number): Promise<ClientConnection>;
@@ -54,6 +57,8 @@ export interface BalancerAbilities {
   readonly weightsOfRoundRobin: boolean;
   /** lc and wlc look at how many connections each server has. */
   readonly countsConnections?: boolean;
+  /** While others serve, no client hears that a server refuses it. */
+  readonly hidesRefusals?: boolean;
 }
 
 export type OpenBalancer = () => Promise<BalancerSubject>;
@@ -77,6 +82,7 @@ export function virtualServer(subject: BalancerSubject, vip: Ip, change: Change 
       port: 6443,
       weight: 1,
       state: 'active',
+      isProven: true,
     })),
     ...change,
   };
