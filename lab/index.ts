@@ -18,6 +18,7 @@ export type { Answers, Gap, Interval } from './prober/gaps.ts';
 export { HolderWatch } from './holders.ts';
 export type { HolderReport, HolderSegment } from './holders.ts';
 export { Capture, captureRefusal } from './capture.ts';
+export { Monitor } from './monitor.ts';
 export type { ArpFrame, Frame, NeighbourFrame } from './pcap.ts';
 export {
   clusterPrograms,

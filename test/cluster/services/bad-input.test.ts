@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { Cluster, ensurePrivilege, waitFor, type Machine } from '../../../lab/index.ts';
-import { namespace, Objects, type ServiceWish } from './objects.ts';
-
-const refused = ensurePrivilege();
+import { describe, it } from 'node:test';
+import { HolderWatch, waitFor } from '../../../lab/index.ts';
+import { namespace, type ServiceWish } from './objects.ts';
+import { stageOf, whySkipped, type Stage } from './stage.ts';
 
 interface Row {
   readonly what: string;
@@ -18,17 +17,18 @@ interface Row {
 const note = (key: string, value: string) => ({ annotations: { [`kube-vip.io/${key}`]: value } });
 const addresses = 'kube-vip.io/loadbalancerIPs';
 
-describe('bad input', { skip: refused?.because ?? false }, () => {
-  let cluster: Cluster;
-  let objects: Objects;
-  let node: Machine;
-  let other: Machine;
-  const vip = (n: number): string => cluster.lab.plan.vip(n);
+const settings = {
+  svc_enable: 'true',
+  svc_election: 'true',
+  svc_ipam: 'true',
+  enable_service_security: 'true',
+};
 
-  before(async () => {
-    cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
-    objects = await Objects.in(cluster);
-    [node, other] = [cluster.lab.node(0), cluster.lab.node(1)];
+describe('bad input', { skip: whySkipped() }, () => {
+  const stage = stageOf({ controlPlanes: 2, prepare });
+  const { vip } = stage;
+
+  async function prepare({ cluster, node }: Stage): Promise<void> {
     await cluster.api.client.create('/api/v1/namespaces/kube-system/configmaps', {
       apiVersion: 'v1',
       kind: 'ConfigMap',
@@ -42,35 +42,26 @@ describe('bad input', { skip: refused?.because ?? false }, () => {
         'search-order': 'sideways',
       },
     });
-    const env = {
-      svc_enable: 'true',
-      svc_election: 'true',
-      svc_ipam: 'true',
-      enable_service_security: 'true',
-    };
-    await cluster.startDaemon(node, { env }).waitReady();
-  });
-  after(async () => {
-    await cluster.stop();
-  });
+    await cluster.startDaemon(node, stage.defaults({ env: settings })).waitReady();
+  }
 
   /** The Event, which is in the log as well. */
   async function told(service: string, reason: string, field: string): Promise<string> {
     const event = await waitFor(
       async () =>
-        (await objects.events(service)).find(
+        (await stage.objects.events(service)).find(
           (each) => each.reason === reason && each.message.startsWith(field),
         ),
       {
         what: `${reason} ${field} about ${service}`,
-        timeoutMs: 20_000,
-        detail: () => cluster.daemon(node).process.tail(),
+        timeoutMs: 60_000,
+        detail: stage.tails,
       },
     );
     const quoted = JSON.stringify(event.message).slice(1, -1);
     const isLogged = (line: string): boolean =>
       (line.includes(event.message) || line.includes(quoted)) && line.includes(`${namespace}/${service}`);
-    await waitFor(() => cluster.daemon(node).log().split('\n').some(isLogged), {
+    await waitFor(() => stage.cluster.daemon(stage.node).log().split('\n').some(isLogged), {
       what: `a line in the log: ${event.message}`,
     });
     return event.message;
@@ -109,12 +100,12 @@ describe('bad input', { skip: refused?.because ?? false }, () => {
     },
     {
       what: "the node's own address",
-      wish: { vip: node.ipv4 },
+      wish: { vip: stage.node.ipv4 },
       ...{ reason: 'AddressInUse', field: addresses },
     },
     {
       what: "another node's address",
-      wish: { vip: other.ipv4 },
+      wish: { vip: stage.cluster.lab.node(1).ipv4 },
       ...{ reason: 'AddressInUse', field: addresses },
     },
     {
@@ -155,9 +146,10 @@ describe('bad input', { skip: refused?.because ?? false }, () => {
   ];
 
   it('each mistake is told by Event and log, with its field; the Service beside it never leaves the network', async () => {
+    const { cluster, objects, node } = stage;
     await objects.create({ name: 'web', vip: vip(1) }, [node]);
     await cluster.holder(vip(1));
-    const monitor = node.start('monitor', ['ip', '-o', 'monitor', 'address']);
+    const watch = await HolderWatch.start(cluster.lab, vip(1));
     for (const [i, { what, wish, reason, field, isServed = false }] of rows().entries()) {
       const name = `bad${i}`;
       await objects.create({ name, ...wish }, [node]);
@@ -171,20 +163,27 @@ describe('bad input', { skip: refused?.because ?? false }, () => {
       }
       await objects.delete(name);
     }
-    await monitor.stop();
-    assert.doesNotMatch(monitor.log(), new RegExp(`Deleted.* ${vip(1).replaceAll('.', '\\.')}/`));
-    assert.deepEqual(await objects.ingress('web'), [vip(1)]);
+    const { segments } = await watch.stop();
+    assert.deepEqual(
+      segments.map(({ holders }) => holders),
+      [[node.name]],
+    );
+    await stage.statusIs('web', [vip(1)]);
     await objects.create({ name: 'after' }, [node]);
     await waitFor(async () => (await objects.ingress('after')).length === 1, { what: 'the next Service' });
     assert.equal(cluster.daemon(node).exits.length, 0);
   });
 
   it('each mistake in the ConfigMap is told with its key and value; the good pool is used', async () => {
-    const events = await cluster.api.client.get<{
-      items: readonly { involvedObject: { kind: string; name: string }; message: string }[];
-    }>('/api/v1/namespaces/kube-system/events');
-    const log = cluster.daemon(node).log();
-    const about = events.items.filter(({ involvedObject }) => involvedObject.kind === 'ConfigMap');
+    const { cluster, node } = stage;
+    const told = async (): Promise<readonly string[]> => {
+      const { items } = await cluster.api.client.get<{
+        items: readonly { involvedObject: { kind: string }; message: string }[];
+      }>('/api/v1/namespaces/kube-system/events');
+      return items
+        .filter(({ involvedObject }) => involvedObject.kind === 'ConfigMap')
+        .map(({ message }) => message);
+    };
     for (const [key, value] of [
       ['cidr-broken', '10.0.0.0/99'],
       ['cidr-words', 'ten addresses'],
@@ -192,8 +191,11 @@ describe('bad input', { skip: refused?.because ?? false }, () => {
       ['range-mixed', '10.0.0.1-2001:db8::1'],
       ['search-order', 'sideways'],
     ] as const) {
-      const message = about.find((event) => event.message.startsWith(`${key}: `))?.message ?? '';
-      assert.ok(message.includes(value), `${key}: ${about.map((event) => event.message).join('; ')}`);
+      const message = await waitFor(
+        async () => (await told()).find((each) => each.startsWith(`${key}: `) && each.includes(value)),
+        { what: `an Event about ${key}`, detail: stage.tails },
+      );
+      const log = cluster.daemon(node).log();
       assert.ok(log.includes(JSON.stringify(message).slice(1, -1)) || log.includes(message), message);
     }
   });

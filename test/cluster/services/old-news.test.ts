@@ -1,37 +1,32 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { Cluster, ensurePrivilege, HolderWatch, waitFor, type Machine } from '../../../lab/index.ts';
-import { namespace, Objects } from './objects.ts';
+import { describe, it } from 'node:test';
+import { HolderWatch, waitFor, type Machine } from '../../../lab/index.ts';
+import { namespace } from './objects.ts';
+import { servicesOnly, stageOf, whySkipped } from './stage.ts';
 
-const refused = ensurePrivilege();
-
-describe('an address that another lease decides about', { skip: refused?.because ?? false }, () => {
-  let cluster: Cluster;
-  let objects: Objects;
-  const vip = (n: number): string => cluster.lab.plan.vip(n);
-
-  before(async () => {
-    cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
-    objects = await Objects.in(cluster);
-    await cluster.startDaemons({
-      env: { cp_enable: 'false', address: '', svc_enable: 'true', svc_election: 'true' },
-    });
+describe('an address that another lease decides about', { skip: whySkipped() }, () => {
+  const stage = stageOf({
+    controlPlanes: 2,
+    daemons: {
+      env: { ...servicesOnly, svc_election: 'true' },
+      // Short enough to be waited for, and far enough apart for a node that stands still for some seconds.
+      lease: { duration: 12, renewDeadline: 6, retryPeriod: 1 },
+    },
   });
-  after(async () => {
-    await cluster.stop();
-  });
+  const { vip } = stage;
 
   const isOn = (n: number, node: Machine): Promise<unknown> =>
-    waitFor(async () => (await cluster.lab.holders(vip(n))).join() === node.name, {
+    waitFor(async () => (await stage.cluster.lab.holders(vip(n))).join() === node.name, {
       what: `${vip(n)} on ${node.name} alone`,
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
       everyMs: 50,
-      detail: () => [...cluster.daemons.values()].map(({ process }) => process.tail()).join('\n'),
+      detail: stage.tails,
     });
 
   /** Each Service can be on one node only: `first` with VIP 1 on one, `second` with VIP 2 on the other. */
   async function setUp(): Promise<readonly [Machine, Machine]> {
-    const [one, other] = cluster.lab.nodes;
+    const { objects, nodes } = stage;
+    const [one, other] = nodes;
     assert.ok(one !== undefined && other !== undefined);
     await objects.create({ name: 'first', vip: vip(1), policy: 'Local' }, [one]);
     await objects.create({ name: 'second', vip: vip(2), policy: 'Local' }, [other]);
@@ -42,14 +37,15 @@ describe('an address that another lease decides about', { skip: refused?.because
 
   const transitions = async (): Promise<number> => {
     const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/kubevip-second`;
-    const { spec } = await cluster.api.client.get<{ spec: { leaseTransitions: number } }>(path);
+    const { spec } = await stage.cluster.api.client.get<{ spec: { leaseTransitions: number } }>(path);
     return spec.leaseTransitions;
   };
 
   const takeAddress = (): Promise<unknown> =>
-    objects.patch('first', { metadata: { annotations: { 'kube-vip.io/loadbalancerIPs': vip(2) } } });
+    stage.objects.patch('first', { metadata: { annotations: { 'kube-vip.io/loadbalancerIPs': vip(2) } } });
 
   it('changes nodes in a moment, and is never on two', async (t) => {
+    const { cluster, objects } = stage;
     const [one] = await setUp();
     const watch = await HolderWatch.start(cluster.lab, vip(2));
     try {
@@ -66,6 +62,7 @@ describe('an address that another lease decides about', { skip: refused?.because
   });
 
   it('is not on two nodes when one of them comes back with an old copy of the Services', async (t) => {
+    const { cluster, objects } = stage;
     const [one, other] = await setUp();
     const watch = await HolderWatch.start(cluster.lab, vip(2));
     try {
@@ -75,7 +72,8 @@ describe('an address that another lease decides about', { skip: refused?.because
       await isOn(2, one);
       await waitFor(async () => (await objects.leaseHolder('kubevip-second')) === '', {
         what: 'the heir to let the former lease go',
-        timeoutMs: 30_000,
+        timeoutMs: 60_000,
+        detail: stage.tails,
       });
       const before = await transitions();
       // Its calls get through again, its watch does not: what it knows stays old.
@@ -88,11 +86,13 @@ describe('an address that another lease decides about', { skip: refused?.because
       // For some milliseconds only.
       await waitFor(async () => (await transitions()) > before, {
         what: 'the old lease to be taken by the node that knows of no other',
-        timeoutMs: 30_000,
+        timeoutMs: 60_000,
+        detail: stage.tails,
       });
       await waitFor(async () => (await objects.leaseHolder('kubevip-second')) === '', {
         what: 'the list to be read',
-        timeoutMs: 30_000,
+        timeoutMs: 60_000,
+        detail: stage.tails,
       });
       const report = await watch.stop();
       assert.equal(report.twoHoldersMs, 0);

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, it } from 'node:test';
-import { Cluster, ensurePrivilege, waitFor, type Machine } from '../../../lab/index.ts';
-import { Objects } from './objects.ts';
-
-const refused = ensurePrivilege();
+import { afterEach, describe, it } from 'node:test';
+import { Monitor, waitFor, type Machine } from '../../../lab/index.ts';
+import type { ServiceWish } from './objects.ts';
+import { servicesOnly, stageOf, whySkipped } from './stage.ts';
 
 /** What `ip route` finds in a table, sorted. */
 async function routes(node: Machine, table = 198): Promise<readonly string[]> {
@@ -17,50 +16,32 @@ async function routes(node: Machine, table = 198): Promise<readonly string[]> {
   return found.filter((line) => line !== '').sort();
 }
 
-describe('Services in routing-table mode', { skip: refused?.because ?? false }, () => {
-  let cluster: Cluster;
-  let objects: Objects;
-  let nodes: readonly Machine[];
+describe('Services in routing-table mode', { skip: whySkipped() }, () => {
+  const stage = stageOf({ controlPlanes: 2 });
+  const { vip } = stage;
   let created: string[] = [];
-  const vip = (n: number): string => cluster.lab.plan.vip(n);
 
-  before(async () => {
-    cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
-    objects = await Objects.in(cluster);
-    nodes = cluster.lab.controlPlanes;
-  });
-  after(async () => {
-    await cluster.stop();
-  });
   afterEach(async () => {
-    await Promise.all([...cluster.daemons.values()].map((daemon) => daemon.stop()));
+    const { daemons, nodes, objects } = stage;
+    await Promise.all(daemons.map((daemon) => daemon.stop()));
     for (const node of nodes) assert.deepEqual(await routes(node), [], `${node.name} after SIGTERM`);
     for (const name of created) await objects.delete(name);
     created = [];
   });
 
   const start = (env: Readonly<Record<string, string>> = {}): Promise<unknown> =>
-    cluster.startDaemons({
-      env: {
-        ...{
-          vip_arp: 'false',
-          vip_routingtable: 'true',
-          cp_enable: 'false',
-          address: '',
-          svc_enable: 'true',
-        },
-        ...env,
-      },
-    });
+    stage.cluster.startDaemons(
+      stage.defaults({ env: { ...servicesOnly, vip_arp: 'false', vip_routingtable: 'true', ...env } }),
+    );
 
-  async function serve(wish: Parameters<Objects['create']>[0], on: readonly Machine[]): Promise<void> {
+  async function serve(wish: ServiceWish, on: readonly Machine[]): Promise<void> {
     created.push(wish.name);
-    await objects.create(wish, on);
+    await stage.objects.create(wish, on);
   }
 
   /** One digit a node: has it this VIP's route? */
   const routed = async (address: string): Promise<string> => {
-    const found = await Promise.all(nodes.map((node) => routes(node)));
+    const found = await Promise.all(stage.nodes.map((node) => routes(node)));
     return found.map((lines) => (lines.some((line) => line.startsWith(`${address} `)) ? '1' : '0')).join('');
   };
 
@@ -72,13 +53,14 @@ describe('Services in routing-table mode', { skip: refused?.because ?? false }, 
       },
       {
         what: `${address} routed on ${String(wanted)}`,
-        timeoutMs: 15_000,
+        timeoutMs: 60_000,
         everyMs: 30,
-        detail: () => [...cluster.daemons.values()].map(({ process }) => process.tail()).join('\n'),
+        detail: stage.tails,
       },
     );
 
   it('RT-01 RT-02 RT-03 RT-08 each qualifying node has a route and no address; it follows the endpoints and goes on exit', async () => {
+    const { nodes, objects } = stage;
     await start();
     await serve({ name: 'local', vip: vip(1), policy: 'Local' }, nodes.slice(0, 1));
     await serve({ name: 'all', vip: vip(2) }, nodes.slice(0, 1));
@@ -92,7 +74,7 @@ describe('Services in routing-table mode', { skip: refused?.because ?? false }, 
     );
     for (const node of nodes)
       for (const each of [vip(1), vip(2)]) assert.equal(await node.holds(each), false);
-    assert.deepEqual(await objects.ingress('local'), [vip(1)]);
+    await stage.statusIs('local', [vip(1)]);
     assert.equal(await objects.leaseHolder('plndr-svcs-lock', 'kube-system'), undefined);
     await objects.setEndpoints('all', []);
     await becomes(vip(2), '00');
@@ -105,6 +87,7 @@ describe('Services in routing-table mode', { skip: refused?.because ?? false }, 
   });
 
   it('RT-01 table, protocol and type are as set', async () => {
+    const { nodes } = stage;
     await start({ vip_routingtableid: '77', vip_routingprotocol: '99', vip_routingtabletype: '2' });
     await serve({ name: 'web', vip: vip(1) }, nodes);
     const [first] = nodes;
@@ -115,6 +98,7 @@ describe('Services in routing-table mode', { skip: refused?.because ?? false }, 
   });
 
   it('RT-04 with the common lease only its holder has the routes; the other takes over', async () => {
+    const { cluster, nodes, objects } = stage;
     await start({ vip_leaderelection: 'true' });
     await serve({ name: 'one', vip: vip(1) }, nodes);
     await serve({ name: 'two', vip: vip(2) }, nodes);
@@ -129,6 +113,7 @@ describe('Services in routing-table mode', { skip: refused?.because ?? false }, 
   });
 
   it('RT-04 with a lease for each Service its holder has the route', async () => {
+    const { nodes, objects } = stage;
     await start({ svc_election: 'true' });
     await serve({ name: 'one', vip: vip(1) }, nodes);
     await becomes(vip(1), /^(10|01)$/);
@@ -137,6 +122,7 @@ describe('Services in routing-table mode', { skip: refused?.because ?? false }, 
   });
 
   it('after a kill -9 the routes of Services that are gone, or are others to carry, are removed; no other is touched', async () => {
+    const { nodes, objects } = stage;
     const [first, second] = nodes;
     assert.ok(first !== undefined && second !== undefined);
     await start();
@@ -147,7 +133,7 @@ describe('Services in routing-table mode', { skip: refused?.because ?? false }, 
     await serve({ name: 'other', vip: vip(4), spec }, nodes);
     for (const address of [vip(1), vip(3)]) await becomes(address, '11');
     await becomes(vip(2), '10');
-    for (const daemon of cluster.daemons.values()) {
+    for (const daemon of stage.daemons) {
       daemon.halt();
       await daemon.kill();
     }
@@ -158,19 +144,12 @@ describe('Services in routing-table mode', { skip: refused?.because ?? false }, 
     await objects.delete('gone');
     created.splice(created.indexOf('gone'), 1);
     await objects.setEndpoints('moved', [second]);
-    const monitor = first.start('monitor-strays', ['ip', '-o', 'monitor', 'route']);
-    for (const daemon of cluster.daemons.values()) daemon.startAgain();
+    const monitor = await Monitor.start(first, 'route');
+    for (const daemon of stage.daemons) daemon.startAgain();
     await becomes(vip(1), '00');
     await becomes(vip(2), '01');
-    await monitor.stop();
-    assert.deepEqual(
-      monitor
-        .log()
-        .split('\n')
-        .flatMap((line) => (line.startsWith('Deleted') ? [line.split(' ')[1]] : []))
-        .sort(),
-      [vip(1), vip(2)],
-    );
+    const deleted = (await monitor.deleted()).map((line) => line.split(' ')[1]);
+    assert.deepEqual(deleted.sort(), [vip(1), vip(2)]);
     for (const to of [vip(3), vip(4), '192.0.2.9', '192.0.2.16/28'])
       assert.ok(
         (await routes(first)).some((line) => line.startsWith(`${to} `)),
@@ -180,23 +159,22 @@ describe('Services in routing-table mode', { skip: refused?.because ?? false }, 
   });
 
   it('RT-07 the cleaning takes stale routes only: those of Services and of the control plane stay', async () => {
+    const { cluster, nodes } = stage;
+    const [first] = nodes;
+    assert.ok(first);
     for (const node of nodes) await node.ip('route add 192.0.2.16/28 dev eth0 table 198 proto 248');
     await serve({ name: 'one', vip: vip(1) }, nodes);
+    const monitor = await Monitor.start(first, 'route');
     await start({
       ...{ cp_enable: 'true', address: vip(0), vip_cleanroutingtable: 'true' },
       kubernetes_addr: `http://${cluster.lab.api.ipv4}:${cluster.api.port}`,
+      // A machine that stands still makes no API server dead.
+      control_plane_health_check_timeout_seconds: '20',
     });
     await becomes(vip(0), '11');
     await becomes(vip(1), '11');
-    const [first] = nodes;
-    assert.ok(first);
-    const monitor = first.start('monitor', ['ip', '-o', 'monitor', 'route']);
     await becomes('192.0.2.16/28', '00');
-    await monitor.stop();
-    const deleted = monitor
-      .log()
-      .split('\n')
-      .filter((line) => line.startsWith('Deleted'));
+    const deleted = await monitor.deleted();
     assert.deepEqual(deleted.length, 1, deleted.join('\n'));
     assert.deepEqual([await routed(vip(0)), await routed(vip(1))], ['11', '11']);
   });

@@ -1,57 +1,41 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { Cluster, ensurePrivilege, Prober, waitFor, type Machine } from '../../../lab/index.ts';
-import { Objects } from './objects.ts';
+import { describe, it } from 'node:test';
+import { Prober, waitFor } from '../../../lab/index.ts';
+import { servicesOnly, stageOf, whySkipped } from './stage.ts';
 
-const refused = ensurePrivilege();
-const settings = {
-  cp_enable: 'false',
-  address: '',
-  svc_enable: 'true',
-  enable_service_security: 'true',
-  egress_withnftables: 'false',
-};
+const settings = { ...servicesOnly, enable_service_security: 'true', egress_withnftables: 'false' };
 /** Where the lab's responders listen, UDP. */
 const responderPort = 7007;
 
-describe('service security', { skip: refused?.because ?? false }, () => {
-  let cluster: Cluster;
-  let objects: Objects;
-  let node: Machine;
-  const vip = (n: number): string => cluster.lab.plan.vip(n);
+describe('service security', { skip: whySkipped() }, () => {
+  const stage = stageOf({ responders: true, daemons: { env: settings } });
+  const { vip } = stage;
   const spec = (port: number, sources?: readonly string[]): object => ({
     ports: [{ name: 'main', port, protocol: 'UDP' }],
     ...(sources === undefined ? {} : { loadBalancerSourceRanges: sources }),
   });
 
-  before(async () => {
-    cluster = await Cluster.start({ api: 'embedded', controlPlanes: 1 });
-    objects = await Objects.in(cluster);
-    await cluster.startResponders();
-    node = cluster.lab.node(0);
-    await cluster.startDaemons({ env: settings });
-  });
-  after(async () => {
-    await cluster.stop();
-  });
+  const tables = async (): Promise<string> => stage.node.run('nft', ['list', 'tables']);
+  const pings = (address: string): Promise<boolean> => stage.cluster.lab.client.ping(address);
+  const untilPinged = (address: string): Promise<unknown> =>
+    waitFor(() => pings(address), { what: `${address} to answer ICMP`, detail: stage.tails });
 
-  const present = (address: string): Promise<unknown> =>
-    waitFor(() => node.holds(address), { what: `${address} to appear`, everyMs: 10 });
-  const tables = async (): Promise<string> => node.run('nft', ['list', 'tables']);
-
-  /** Does the responder answer at this address? Waits for either. */
+  /** Until the responder answers at this address, or so many probes in a row have found no answer. */
   async function becomes(address: string, answered: boolean): Promise<void> {
-    const prober = await Prober.start(cluster.lab.client, address, { port: responderPort, intervalMs: 20 });
+    const prober = await Prober.start(stage.cluster.lab.client, address, {
+      port: responderPort,
+      intervalMs: 20,
+    });
     try {
-      let before = 0;
+      let last = prober.live;
       await waitFor(
         () => {
-          const { answered: now } = prober.live;
-          const isAnswered = now > before;
-          before = now;
-          return isAnswered === answered;
+          const now = prober.live;
+          if (now.answered === last.answered) return !answered && now.sent >= last.sent + 25;
+          last = now;
+          return answered;
         },
-        { what: `${address} to ${answered ? '' : 'not '}answer`, everyMs: 300 },
+        { what: `${address} to ${answered ? '' : 'not '}answer`, detail: stage.tails },
       );
     } finally {
       await prober.kill();
@@ -59,16 +43,18 @@ describe('service security', { skip: refused?.because ?? false }, () => {
   }
 
   it("SVC-32 the Service's port answers, ICMP does not, and the opt-out leaves the VIP alone", async () => {
+    const { objects, node } = stage;
     await objects.create({ name: 'web', vip: vip(1), spec: spec(responderPort) }, [node]);
     const annotations = { 'kube-vip.io/ignore-service-security': 'true' };
     await objects.create({ name: 'open', vip: vip(2), annotations, spec: spec(responderPort) }, [node]);
-    await Promise.all([present(vip(1)), present(vip(2))]);
+    await Promise.all([stage.appears(vip(1)), stage.appears(vip(2))]);
     await becomes(vip(1), true);
-    assert.equal(await cluster.lab.client.ping(vip(1)), false);
-    assert.equal(await cluster.lab.client.ping(vip(2)), true);
+    await untilPinged(vip(2));
+    assert.equal(await pings(vip(1)), false);
   });
 
   it('SVC-16 SVC-32 an edit of ports or source ranges is in force', async () => {
+    const { cluster, objects } = stage;
     await objects.patch('web', { spec: spec(9) });
     await becomes(vip(1), false);
     await objects.patch('web', { spec: spec(responderPort, ['203.0.113.0/24']) });
@@ -78,31 +64,34 @@ describe('service security', { skip: refused?.because ?? false }, () => {
   });
 
   it('SVC-32 a killed daemon leaves the rules, a stopped one none', async () => {
+    const { cluster, node } = stage;
     const daemon = cluster.daemon(node);
     daemon.halt();
     await daemon.kill();
     assert.match(await tables(), /table ip kube-vip-guard/);
-    assert.equal(await cluster.lab.client.ping(vip(1)), false);
+    assert.equal(await pings(vip(1)), false);
     daemon.startAgain();
     await daemon.waitReady();
-    await present(vip(1));
+    await stage.appears(vip(1));
     await becomes(vip(1), true);
-    assert.equal(await cluster.lab.client.ping(vip(1)), false);
+    assert.equal(await pings(vip(1)), false);
     await daemon.stop();
     assert.equal(await node.holds(vip(1)), false);
     assert.equal(await tables(), '');
   });
 
   it('rules that a killed daemon left are removed by one without service security', async () => {
-    const guarding = cluster.startDaemon(node, { env: settings });
+    const { cluster, node } = stage;
+    const guarding = cluster.startDaemon(node, stage.defaults({ env: settings }));
     await guarding.waitReady();
-    await present(vip(1));
+    await stage.appears(vip(1));
     guarding.halt();
     await guarding.kill();
-    const daemon = cluster.startDaemon(node, { env: { ...settings, enable_service_security: 'false' } });
+    const env = { ...settings, enable_service_security: 'false' };
+    const daemon = cluster.startDaemon(node, stage.defaults({ env }));
     await daemon.waitReady();
-    await waitFor(() => cluster.lab.client.ping(vip(1)), { what: 'the VIP to answer ICMP' });
-    assert.equal(await tables(), '');
+    await untilPinged(vip(1));
+    await waitFor(async () => (await tables()) === '', { what: 'the tables to go', detail: stage.tails });
     await daemon.stop();
   });
 });
