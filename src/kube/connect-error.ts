@@ -26,13 +26,20 @@ const meanings: readonly (readonly [pattern: RegExp, meaning: string])[] = [
  * say what is wrong. What names the server already, and what the API itself said, passes through.
  */
 export function explainConnect(error: unknown, server: ServerAddress): unknown {
-  const text = messageOf(error).trim();
+  const text = wordsOf(error);
   const name = formatServer(server);
   const isProtocol = error instanceof KubeError && error.kind === 'garbage';
-  const isNamed = text.includes(name) || /^(?:connect|getaddrinfo) E/.test(text);
+  const isSingle = !(error instanceof AggregateError);
+  const isNamed = text.includes(name) || (isSingle && /^(?:connect|getaddrinfo) E/.test(text));
   if ((error instanceof KubeError && !isProtocol) || isNamed) return error;
   const meaning = meanings.find(([pattern]) => pattern.test(text))?.[1];
   const message = `cannot connect to ${name}: ${meaning ?? text}`;
   if (isProtocol) return new KubeError({ kind: 'garbage', path: '', message, cause: error });
   return Object.assign(new Error(message, { cause: error }), { code: errorCode(error) });
+}
+
+/** Where a name has several addresses Node tries each, and what it throws then has no words of its own. */
+function wordsOf(error: unknown): string {
+  if (error instanceof AggregateError) return [...new Set(error.errors.map(messageOf))].join(', ');
+  return messageOf(error).trim() || errorCode(error) || 'no reason given';
 }

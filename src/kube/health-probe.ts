@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import { rootCertificates } from 'node:tls';
-import { KubeVipError } from '../lib/errors.ts';
+import { KubeVipError, messageOf } from '../lib/errors.ts';
 
 /** A health-check CA that cannot be used: fatal at start, because every later check would fail. */
 export class HealthCaError extends KubeVipError {
@@ -30,7 +30,7 @@ function readCa(path: string): string {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new HealthCaError(`reading health check CA cert ${path}: ${String(error)}`, { cause: error });
+    throw new HealthCaError(`reading health check CA cert ${path}: ${messageOf(error)}`, { cause: error });
   }
   if (!text.includes('-----BEGIN CERTIFICATE-----')) {
     throw new HealthCaError(`${path} contains no valid certificates; give a PEM file`);

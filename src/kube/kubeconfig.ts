@@ -1,5 +1,5 @@
 import { parseDocument } from 'yaml';
-import { KubeVipError } from '../lib/errors.ts';
+import { KubeVipError, messageOf } from '../lib/errors.ts';
 import { parseServer } from './server-address.ts';
 import type { ServerAddress } from './server-address.ts';
 
@@ -82,7 +82,8 @@ function parseRoot(text: string, path: string): Fields {
     if (first !== undefined) throw first;
     value = document.toJS();
   } catch (error) {
-    const detail = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    // The parser goes on with a picture of the place.
+    const detail = messageOf(error).split('\n', 1)[0]?.replace(/:$/, '') ?? '';
     throw new KubeconfigError(path, `not valid YAML: ${detail}`, { cause: error });
   }
   if (!isFields(value)) throw new KubeconfigError(path, 'is not a kubeconfig (no mapping at the top)');

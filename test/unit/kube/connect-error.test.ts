@@ -45,6 +45,17 @@ test('what is not known is quoted, with its code; what names the server or is an
   assert.equal(explainConnect(named, server), named);
   const node = new Error('connect ECONNREFUSED 10.0.0.1:6443');
   assert.equal(explainConnect(node, server), node);
+  // What Node throws when it has tried every address of a name.
+  const tried = ['127.0.0.1', '::1'].map((address) => new Error(`connect ECONNREFUSED ${address}:6443`));
+  const all = Object.assign(new AggregateError(tried), { code: 'ECONNREFUSED' });
+  const both = explainConnect(all, server) as Error & { code: string };
+  assert.equal(
+    both.message,
+    'cannot connect to https://10.0.0.1:6443: connect ECONNREFUSED 127.0.0.1:6443, connect ECONNREFUSED ::1:6443',
+  );
+  assert.equal(both.code, 'ECONNREFUSED');
+  const wordless = explainConnect(Object.assign(new Error(''), { code: 'EPROTO' }), server) as Error;
+  assert.match(wordless.message, /: EPROTO$/);
   const answer = new KubeError({ kind: 'forbidden', path: 'GET /x', message: 'no' });
   assert.equal(explainConnect(answer, server), answer);
 });
