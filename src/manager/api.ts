@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import type { Config } from '../config/index.ts';
+import { defaultConfig, type Config } from '../config/index.ts';
 import {
   candidateFiles,
   FallbackCredentials,
@@ -54,6 +54,11 @@ export async function openApi(
       ? selectClient({ ...inputs, existing })
       : { source: 'kubeconfig', path: kubeconfig, server: { rule: 'file' } };
   if (choice.source === 'none') throw new StartError('leaderElectionType=etcd uses no Kubernetes API');
+  const missing = config.k8sConfigFile;
+  if (kubeconfig === undefined && missing !== defaultConfig.k8sConfigFile && !existing.has(missing))
+    parts.log.warn('the kubeconfig that is configured does not exist, looking for another', {
+      k8s_config_file: missing,
+    });
   const environment = {
     serviceHost: process.env['KUBERNETES_SERVICE_HOST'] ?? '',
     servicePort: process.env['KUBERNETES_SERVICE_PORT'] ?? '',

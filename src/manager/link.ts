@@ -4,6 +4,20 @@ import type { Kernel, Link } from '../linux/types.ts';
 import { StartError } from './errors.ts';
 
 /**
+ * Services may have another link, which has to be there as well; `auto`, and links that Services name themselves, are
+ * looked for when they are needed.
+ *
+ * @throws StartError when it is not there, or not operationally up.
+ */
+function checkServicesLink(kernel: Pick<Kernel, 'linkByName'>, config: Config, log: Logger): void {
+  const { servicesInterface: name, allowInterfaceNotUp } = config;
+  if (!config.enableServices || name === '') return;
+  const verdict = checkInterface(name, kernel.linkByName(name), allowInterfaceNotUp);
+  if (!verdict.usable) throw new StartError(`vip_servicesinterface: ${verdict.problem}; ${verdict.remedy}`);
+  if (verdict.warning !== undefined) log.warn(verdict.warning, { link: name });
+}
+
+/**
  * The link that carries the VIPs: the configured one, else that of the default route.
  *
  * @throws StartError when there is none, or it is not operationally up and `vip_allow_interface_not_up` is off.
@@ -19,6 +33,7 @@ export async function chooseLink(kernel: Kernel, config: Config, log: Logger): P
     throw new StartError(reason);
   }
   if (verdict.warning !== undefined) log.warn(verdict.warning, { link: name });
+  checkServicesLink(kernel, config, log);
   return link;
 }
 
