@@ -44,29 +44,37 @@ export function createKubeLeaseStore(components: KubeLeaseComponents, options: K
 
   const store: LeaseStore = {
     name: `${namespace}/${name}`,
-    read: (call) => attempt(() => client.get<Lease>(leaseResource, ref, call)),
-    create: (record, call) =>
-      attempt(() => client.create<Lease>(leaseResource, newLease(ref, annotations, record), call), 'create'),
-    update: (base, record, call) =>
-      attempt(() => client.update<Lease>(leaseResource, changedLease(base, ref, annotations, record), call)),
+    read: (call) => attempt(ref, () => client.get<Lease>(leaseResource, ref, call)),
+    create: async (record, call) => {
+      const sent = newLease(ref, annotations, record);
+      const create = (): Promise<Lease> => client.create<Lease>(leaseResource, sent, call);
+      return written(await attempt(ref, create, 'create'), sent, undefined);
+    },
+    update: async (base, record, call) => {
+      const sent = changedLease(base, ref, annotations, record);
+      const update = (): Promise<Lease> => client.update<Lease>(leaseResource, sent, call);
+      return written(await attempt(ref, update), sent, base);
+    },
   };
   if (watchLease === undefined) return store;
   return {
     ...store,
     watch: (onChange, signal) => {
       watchLease((lease, version) => {
-        const change = changeOf(lease, version);
+        const change = changeOf(ref, lease, version);
         if (change !== undefined) onChange(change);
       }, signal);
     },
   };
 }
 
-function newLease(
-  ref: { readonly namespace: string; readonly name: string },
-  annotations: Readonly<Record<string, string>>,
-  record: LeaseRecord,
-): Lease {
+/** Where a Lease lies. */
+interface Place {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+function newLease(ref: Place, annotations: Readonly<Record<string, string>>, record: LeaseRecord): Lease {
   const metadata = Object.keys(annotations).length === 0 ? ref : { ...ref, annotations };
   return { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec: specOf(record) };
 }
@@ -77,8 +85,8 @@ function changedLease(
   annotations: Readonly<Record<string, string>>,
   record: LeaseRecord,
 ): Lease {
-  const raw = isLease(base.raw) ? base.raw : { metadata: ref };
-  const merged = { ...raw.metadata.annotations, ...annotations };
+  const raw: Lease = isLease(base.raw) ? base.raw : { metadata: ref };
+  const merged = { ...base.annotations, ...annotations };
   const metadata = {
     ...raw.metadata,
     resourceVersion: base.version,
@@ -116,7 +124,7 @@ export function storedLease(lease: Lease): StoredLease {
       leaseTransitions: numberOf(spec.leaseTransitions),
     },
     version: lease.metadata.resourceVersion ?? '',
-    annotations: lease.metadata.annotations ?? {},
+    annotations: textsOf(lease.metadata.annotations),
     raw: lease,
   };
 }
@@ -125,27 +133,43 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
+function textsOf(value: unknown): Readonly<Record<string, string>> {
+  if (!isObject(value)) return {};
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+}
+
 function numberOf(value: unknown): number {
   return typeof value === 'number' && Number.isSafeInteger(value) ? value : 0;
 }
 
 function isLease(value: unknown): value is Lease {
-  if (typeof value !== 'object' || value === null || !('metadata' in value)) return false;
+  return isObject(value) && isObject(value.metadata) && (value.spec === undefined || isObject(value.spec));
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** This Lease, in some version: without one it could not be updated safely. */
+function isStored(value: unknown, { namespace, name }: Place): value is Lease {
+  if (!isLease(value)) return false;
   const { metadata } = value;
-  return typeof metadata === 'object' && metadata !== null;
+  const isOurs = metadata.name === name && metadata.namespace === namespace;
+  return isOurs && typeof metadata.resourceVersion === 'string';
 }
 
-/** A Lease without a version cannot be updated safely, so it is not one. */
-function isStored(value: unknown): value is Lease {
-  return isLease(value) && typeof value.metadata.resourceVersion === 'string';
-}
-
-function changeOf(lease: Lease | undefined, version: string | undefined): LeaseChange | undefined {
+function changeOf(
+  place: Place,
+  lease: Lease | undefined,
+  version: string | undefined,
+): LeaseChange | undefined {
   if (lease === undefined) return { kind: 'absent', version };
-  return isStored(lease) ? { kind: 'present', lease: storedLease(lease) } : undefined;
+  return isStored(lease, place) ? { kind: 'present', lease: storedLease(lease) } : undefined;
 }
 
-async function attempt(call: () => Promise<Lease>, operation?: 'create'): Promise<StoredLease> {
+async function attempt(place: Place, call: () => Promise<Lease>, operation?: 'create'): Promise<StoredLease> {
   let answer: unknown;
   try {
     answer = await call();
@@ -154,9 +178,28 @@ async function attempt(call: () => Promise<Lease>, operation?: 'create'): Promis
     const exists = operation === 'create' && kind === 'conflict';
     throw new StoreError(exists ? 'already-exists' : kind, messageOf(error), { cause: error });
   }
-  if (!isStored(answer))
-    throw new StoreError('garbage', 'the API server answered with something that is no Lease');
+  if (!isStored(answer, place))
+    throw new StoreError('garbage', 'the API server answered with something that is not this Lease');
   return storedLease(answer);
+}
+
+/**
+ * The answer to a write, if it says that this write was done: whoever stands between us and the API server may answer
+ * 200 with anything. One that names somebody else is passed on, for it is a reason to doubt that we hold.
+ */
+function written(answer: StoredLease, { spec }: Lease, base: StoredLease | undefined): StoredLease {
+  const { holderIdentity, renewTime } = answer.record;
+  const isSame = base === undefined || uidOf(base) === undefined || uidOf(base) === uidOf(answer);
+  const isNewer = answer.version !== base?.version;
+  if (isSame && isNewer && holderIdentity === spec?.holderIdentity && renewTime === spec.renewTime)
+    return answer;
+  const isOthers = !['', spec?.holderIdentity, base?.record.holderIdentity].includes(holderIdentity);
+  if (isSame && isOthers) return answer;
+  throw new StoreError('garbage', 'the API server answered a write with a Lease other than the one written');
+}
+
+function uidOf({ raw }: StoredLease): string | undefined {
+  return isLease(raw) ? raw.metadata.uid : undefined;
 }
 
 /** The kinds a KubeError shares with StoreError; 'gone' has no meaning for a single object. */

@@ -43,7 +43,7 @@ export function controlPlaneElection(
   const location = placeOfLease(config.leaseName, config, api, parts.log);
   let watch: (() => ReflectorStatus) | undefined;
   const watchOf = (place: Place): WatchLease =>
-    watchLeaseWith((listener) => {
+    watchLeaseWith(place, (listener) => {
       const { namespace, name } = place;
       const options = { resource: leases, namespace, fieldSelector: nameSelector(name), listener };
       const reflector = createReflector<Lease>({ client: api.client, ...parts }, options);

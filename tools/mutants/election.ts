@@ -110,8 +110,8 @@ export const electionMutants: readonly Mutant[] = [
   {
     line: 'CP-75',
     file: 'src/election/machine/following.ts',
-    from: "d.arm('take', seen.freeAt - d.now);\n",
-    to: '',
+    from: 'Math.max(seen.freeAt - d.now, ',
+    to: 'Math.max(86_400_000, ',
     test: tenure,
   },
   {

@@ -333,8 +333,8 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'ELE-08',
     file: 'src/election/machine/following.ts',
-    from: "d.arm('take', seen.freeAt - d.now);\n",
-    to: '',
+    from: 'Math.max(seen.freeAt - d.now, ',
+    to: 'Math.max(86_400_000, ',
     test: leases,
   },
   {

@@ -17,6 +17,9 @@ import type {
 /** More than can be on their way to a server at once. */
 const keptWrites = 32;
 
+/** Refusals in a row that a race of honest candidates may bring. */
+const patientRefusals = 3;
+
 const phaseTimers: readonly TimerName[] = ['poll', 'take', 'renew', 'deadline', 'release', 'pause'];
 
 /** The next state while a step is being worked out. Lives for one step; outside, `step` is a pure function. */
@@ -27,6 +30,7 @@ export class Draft {
   readonly random: number;
   phase: Phase;
   hasRival: boolean;
+  refusals: number;
   private call: State['call'];
   private timers: Partial<Record<TimerName, number>>;
   private sequence: number;
@@ -48,6 +52,7 @@ export class Draft {
     this.transitions = state.transitions;
     this.written = state.written;
     this.hasRival = state.hasRival;
+    this.refusals = state.refusals;
   }
 
   get currentCall(): State['call'] {
@@ -128,6 +133,11 @@ export class Draft {
     return { call, timeoutMs };
   }
 
+  /** A record that is not the one we were told of is read at once, but not for ever: what is told may be wrong. */
+  get isRefusedAgain(): boolean {
+    return this.refusals > patientRefusals;
+  }
+
   /** The call in flight has an outcome, or has taken too long. */
   endCall(): void {
     this.call = undefined;
@@ -160,6 +170,7 @@ export class Draft {
         transitions: this.transitions,
         written: this.written,
         hasRival: this.hasRival,
+        refusals: this.refusals,
       },
       effects: this.effects,
       reason,

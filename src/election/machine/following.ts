@@ -33,7 +33,8 @@ function plan(d: Draft, seen: Seen): Reason {
     d.read();
     return 'polling';
   }
-  d.arm('take', seen.freeAt - d.now);
+  if (!isFree(d, seen)) d.refusals = 0;
+  d.arm('take', Math.max(seen.freeAt - d.now, d.isRefusedAgain ? d.settings.retryPeriodMs / 2 : 0));
   armPoll(d, seen);
   if (seen.kind === 'absent') return 'not-found';
   const holder = seen.lease.record.holderIdentity;
@@ -115,6 +116,7 @@ function isOvertaken(d: Draft, { news }: Acquiring, claimed: StoredLease): boole
 
 function claimFailed(d: Draft, phase: Acquiring, call: Call, error: StoreErrorKind): Reason {
   if (error === 'conflict' || error === 'already-exists') {
+    d.refusals++;
     d.enter({ at: 'following', seen: phase.seen });
     d.read();
   } else if (error === 'not-found' && call.operation === 'update') {

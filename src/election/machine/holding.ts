@@ -26,6 +26,7 @@ const noRival: Rival = { writes: 0, at: 0 };
 
 export function becomeHolder(d: Draft, lease: StoredLease, sentAt: number): Reason {
   d.hasRival = false;
+  d.refusals = 0;
   d.emit({ do: 'acquired', renewedAt: sentAt, validUntil: hold(d, lease, sentAt, noRival) });
   d.report(lease.record);
   return 'acquired';

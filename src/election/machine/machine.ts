@@ -62,6 +62,7 @@ export const initialState: State = {
   transitions: 0,
   written: [],
   hasRival: false,
+  refusals: 0,
 };
 
 export type Step = (settings: MachineSettings, state: State, event: Event, context: Context) => StepResult;

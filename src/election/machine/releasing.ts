@@ -53,8 +53,10 @@ function releaseFailed(d: Draft, phase: Releasing, error: StoreErrorKind): Reaso
     return finish(d, phase, { kind: 'absent', freeAt: d.now + d.settings.retryPeriodMs / 2 }, error);
   }
   if (error === 'conflict') {
+    d.refusals++;
     d.phase = { ...phase, lease: undefined };
-    d.read();
+    if (d.isRefusedAgain) d.arm('poll', d.settings.retryPeriodMs / 4);
+    else d.read();
   } else {
     d.arm('poll', error === 'timeout' ? 0 : d.settings.retryPeriodMs / 4);
   }

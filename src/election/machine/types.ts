@@ -114,6 +114,8 @@ export interface State {
   readonly written: readonly string[];
   /** The last tenure was given up to another process of our name; a record that names us may be its. */
   readonly hasRival: boolean;
+  /** Writes in a row that were refused because the record is another one than the API server says it is. */
+  readonly refusals: number;
 }
 
 export type CallOutcome =

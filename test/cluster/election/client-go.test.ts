@@ -35,7 +35,7 @@ class OwnCandidate {
   constructor(api: RealApi, name: string, identity: string) {
     this.client = new Http2KubeClient({ ...parts, credentials: fixedCredentials(api.connection) });
     const { client } = this;
-    const watchLease = watchLeaseWith((listener) =>
+    const watchLease = watchLeaseWith({ namespace: 'default', name }, (listener) =>
       createReflector<Lease>(
         { ...parts, client },
         { resource: leases, namespace: 'default', fieldSelector: nameSelector(name), listener },

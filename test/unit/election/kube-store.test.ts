@@ -37,7 +37,7 @@ function storeOver(
 
 const echo = (sent: Lease | undefined): Lease => ({
   ...sent,
-  metadata: { resourceVersion: '5', ...sent?.metadata },
+  metadata: { ...sent?.metadata, resourceVersion: '5' },
 });
 
 test('a new Lease has exactly the fields client-go writes', async () => {
@@ -118,6 +118,30 @@ test('failures of the API server keep their meaning', async () => {
   }
 });
 
+test('an answer to a write that is not the Lease as written is none; one that names somebody else is passed on', async () => {
+  const spec = { holderIdentity: 'node-a', renewTime: recordOf('node-a').renewTime ?? null };
+  const metadata = { name: 'lock', namespace: 'ns', uid: 'u-1', resourceVersion: '5' };
+  const base = storedLease({ metadata: { ...metadata, resourceVersion: '4' }, spec });
+  const rows: readonly [Lease, string][] = [
+    [{ metadata, spec }, 'node-a'],
+    [{ metadata: { ...metadata, name: 'other' }, spec }, 'garbage'],
+    [{ metadata: { ...metadata, namespace: 'other' }, spec }, 'garbage'],
+    [{ metadata: { ...metadata, uid: 'u-2' }, spec }, 'garbage'],
+    [{ metadata: { ...metadata, resourceVersion: '4' }, spec }, 'garbage'],
+    [{ metadata, spec: { ...spec, renewTime: '2026-01-02T03:04:00.000000Z' } }, 'garbage'],
+    [{ metadata, spec: { ...spec, holderIdentity: '' } }, 'garbage'],
+    [{ metadata }, 'garbage'],
+    [{ metadata, spec: { ...spec, holderIdentity: 'node-b' } }, 'node-b'],
+    [{ metadata: { ...metadata, uid: 'u-2' }, spec: { ...spec, holderIdentity: 'node-b' } }, 'garbage'],
+  ];
+  for (const [answer, expected] of rows) {
+    const { client } = clientThat(() => answer);
+    const update = storeOver(client).update(base, recordOf('node-a'), callOptions);
+    if (expected === 'garbage') await failsAs(['garbage'], update);
+    else assert.equal((await update).record.holderIdentity, expected);
+  }
+});
+
 test('any conflict on create means that the record exists', async () => {
   const create = (): Promise<never> =>
     Promise.reject(new KubeError({ kind: 'conflict', message: 'as said', path: '' }));
@@ -155,7 +179,7 @@ test('whatever the API server answers is a record or a StoreError', async () => 
 test('a watch tells records as they come, deletions with the version of the copy that went', () => {
   let listener: ReflectorListener<Lease> = {};
   const ran: AbortSignal[] = [];
-  const watchLease = watchLeaseWith((given) => {
+  const watchLease = watchLeaseWith({ namespace: 'ns', name: 'lock' }, (given) => {
     listener = given;
     return {
       items: new Map(),
@@ -176,13 +200,18 @@ test('a watch tells records as they come, deletions with the version of the copy
   assert.deepEqual(ran, [signal]);
 
   const lease = (version: string): Lease => ({
-    metadata: { resourceVersion: version },
+    metadata: { namespace: 'ns', name: 'lock', resourceVersion: version },
     spec: { holderIdentity: 'node-a' },
   });
+  const foreign: Lease = { ...lease('9'), metadata: { ...lease('9').metadata, name: 'other' } };
   listener.synced?.(new Map());
   listener.changed?.('ns/lock', lease('2'), undefined);
   listener.removed?.('ns/lock', lease('3'));
   listener.synced?.(new Map([['ns/lock', lease('4')]]));
+  // Of others a server should not tell here.
+  listener.changed?.('ns/other', foreign, undefined);
+  listener.removed?.('ns/other', foreign);
+  listener.synced?.(new Map([['ns/other', foreign]]));
   // A broken object is no news.
   listener.changed?.('ns/lock', { metadata: {} }, undefined);
   const summary = told.map((change) =>
@@ -195,5 +224,6 @@ test('a watch tells records as they come, deletions with the version of the copy
     ['node-a', '2'],
     ['absent', '3'],
     ['node-a', '4'],
+    ['absent', undefined],
   ]);
 });

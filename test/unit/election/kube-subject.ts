@@ -27,7 +27,7 @@ export function kubeSubject(
   const name = `lease-${process.pid}-${++serial}`;
   const components = { clock: time.clock, random: Math.random, log: silentLogger };
   const client = new Http2KubeClient({ ...components, credentials: fixedCredentials(connection) });
-  const watchLease = watchLeaseWith((listener) =>
+  const watchLease = watchLeaseWith({ namespace, name }, (listener) =>
     createReflector<Lease>(
       { ...components, client },
       { resource: leases, namespace, fieldSelector: nameSelector(name), listener },
