@@ -6,7 +6,9 @@ import type { Machine } from './machine.ts';
 import { readPcap } from './pcap.ts';
 import type { Frame } from './pcap.ts';
 import { promptly } from './prober/prober.ts';
+import { isAsleep } from './proc.ts';
 import type { LabProcess } from './process.ts';
+import { waitFor } from './wait.ts';
 
 let capturesStarted = 0;
 
@@ -55,8 +57,9 @@ export class Capture {
   }
 
   async stop(): Promise<readonly Frame[]> {
-    // What is on its way through the kernel's ring still counts.
+    // What is on its way through the kernel's ring still counts: it wakes tcpdump, which sleeps again when it is written.
     await sleep(50);
+    await waitFor(() => isAsleep(this.#process.id), { what: 'tcpdump to have read everything' });
     await this.#process.stop();
     return this.frames();
   }

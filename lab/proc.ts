@@ -36,6 +36,11 @@ export function isAlive(id: ProcessId): boolean {
   return fields?.[19] === String(id.start) && fields[0] !== 'Z' && fields[0] !== 'X';
 }
 
+/** True while it waits for something, or is gone; false while it runs or could. */
+export function isAsleep(id: ProcessId): boolean {
+  return !isAlive(id) || statFields(id.pid)?.[0] === 'S';
+}
+
 /** Signals that very process (or its group, when it leads one); false when it is gone or not ours. */
 export function signal(id: ProcessId, name: NodeJS.Signals, group = false): boolean {
   if (!isAlive(id)) return false;

@@ -41,7 +41,7 @@ export class Bird {
   /** What `birdc` answers. */
   async ask(command: string): Promise<string> {
     const args = ['-s', this.#socket, ...command.split(' ')];
-    return (await this.machine.tryRun(requireComponent('birdc'), args, { timeoutMs: 5000 })).stdout;
+    return (await this.machine.tryRun(requireComponent('birdc'), args, { timeoutMs: 20_000 })).stdout;
   }
 
   /** Everything it says about the session with a neighbour. */
@@ -55,7 +55,7 @@ export class Bird {
     return this.ask(`show route for ${prefix} all`);
   }
 
-  async waitEstablished(address: string, timeoutMs = 15_000): Promise<void> {
+  async waitEstablished(address: string, timeoutMs = 60_000): Promise<void> {
     await waitFor(async () => /BGP state:\s+Established/.test(await this.session(address)), {
       what: `the session of ${address} with BIRD`,
       timeoutMs,
@@ -119,7 +119,7 @@ function bgpProtocol(name: string, machine: Machine, options: RouterOptions, nei
     'error wait time 1, 1;',
     'connect retry time 1;',
     'connect delay time 1;',
-    `hold time ${options.holdTime ?? 9};`,
+    `hold time ${options.holdTime ?? 90};`,
     ...(neighbor.password === undefined ? [] : [`password "${neighbor.password}";`]),
     neighbor.multihop === true ? 'multihop;' : 'direct;',
     ...families.map((family) => `ipv${family} { import all; export none; };`),

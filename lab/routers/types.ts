@@ -13,7 +13,7 @@ export interface RouterOptions {
   /** The router's own AS. */
   readonly as: number;
   readonly neighbors: readonly Neighbor[];
-  /** Seconds; default 9. */
+  /** Seconds; default 90, so that a route which goes soon was withdrawn, and a machine that stands still loses no session. */
   readonly holdTime?: number;
   /** Default 179. */
   readonly port?: number;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { waitFor } from '../../../lab/index.ts';
-import { BgpStage, VIP, VIP6, whySkipped } from './stage.ts';
+import { BgpStage, VIP, VIP6, whySkipped, WITHDRAWN_WITHIN } from './stage.ts';
 
 describe('a control-plane VIP in BGP mode', { skip: whySkipped() }, () => {
   let stage: BgpStage;
@@ -12,6 +12,9 @@ describe('a control-plane VIP in BGP mode', { skip: whySkipped() }, () => {
   after(async () => {
     await stage.stop();
   });
+
+  const untilPinged = (address: string): Promise<unknown> =>
+    waitFor(() => stage.cluster.lab.client.ping(address), { what: `${address} to answer` });
 
   it('CP-180 host routes /32 and /128 are announced, the VIPs are on the interface, and traffic arrives', async () => {
     const { cluster, router } = stage;
@@ -24,8 +27,8 @@ describe('a control-plane VIP in BGP mode', { skip: whySkipped() }, () => {
       const addresses = await node.run('ip', ['addr', 'show', 'dev', 'lo']);
       assert.match(addresses, new RegExp(`inet ${VIP}/24 .*scope host`));
       assert.match(addresses, new RegExp(`inet6 ${VIP6}/64 `));
-      assert.equal(await cluster.lab.client.ping(VIP), true);
-      assert.equal(await cluster.lab.client.ping(VIP6), true);
+      await untilPinged(VIP);
+      await untilPinged(VIP6);
       await daemon.waitReady();
       assert.equal(await cluster.leaseHolder(), undefined, 'nobody campaigns');
     });
@@ -36,17 +39,16 @@ describe('a control-plane VIP in BGP mode', { skip: whySkipped() }, () => {
     await stage.withDaemons([node], {}, async (daemon) => {
       await stage.untilHops(VIP, [node.ipv4]);
       assert.doesNotMatch(await node.run('ss', ['-Hltn']), /:179\b/);
-      const metrics = (await daemon.http('/metrics'))?.body ?? '';
+      const metrics = await waitFor(async () => (await daemon.http('/metrics'))?.body, { what: 'metrics' });
       const series = [...metrics.matchAll(/^kube_vip_manager_bgp_session_info\{(.*)\} (\d)$/gm)];
       const peer = `peer="${stage.routerAddress}:179"`;
       assert.ok(series.length > 1 && series.every(([, labels = '']) => labels.includes(peer)), metrics);
       const hot = series.filter(([, , value]) => value === '1').map(([, labels]) => labels);
       assert.equal(hot.length, 1);
       assert.match(hot[0] ?? '', /state="SESSION_STATE_ESTABLISHED"/);
-      daemon.process.signal('SIGUSR1');
-      await daemon.process.waitForLog(/END OF CONFIGURATION DUMP/);
-      assert.match(daemon.log(), new RegExp(`${stage.routerAddress}:179 \\(AS: 65500\\), established`));
-      assert.match(daemon.log(), new RegExp(`${VIP}/32 next hop ${node.ipv4}`));
+      const dump = await stage.dump(daemon);
+      assert.match(dump, new RegExp(`${stage.routerAddress}:179 \\(AS: 65500\\), established`));
+      assert.match(dump, new RegExp(`${VIP}/32 next hop ${node.ipv4}`));
     });
   });
 
@@ -64,11 +66,11 @@ describe('a control-plane VIP in BGP mode', { skip: whySkipped() }, () => {
       await stage.untilHops(VIP, [holder.ipv4]);
       for (const node of nodes) assert.equal(await node.holds(VIP), node === holder);
       // And it moves with the lease.
-      await cluster.daemon(holder).stop(10_000);
+      await cluster.daemon(holder).stop();
       const other = nodes.find((node) => node !== holder);
       assert.ok(other !== undefined);
       await stage.untilHops(VIP, [other.ipv4]);
-      assert.equal(await cluster.lab.client.ping(VIP), true);
+      await untilPinged(VIP);
     });
   });
 
@@ -80,7 +82,7 @@ describe('a control-plane VIP in BGP mode', { skip: whySkipped() }, () => {
       await stage.untilHops(VIP, [node.ipv4]);
       await cluster.takeLease('somebody-else');
       await stage.untilHops(VIP, []);
-      assert.equal(await node.holds(VIP), false);
+      await waitFor(async () => !(await node.holds(VIP)), { what: 'the VIP to go' });
     });
   });
 
@@ -88,14 +90,17 @@ describe('a control-plane VIP in BGP mode', { skip: whySkipped() }, () => {
     const node = stage.cluster.lab.node(0);
     await stage.withDaemons([node], {}, async (daemon) => {
       await stage.untilHops(VIP, [node.ipv4]);
+      const said = stage.router.process.log().length;
       daemon.process.signal('SIGTERM');
       const exit = await daemon.process.untilExit();
       assert.equal(exit.code, 0);
       assert.equal(await node.holds(VIP), false);
       assert.equal(await node.holds(VIP6), false);
-      // Long before the hold time of 9 s: the router was told.
-      await waitFor(async () => (await stage.hops()).length === 0, { what: 'no route', timeoutMs: 2000 });
-      assert.match(stage.router.process.log(), /Received: Peer de-configured/);
+      await stage.untilHops(VIP, [], WITHDRAWN_WITHIN);
+      await waitFor(() => stage.router.process.log().slice(said).includes('Received: Peer de-configured'), {
+        what: 'the router to be told why',
+        detail: () => stage.router.process.tail(),
+      });
     });
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { waitFor, type Machine } from '../../../lab/index.ts';
 import { Objects } from '../services/objects.ts';
-import { BgpStage, whySkipped, type Env } from './stage.ts';
+import { BgpStage, whySkipped, WITHDRAWN_WITHIN, type Env } from './stage.ts';
 
 describe('Services in BGP mode', { skip: whySkipped() }, () => {
   let stage: BgpStage;
@@ -49,7 +49,7 @@ describe('Services in BGP mode', { skip: whySkipped() }, () => {
       created.pop();
       await stage.untilHops(vip(1), []);
     });
-    await stage.untilHops(vip(0), [], 2000);
+    await stage.untilHops(vip(0), [], WITHDRAWN_WITHIN);
   });
 
   it('BGP-12 with the local traffic policy the nodes with endpoints are the paths', async () => {
@@ -73,13 +73,13 @@ describe('Services in BGP mode', { skip: whySkipped() }, () => {
           const hops = await stage.hops(vip(3));
           return hops.length > 0 ? hops : undefined;
         },
-        { what: 'a path' },
+        { what: 'a path', timeoutMs: 60_000 },
       );
       assert.equal(paths.length, 1);
       const leader = nodes.find(({ ipv4 }) => ipv4 === paths[0]);
       const other = nodes.find((node) => node !== leader);
       assert.ok(leader !== undefined && other !== undefined);
-      await stage.cluster.daemon(leader).stop(10_000);
+      await stage.cluster.daemon(leader).stop();
       await stage.untilHops(vip(3), pathsOf([other]));
     });
   });
@@ -100,6 +100,10 @@ describe('Services in BGP mode', { skip: whySkipped() }, () => {
       await serve({ name: 'one', vip: vip(5), port: 80 }, nodes);
       await serve({ name: 'two', vip: vip(5), port: 81 }, nodes);
       await stage.untilHops(vip(5), pathsOf([first]));
+      // Its endpoints come by a watch of their own.
+      await waitFor(async () => (await objects.ingress('two')).join() === vip(5), {
+        what: 'the status of two',
+      });
       const withdrawn = await stage.withdrawals(first);
       await objects.delete('one');
       await serve({ name: 'mark', vip: vip(6) }, nodes);
@@ -118,7 +122,10 @@ describe('Services in BGP mode', { skip: whySkipped() }, () => {
     await stage.withDaemons([first], { ...env, bgp_attach_ip_to_interface: 'true' }, async () => {
       await serve({ name: 'attached', vip: vip(7) }, nodes);
       await stage.untilHops(vip(7), pathsOf([first]));
-      assert.match(await first.run('ip', ['addr', 'show', 'dev', 'lo']), new RegExp(`inet ${vip(7)}/32`));
+      const onLink = new RegExp(`inet ${vip(7)}/32`);
+      await waitFor(async () => onLink.test(await first.run('ip', ['addr', 'show', 'dev', 'lo'])), {
+        what: 'the address on the link',
+      });
     });
     assert.equal(await first.holds(vip(7)), false);
   });
@@ -156,7 +163,7 @@ describe('Services in BGP mode', { skip: whySkipped() }, () => {
       await stage.untilHops(vip(8), pathsOf(nodes));
       await stage.untilHops('198.51.100.10', pathsOf([holder]));
     });
-    await stage.untilHops('198.51.100.10', [], 2000);
-    await stage.untilHops(vip(8), [], 2000);
+    await stage.untilHops('198.51.100.10', [], WITHDRAWN_WITHIN);
+    await stage.untilHops(vip(8), [], WITHDRAWN_WITHIN);
   });
 });

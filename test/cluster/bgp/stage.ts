@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -9,6 +9,7 @@ import {
   kernelNextHops,
   waitFor,
   type Daemon,
+  type LabProcess,
   type Machine,
   type Neighbor,
 } from '../../../lab/index.ts';
@@ -18,6 +19,12 @@ export const ROUTER_AS = 65_500;
 /** No link of the lab has them: only a route leads there. */
 export const VIP = '198.51.100.10';
 export const VIP6 = '2001:db8:77::10';
+
+/**
+ * Milliseconds in which a withdrawn route goes, however busy the machine is. The hold time, after which one goes that
+ * nobody has withdrawn, is 30 s (`bgp_hold_time`), counted from the last of the messages that come every 10 s.
+ */
+export const WITHDRAWN_WITHIN = 15_000;
 
 export type Env = Readonly<Record<string, string>>;
 
@@ -64,6 +71,10 @@ export class BgpStage {
       bgp_enable: 'true',
       address: `${VIP},${VIP6}`,
       vip_interface: 'lo',
+      // A machine that stands still for some seconds loses no lease, and takes no API server for dead.
+      vip_leaseduration: '30',
+      vip_renewdeadline: '20',
+      control_plane_health_check_timeout_seconds: '20',
       bgp_as: String(NODE_AS),
       bgp_routerid: node.ipv4,
       bgp_peers: `${this.routerAddress}:${ROUTER_AS}::false::mpbgp_nexthop=fixed;mpbgp_ipv6=[${node.ipv6}]`,
@@ -95,7 +106,7 @@ export class BgpStage {
     try {
       await body(first, untilLogged);
     } finally {
-      for (const daemon of daemons) if (daemon.process.alive) await daemon.stop(10_000);
+      for (const daemon of daemons) if (daemon.process.alive) await daemon.stop();
     }
   }
 
@@ -109,7 +120,7 @@ export class BgpStage {
         const text = daemon.log().slice(before);
         return text.includes(end) ? text : undefined;
       },
-      { what: 'the dump' },
+      { what: 'the dump', detail: () => daemon.process.tail(30) },
     );
   }
 
@@ -117,7 +128,7 @@ export class BgpStage {
     return kernelNextHops(this.cluster.lab.router, prefix);
   }
 
-  untilHops(prefix: string, hops: readonly string[], timeoutMs = 15_000): Promise<unknown> {
+  untilHops(prefix: string, hops: readonly string[], timeoutMs = 60_000): Promise<unknown> {
     return waitFor(async () => (await this.hops(prefix)).join(' ') === hops.toSorted().join(' '), {
       what: `the router's route to ${prefix} by ${hops.join(' ') || 'nobody'}`,
       timeoutMs,
@@ -135,37 +146,51 @@ export class BgpStage {
 
 /** What the health check of a node is answered: statuses, one after the other and then from the start. */
 export class HealthEndpoint {
-  readonly #node: Machine;
   readonly #file: string;
-  readonly #log: string;
+  readonly #process: LabProcess;
 
-  constructor(node: Machine, port: number, statuses: string, tls?: { certFile: string; keyFile: string }) {
-    this.#node = node;
-    this.#file = path.join(node.dir, `health-${port}`);
-    this.#log = path.join(node.dir, `health-${port}.log`);
-    this.answer(statuses);
-    const script = fileURLToPath(new URL('health-server.ts', import.meta.url));
-    const files = tls === undefined ? [] : [tls.certFile, tls.keyFile];
-    node.start(`health-${port}`, [process.execPath, script, String(port), this.#file, ...files]);
+  private constructor(file: string, process: LabProcess) {
+    this.#file = file;
+    this.#process = process;
   }
 
+  /** Listening when this resolves. */
+  static async start(
+    node: Machine,
+    port: number,
+    statuses: string,
+    tls?: { readonly certFile: string; readonly keyFile: string },
+  ): Promise<HealthEndpoint> {
+    const name = `health-${port}`;
+    const file = path.join(node.dir, name);
+    const script = fileURLToPath(new URL('health-server.ts', import.meta.url));
+    const files = tls === undefined ? [] : [tls.certFile, tls.keyFile];
+    writeFileSync(file, statuses);
+    const server = node.start(name, [process.execPath, script, String(port), file, ...files]);
+    await server.waitForLog(/listening/);
+    return new HealthEndpoint(file, server);
+  }
+
+  /** In one step: it may be read at any moment. */
   answer(statuses: string): void {
-    writeFileSync(this.#file, statuses);
+    writeFileSync(`${this.#file}.new`, statuses);
+    renameSync(`${this.#file}.new`, this.#file);
   }
 
   /** Statuses answered so far, oldest first. */
   answers(): readonly string[] {
-    return [...readFileSync(this.#log, 'utf8').matchAll(/^answer (\d+)$/gm)].map(
-      ([, status]) => status ?? '',
-    );
+    return [...this.#process.log().matchAll(/^answer (\d+)$/gm)].map(([, status]) => status ?? '');
   }
 
-  /** Until this many more questions have been answered. */
-  async untilAsked(times: number): Promise<void> {
-    const before = this.answers().length;
-    await waitFor(() => this.answers().length >= before + times, {
-      what: `${times} health checks on ${this.#node.name}`,
-      timeoutMs: 30_000,
+  /** Until this many more questions have been answered, or have been with this status. */
+  async untilAsked(times: number, status?: string): Promise<void> {
+    const count = (): number =>
+      this.answers().filter((each) => status === undefined || each === status).length;
+    const before = count();
+    await waitFor(() => count() >= before + times, {
+      what: `${times} health checks${status === undefined ? '' : ` that are answered ${status}`}`,
+      timeoutMs: 60_000,
+      detail: () => this.#process.tail(),
     });
   }
 }
