@@ -15,8 +15,11 @@ export interface AddressSpec {
   /** Link name. Links come and go; the spec waits for one with this name. */
   readonly link: string;
   readonly scope: Scope;
-  /** Seconds; undefined is forever. Preferred lifetime is always 0: a VIP is never a source address. */
-  readonly validLifetime: number | undefined;
+  /**
+   * Seconds; undefined is forever, `tenure` what the fence has left: the kernel then ends it for a process that does not run.
+   * Preferred lifetime is always 0: a VIP is never a source address.
+   */
+  readonly validLifetime: number | 'tenure' | undefined;
   readonly noDad: boolean;
   /** Owner mark of the address (IFA_PROTO); the usual one when absent. */
   readonly mark?: number;
@@ -90,6 +93,11 @@ export interface SpecStatus {
   readonly last: LastAction | undefined;
 }
 
+/** A count that is kept by whoever counts. */
+export interface Tally {
+  value: number;
+}
+
 export interface LastAction {
   readonly what: 'added' | 'adopted' | 'restored' | 'changed' | 'removed' | 'sent' | 'failed' | 'withheld';
   readonly at: number;
@@ -144,7 +152,9 @@ export interface NodeObserver {
   addressFailed?(vip: Ip, link: string, error: unknown): void;
   /** Nothing leads to this VIP from now on, because its rules are not in the kernel; undefined: they are now. */
   heldBack?(vip: Ip, problem: string | undefined): void;
-  announced?(vip: Ip, link: string, result: 'sent' | 'failed' | 'withheld'): void;
+  /** Where the frames that announce this VIP are counted. Asked for once: hundreds may leave in a second. */
+  framesSent?(vip: Ip, link: string): Tally;
+  notAnnounced?(vip: Ip, link: string, why: 'failed' | 'withheld'): void;
   /** Somebody else on the wire claims a VIP that we hold. */
   secondClaimant?(vip: Ip, link: string, mac: Mac): void;
 }

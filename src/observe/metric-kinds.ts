@@ -68,7 +68,7 @@ abstract class Metric<L extends string, V> {
   }
 
   private key(labels: Labels<L>): string {
-    // A loop, not map and join: some of this is done for every frame.
+    // A loop, not map and join: some of this is done for every event.
     const values: Readonly<Record<string, string | undefined>> = labels;
     let key = '';
     for (const label of this.declaration.labels) key += `${values[label] ?? ''}\0`;
@@ -92,6 +92,11 @@ export class Counter<L extends string> extends Metric<L, number> {
   increment(labels: Labels<L>, by = 1): void {
     const entry = this.entry(labels, () => 0);
     if (entry !== undefined) entry.value += by;
+  }
+
+  /** The count itself, for who adds to it too often to look for it each time; a series that was refused counts for nothing. */
+  tally(labels: Labels<L>): { value: number } {
+    return this.entry(labels, () => 0) ?? { value: 0 };
   }
 
   /** For a total that is counted elsewhere; it never goes back. */

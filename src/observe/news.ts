@@ -7,7 +7,8 @@ import type { Claimant } from './status.ts';
 export interface NodeNews {
   addressRestored(vip: string, link: string): void;
   addressFailed(vip: string, link: string): void;
-  announced(vip: string, link: string, result: 'sent' | 'failed' | 'withheld'): void;
+  framesSent(vip: string, link: string): { value: number };
+  notAnnounced(vip: string, link: string, why: 'failed' | 'withheld'): void;
   secondClaimant(vip: string, link: string, mac: string): void;
   /** The last second claimants, newest first. */
   claimants(): readonly Claimant[];
@@ -20,7 +21,8 @@ export function createNodeNews(metrics: Metrics, clock: Clock): NodeNews {
   return {
     addressRestored: (vip, link) => metrics.addressRestores.increment({ vip, link }),
     addressFailed: (vip, link) => metrics.addressErrors.increment({ vip, link }),
-    announced: (vip, link, result) => metrics.announcements.increment({ vip, link, result }),
+    framesSent: (vip, link) => metrics.announcements.tally({ vip, link, result: 'sent' }),
+    notAnnounced: (vip, link, result) => metrics.announcements.increment({ vip, link, result }),
     secondClaimant(vip, link, mac) {
       metrics.secondClaimants.increment({ vip, link });
       const others = claimants.filter((seen) => seen.vip !== vip || seen.link !== link || seen.mac !== mac);

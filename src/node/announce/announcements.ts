@@ -1,7 +1,8 @@
 import type { Ip } from '../../lib/ip.ts';
 import type { AnnounceState } from '../../protocols/index.ts';
 import type { SpecKey, WantedAnnouncement } from '../spec-book.ts';
-import type { AnnouncementSpec, LastAction } from '../types.ts';
+import type { AnnouncementSpec, LastAction, Tally } from '../types.ts';
+import type { Due } from './due-queue.ts';
 import type { FrameContext, KeptAdvertisement, Obstacle } from './frames.ts';
 
 /** One VIP that is to be announced on one link. */
@@ -21,10 +22,12 @@ export interface Announcement {
   obstacle: Obstacle | undefined;
   /** The error that was logged and not yet followed by a success. */
   complaint: string | undefined;
-  last: LastAction | undefined;
+  last: { -readonly [K in keyof LastAction]: LastAction[K] } | undefined;
+  /** Where its frames are counted; undefined before the first one. */
+  sent: Tally | undefined;
   advertisement: KeptAdvertisement | undefined;
-  /** Which of its places in the queue is the valid one. */
-  turn: number;
+  /** Its valid place in the queue; places that it had before stay there until they fall due. */
+  place: Due<Announcement> | undefined;
 }
 
 const none: readonly Announcement[] = [];
@@ -38,10 +41,6 @@ export class Announcements {
 
   get(key: SpecKey): Announcement | undefined {
     return this.byKey.get(key);
-  }
-
-  has(entry: Announcement): boolean {
-    return this.byKey.get(entry.key) === entry;
   }
 
   all(): readonly Announcement[] {
@@ -73,8 +72,9 @@ export class Announcements {
       obstacle: undefined,
       complaint: undefined,
       last: undefined,
+      sent: undefined,
       advertisement: undefined,
-      turn: 0,
+      place: undefined,
     };
     this.byKey.set(key, entry);
     this.byVip.set(vip, [...this.ofVip(vip), entry]);

@@ -13,8 +13,8 @@ import {
 import type { MutableCounters } from '../counters.ts';
 import type { Observed } from '../observed.ts';
 import { keyOf, type SpecBook } from '../spec-book.ts';
-import type { AnnouncementSpec, LastAction, NodeObserver } from '../types.ts';
-import { DueQueue } from './due-queue.ts';
+import type { AnnouncementSpec, NodeObserver } from '../types.ts';
+import { DueQueue, type Due } from './due-queue.ts';
 import { Firsts } from './firsts.ts';
 import { Announcements, type Announcement } from './announcements.ts';
 import { frameContext, Frames, type FrameContext } from './frames.ts';
@@ -32,12 +32,6 @@ export interface AnnouncerParts {
   readonly onActive: (link: string) => void;
   /** VIPs are about to be announced on this link. */
   readonly onWanted: (link: string) => void;
-}
-
-/** A place in the queue: valid while the entry has not been given another one. */
-interface Place {
-  readonly entry: Announcement;
-  readonly turn: number;
 }
 
 /** A turn sends for this long at most; what is due beyond it follows in the next one. */
@@ -63,7 +57,9 @@ export class Announcer {
   private readonly parts: AnnouncerParts;
   private readonly sockets: SendSockets;
   private readonly frames = new Frames();
-  private readonly due = new DueQueue<Place>();
+  private readonly due = new DueQueue<Announcement>();
+  /** The place of whoever has its turn now: it is good for its next one. */
+  private vacant: Due<Announcement> | undefined;
   private timer: Timer | undefined;
   private isClosed = false;
   private entered = 0;
@@ -203,6 +199,7 @@ export class Announcer {
   private drop(entry: Announcement): void {
     this.rest(entry);
     this.announcements.leave(entry);
+    entry.place = undefined;
     this.parts.onActive(entry.link);
     if (this.announcements.countOn(entry.link) > 0) return;
     const link = this.parts.observed.linkNamed(entry.link);
@@ -241,14 +238,18 @@ export class Announcer {
       return;
     }
     this.parts.counters.framesSent++;
+    entry.sent ??= this.parts.observer.framesSent?.(entry.vip, entry.link) ?? { value: 0 };
+    entry.sent.value++;
     if (entry.complaint !== undefined) this.parts.log.info('VIP is announced again', naming(entry));
     entry.complaint = undefined;
-    this.told(entry, 'sent', now);
+    // As a rule the last one was sent, too: nothing is made that would have to be collected.
+    if (entry.last?.what === 'sent') entry.last.at = now;
+    else entry.last = { what: 'sent', at: now };
   }
 
-  private told(entry: Announcement, what: 'sent' | 'failed' | 'withheld', at: number): void {
-    entry.last = { what, at } satisfies LastAction;
-    this.parts.observer.announced?.(entry.vip, entry.link, what);
+  private told(entry: Announcement, what: 'failed' | 'withheld', at: number): void {
+    entry.last = { what, at };
+    this.parts.observer.notAnnounced?.(entry.vip, entry.link, what);
   }
 
   private complain(entry: Announcement, reason: string): void {
@@ -261,8 +262,9 @@ export class Announcer {
   }
 
   private enqueue(entry: Announcement, at: number): void {
-    entry.turn++;
-    this.due.push(at, { entry, turn: entry.turn });
+    const { vacant } = this;
+    this.vacant = undefined;
+    entry.place = vacant?.item === entry ? this.due.pushAgain(vacant, at) : this.due.push(at, entry);
   }
 
   /** Handles what is due, up to the end of this turn. */
@@ -270,20 +272,25 @@ export class Announcer {
     const { clock } = this.parts;
     const now = clock.now();
     const horizon = this.firsts.horizon(now);
-    const early: { readonly at: number; readonly item: Place }[] = [];
+    const early: Due<Announcement>[] = [];
     for (let n = 1; ; n++) {
       const next = this.due.popDue(horizon);
       if (next === undefined) break;
-      const { entry, turn } = next.item;
+      const { item: entry, at } = next;
       // Planned anew, or dropped, since it was put here.
-      if (turn !== entry.turn || !this.announcements.has(entry)) continue;
-      if (next.at > now && !mayBeEarly(entry, next.at - now)) early.push(next);
-      else if (entry.schedule === undefined) this.consider(entry);
+      if (entry.place !== next) continue;
+      if (at > now && !mayBeEarly(entry, at - now)) {
+        early.push(next);
+        continue;
+      }
+      this.vacant = next;
+      entry.place = undefined;
+      if (entry.schedule === undefined) this.consider(entry);
       // What leaves early counts as on time, so that its rate stays what it is.
-      else this.fire(entry, Math.max(now, next.at));
+      else this.fire(entry, Math.max(now, at));
       if (n % chunk === 0 && clock.now() > now + turnMs) break;
     }
-    for (const { at, item } of early) this.due.push(at, item);
+    for (const place of early) this.due.pushAgain(place, place.at);
     this.arm();
   }
 

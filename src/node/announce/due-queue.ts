@@ -1,8 +1,11 @@
-interface Due<T> {
+/** A place in the queue. */
+export interface Due<T> {
   /** Monotonic milliseconds. */
   readonly at: number;
   readonly item: T;
 }
+
+type Place<T> = { -readonly [K in keyof Due<T>]: Due<T>[K] };
 
 /**
  * More than the instants of a burst and the periods that there are. Only when thousands end their bursts, each at another
@@ -27,11 +30,24 @@ export class DueQueue<T> {
     return this.next()?.first.at;
   }
 
-  push(at: number, item: T): void {
+  push(at: number, item: T): Due<T> {
+    return this.enter({ at, item });
+  }
+
+  /** A place that was taken out before gets another time: at rest nothing is made anew, and nothing left to collect. */
+  pushAgain(due: Due<T>, at: number): Due<T> {
+    const place: Place<T> = due;
+    place.at = at;
+    return this.enter(place);
+  }
+
+  private enter(due: Due<T>): Due<T> {
+    const { at } = due;
     const run = this.runs.find(({ last }) => last.at <= at);
-    if (run !== undefined) run.append({ at, item });
-    else if (this.runs.length < maxRuns) this.runs.push(new Run({ at, item }));
-    else this.runs[maxRuns - 1]?.insert({ at, item });
+    if (run !== undefined) run.append(due);
+    else if (this.runs.length < maxRuns) this.runs.push(new Run(due));
+    else this.runs[maxRuns - 1]?.insert(due);
+    return due;
   }
 
   /** The earliest item and its time, if it is due. */

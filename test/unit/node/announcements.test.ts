@@ -27,6 +27,19 @@ test('a burst in both forms, then a refresh each period, in turn for each VIP', 
   ]);
 });
 
+test('each frame is counted for its VIP, and the status tells when the last one left', async () => {
+  const { node, clock, tallies } = await scene();
+  node.publish('control-plane', [...both('192.0.2.1'), ...both('192.0.2.2')]);
+  await clock.advance(8000);
+  assert.equal(tallies.get('192.0.2.1')?.value, 14);
+  node.withdraw('control-plane');
+  node.publish('control-plane', both('192.0.2.2'));
+  await clock.advance(500);
+  assert.equal(tallies.get('192.0.2.1')?.value, 14);
+  const last = node.status().find(({ spec }) => spec.kind === 'announcement')?.last;
+  assert.deepEqual(last, { what: 'sent', at: 8500 });
+});
+
 test('the forms alternate for each VIP on its own', async () => {
   const { node, sent, clock } = await scene();
   // With one toggle for all, as in kube-vip v1.2.3, each of two VIPs would always get the same form.
@@ -263,13 +276,15 @@ test('a MAC that changes is announced with a burst, from a new socket', async ()
 });
 
 test('a frame that cannot be sent is counted, told once, and sent at the next turn', async () => {
-  const { node, kernel, sent, clock, logged } = await scene();
+  const { node, kernel, sent, clock, logged, news, tallies } = await scene();
   kernel.failNext('send packet', errnoOf.ENOBUFS, 3);
   node.publish('control-plane', both('192.0.2.1'));
   assert.equal(node.status()[1]?.state.state, 'failed');
   await clock.advance(50);
   assert.deepEqual(sent(), [arp(50, 'request')]);
   assert.equal(node.counters().framesFailed, 3);
+  assert.equal(news.filter((line) => line === 'failed 192.0.2.1 eth0').length, 3);
+  assert.equal(tallies.get('192.0.2.1')?.value, 1);
   assert.deepEqual(node.status()[1]?.state, { state: 'ready' });
   assert.equal(logged.filter((line) => line.includes('could not be announced')).length, 1);
 });

@@ -2,7 +2,7 @@ import type { Fence } from '../../../src/lib/fence.ts';
 import { familyOf, ip, macFromBytes, type Ip, type Mac } from '../../../src/lib/ip.ts';
 import type { LogFields, Logger } from '../../../src/lib/log.ts';
 import { createNode, type Node, type NodeOptions, type Spec } from '../../../src/node/index.ts';
-import type { AddressSpec, AnnouncementSpec } from '../../../src/node/types.ts';
+import type { AddressSpec, AnnouncementSpec, Tally } from '../../../src/node/types.ts';
 import { decodeArpFrame, decodeNdpFrame } from '../../../src/protocols/index.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
@@ -15,6 +15,8 @@ export interface Scene {
   readonly logged: string[];
   /** What the observer was told. */
   readonly news: string[];
+  /** Frames of each VIP, as the observer counts them. */
+  readonly tallies: ReadonlyMap<string, Tally>;
   /** Frames sent so far as text, and forgets them. */
   readonly sent: () => string[];
   /** Addresses with our mark, as `ip -o addr` prints them. */
@@ -34,6 +36,7 @@ export async function scene(
   setUp(kernel, clock);
   const logged: string[] = [];
   const news: string[] = [];
+  const tallies = new Map<string, Tally>();
   const log = recorder(logged);
   const components = {
     kernel,
@@ -43,6 +46,12 @@ export async function scene(
       addressReady: (vip: Ip, link: string) => news.push(`ready ${vip} ${link}`),
       addressRestored: (vip: Ip, link: string) => news.push(`restored ${vip} ${link}`),
       addressFailed: (vip: Ip, link: string) => news.push(`failed ${vip} ${link}`),
+      framesSent: (vip: Ip) => {
+        const tally = { value: 0 };
+        tallies.set(vip, tally);
+        return tally;
+      },
+      notAnnounced: (vip: Ip, link: string, why: string) => news.push(`${why} ${vip} ${link}`),
       secondClaimant: (vip: Ip, link: string, mac: Mac) => news.push(`claimant ${vip} ${link} ${mac}`),
     },
   };
@@ -55,6 +64,7 @@ export async function scene(
     node,
     logged,
     news,
+    tallies,
     sent: () => {
       const fresh = kernel.frames.slice(seen);
       seen = kernel.frames.length;

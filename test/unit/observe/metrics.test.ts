@@ -78,9 +78,8 @@ test('the status is mirrored at every scrape, and what is gone leaves no series'
 test('news of node and election are counted by their closed words', () => {
   const metrics = createMetrics();
   const node = createNodeNews(metrics, new FakeClock());
-  node.announced('192.0.2.1', 'eth0', 'sent');
-  node.announced('192.0.2.1', 'eth0', 'sent');
-  node.announced('192.0.2.1', 'eth0', 'withheld');
+  for (let n = 0; n < 2; n++) node.framesSent('192.0.2.1', 'eth0').value++;
+  node.notAnnounced('192.0.2.1', 'eth0', 'withheld');
   node.addressRestored('192.0.2.1', 'eth0');
   node.addressFailed('192.0.2.1', 'eth0');
   node.secondClaimant('192.0.2.1', 'eth0', '02:00:00:00:00:01');
