@@ -301,6 +301,8 @@ test('owners that share an announcement: the shorter period counts, and it ends 
   node.withdraw('service/default/b');
   await clock.advance(10_000);
   assert.ok(sent().length > 10);
+  // The address stays.
+  node.publish('service/default/c', [addressOf('192.0.2.1')]);
   node.withdraw('service/default/a');
   await clock.advance(10_000);
   assert.deepEqual(sent(), []);
