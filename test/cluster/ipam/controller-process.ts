@@ -6,9 +6,10 @@ import { kubeconfig } from '../../unit/kube/kubeconfig-text.ts';
 import { POWERLESS, type RealApi } from '../kube/real-api.ts';
 
 const main = resolve(import.meta.dirname, '../../../src/main.ts');
+/** One of them is killed, and the next one waits for this long. Short of that a busy machine may stand still. */
 const timings = [
-  '--leader-elect-lease-duration=4s',
-  '--leader-elect-renew-deadline=3s',
+  '--leader-elect-lease-duration=12s',
+  '--leader-elect-renew-deadline=8s',
   '--leader-elect-retry-period=1s',
 ];
 
@@ -49,7 +50,7 @@ export class Controller {
   /** Its exit status after this signal; null when it had to be killed. */
   async end(signal: NodeJS.Signals): Promise<number | null> {
     this.process.kill(signal);
-    const patience = setTimeout(() => this.process.kill('SIGKILL'), 15_000);
+    const patience = setTimeout(() => this.process.kill('SIGKILL'), 30_000);
     try {
       return await this.exited;
     } finally {

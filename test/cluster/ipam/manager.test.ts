@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { Cluster, ensurePrivilege, waitFor } from '../../../lab/index.ts';
-import { Objects } from '../services/objects.ts';
+import { describe, it } from 'node:test';
+import { waitFor } from '../../../lab/index.ts';
+import { stageOf, whySkipped, type Stage } from '../services/stage.ts';
 
-const refused = ensurePrivilege();
+describe('a manager with svc_ipam', { skip: whySkipped() }, () => {
+  const daemons = { env: { svc_enable: 'true', svc_ipam: 'true' } };
+  const stage = stageOf({ controlPlanes: 2, prepare, daemons });
+  const { vip } = stage;
 
-describe('a manager with svc_ipam', { skip: refused?.because ?? false }, () => {
-  let cluster: Cluster;
-  let objects: Objects;
-  const vip = (n: number): string => cluster.lab.plan.vip(n);
-
-  before(async () => {
-    cluster = await Cluster.start({ api: 'embedded', controlPlanes: 2 });
-    objects = await Objects.in(cluster);
-    // Before the daemons: they create an empty one where there is none.
+  /** Before the daemons: they create an empty one where there is none. */
+  async function prepare({ cluster }: Stage): Promise<void> {
     await cluster.api.client.create('/api/v1/namespaces/kube-system/configmaps', {
       apiVersion: 'v1',
       kind: 'ConfigMap',
@@ -21,24 +17,27 @@ describe('a manager with svc_ipam', { skip: refused?.because ?? false }, () => {
       // The first is the control-plane VIP: not for Services.
       data: { 'range-global': `${vip(0)}-${vip(4)}` },
     });
-    await cluster.startDaemons({ env: { svc_enable: 'true', svc_ipam: 'true' } });
-  });
-  after(async () => {
-    await cluster.stop();
-  });
+  }
 
   it('IPAM-08 gives a Service its address, puts it on the network and reports it', async () => {
-    await objects.create({ name: 'web' }, cluster.lab.nodes);
+    const { cluster, objects, nodes } = stage;
+    await objects.create({ name: 'web' }, nodes);
     const holder = await cluster.holder(vip(1));
     assert.deepEqual(await cluster.lab.holders(vip(1)), [holder.name]);
-    await waitFor(async () => (await objects.ingress('web')).join() === vip(1), { what: 'the status' });
+    await stage.statusIs('web', [vip(1)]);
   });
 
   it('IPAM-17 goes on with the next manager when the one that assigned is gone', async () => {
-    const lease = await objects.leaseHolder('kube-vip-cloud-controller', 'kube-system');
-    const first = cluster.lab.controlPlanes.find(({ name }) => name === lease) ?? assert.fail();
+    const { cluster, objects, nodes } = stage;
+    const first = await waitFor(
+      async () => {
+        const holder = await objects.leaseHolder('kube-vip-cloud-controller', 'kube-system');
+        return nodes.find(({ name }) => name === holder);
+      },
+      { what: 'the one that assigns', detail: stage.tails },
+    );
     await cluster.daemon(first).stop();
-    await objects.create({ name: 'next' }, cluster.lab.nodes);
+    await objects.create({ name: 'next' }, nodes);
     await cluster.holder(vip(2));
     assert.deepEqual(
       (await objects.get('web')).metadata.annotations?.['kube-vip.io/loadbalancerIPs'],

@@ -100,7 +100,7 @@ describe('a speaker and BIRD', { skip }, () => {
     ...more,
   });
 
-  const untilHops = (prefix: string, hops: readonly string[], timeoutMs = 15_000): Promise<unknown> =>
+  const untilHops = (prefix: string, hops: readonly string[], timeoutMs = 60_000): Promise<unknown> =>
     waitFor(async () => (await kernelNextHops(lab.router, prefix)).join(' ') === hops.toSorted().join(' '), {
       what: `the router's route to ${prefix} by ${hops.join(' ') || 'nobody'}`,
       timeoutMs,
@@ -146,7 +146,7 @@ describe('a speaker and BIRD', { skip }, () => {
       assert.deepEqual(await kernelNextHops(lab.router, vip6), [node.ipv6]);
       await subject.speaker.stop();
       await untilHops(vip6, []);
-      assert.match(router.process.log(), /Received: (Peer de-configured|Cease)/i);
+      await router.process.waitForLog(/Received: (Peer de-configured|Cease)/i);
     });
   });
 
@@ -326,6 +326,7 @@ describe('a speaker and BIRD', { skip }, () => {
         const updates = async (): Promise<number> =>
           Number(/Import updates:\s+(\d+)/.exec(await router.session(node.ipv4))?.[1] ?? 'NaN');
         const before = await updates();
+        assert.ok(before > 0);
         await router.ask('reload in n1');
         await waitFor(async () => (await updates()) > before, { what: 'the routes once more' });
       },
