@@ -5,5 +5,5 @@ import { reap } from './registry.ts';
 const [, , dir] = process.argv;
 if (dir !== undefined) {
   // The pipe closes a moment before the owner is out of the process table.
-  for (let attempt = 0; attempt < 50 && !(await reap(dir)); attempt++) await sleep(100);
+  for (let attempt = 0; attempt < 300 && !(await reap(dir)); attempt++) await sleep(100);
 }

@@ -40,7 +40,7 @@ describe('lab clean-up', { skip: refused?.because ?? false }, () => {
     assert.ok(sleeper !== undefined);
     assert.notDeepEqual(await traces(id), []);
     owner.kill('SIGKILL');
-    await waitFor(async () => (await traces(id)).length === 0, { what: 'the reaper', timeoutMs: 15_000 });
+    await waitFor(async () => (await traces(id)).length === 0, { what: 'the reaper', timeoutMs: 60_000 });
     assert.equal(isAlive(sleeper), false);
   });
 });

@@ -7,7 +7,7 @@ import { containerRun } from '../../../lab/datapath/container.ts';
 import { PodNetwork } from '../../../lab/datapath/pod-network.ts';
 import { chooseNode } from '../../../lab/datapath/scheduler.ts';
 import type { NodeObject, Pod } from '../../../lab/datapath/types.ts';
-import { ensurePrivilege, Lab, listNamespaces, tryRun } from '../../../lab/index.ts';
+import { ensurePrivilege, Lab, listNamespaces, tryRun, waitFor } from '../../../lab/index.ts';
 
 const refused = ensurePrivilege();
 
@@ -107,10 +107,9 @@ describe('the pod network', { skip: refused?.because ?? false }, () => {
       ]);
       for (const target of targets) {
         const ping = ['netns', 'exec', first.namespace, 'ping', '-n', '-c', '1', '-W', '2', target];
-        const { code, stdout } = await tryRun('ip', ping);
-        assert.equal(code, 0, `${target}: ${stdout}`);
+        await waitFor(async () => (await tryRun('ip', ping)).code === 0, { what: `${target} to answer` });
       }
-      assert.ok(await lab.node(0).ping(far.addresses.ipv4));
+      await waitFor(() => lab.node(0).ping(far.addresses.ipv4), { what: 'the far pod to answer a node' });
       await network.detach(far);
       assert.equal(await lab.node(0).ping(far.addresses.ipv4), false);
       assert.equal((await listNamespaces()).includes(far.namespace), false);
