@@ -123,4 +123,11 @@ export const manifestMutants: readonly Mutant[] = [
     to: "kind: 'DaemonSets',\n    metadata:",
     test: 'test/cluster/config/manifests.test.ts',
   },
+  {
+    line: 'CP-210',
+    file: 'src/config/normalize.ts',
+    from: 'config.vipSubnet = config.vipCidr;',
+    to: '',
+    test: 'test/cluster/config/manifests.test.ts',
+  },
 ];

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Cluster, ensurePrivilege, requireComponent } from '../../../lab/index.ts';
+import { parse } from 'yaml';
+import { Cluster, Daemon, ensurePrivilege, requireComponent, waitFor } from '../../../lab/index.ts';
+import { oldManifests } from './old-manifests.ts';
 
 const refused = ensurePrivilege();
 const main = resolve(import.meta.dirname, '../../../src/main.ts');
@@ -57,4 +60,48 @@ describe('manifests and a real API server', { skip: refused?.because ?? false },
       'rolebinding.rbac.authorization.k8s.io/kube-vip',
     ]);
   });
+
+  /** What a kubelet would start: the arguments and the environment of the one container. */
+  function started(manifest: string): {
+    readonly args: readonly string[];
+    readonly env: Readonly<Record<string, string>>;
+  } {
+    const { spec } = parse(manifest) as OldManifest;
+    const [container] = (spec.template?.spec ?? spec).containers ?? [];
+    assert.ok(container !== undefined, 'it has a container');
+    const node = cluster.lab.node(0).name;
+    const env = container.env.map(({ name, value }) => [name, value ?? node] as const);
+    return { args: container.args, env: Object.fromEntries(env) };
+  }
+
+  for (const [title, manifest] of Object.entries(oldManifests))
+    it(`CP-210 ${title} starts unchanged and brings the VIP`, async () => {
+      const node = cluster.lab.node(0);
+      const vip = cluster.lab.plan.vip(0);
+      const daemon = new Daemon(node, {
+        ...started(manifest.replace('ADDRESS', vip)),
+        supervise: false,
+        etc: { 'kubernetes/admin.conf': readFileSync(cluster.api.kubeconfig(node, 'admin'), 'utf8') },
+      });
+      try {
+        await daemon.waitReady();
+        const detail = (): string => daemon.process.tail();
+        await waitFor(() => node.holds(vip), { what: 'the VIP', timeoutMs: 20_000, detail });
+      } finally {
+        const exit = await daemon.stop(25_000);
+        assert.equal(exit.code, 0);
+      }
+      assert.equal(await node.holds(vip), false);
+    });
 });
+
+interface OldManifest {
+  readonly spec: OldSpec & { readonly template?: { readonly spec: OldSpec } };
+}
+
+interface OldSpec {
+  readonly containers?: readonly {
+    readonly args: readonly string[];
+    readonly env: readonly { readonly name: string; readonly value?: string }[];
+  }[];
+}
