@@ -76,7 +76,7 @@ export class Site {
 
   /** The back-ends answer for these VIPs and keep quiet about it. */
   async holdQuietly(vips: readonly Ip[]): Promise<void> {
-    const specs = vips.map((vip) => ({ kind: 'real-server-role', vip }) as const);
+    const specs = vips.map((vip) => ({ kind: 'real-server-role', vip, isListening: true }) as const);
     await Promise.all(this.roles.map((role) => role.set(specs)));
   }
 

@@ -76,15 +76,20 @@ function startBalancer(
     {
       ...options,
       changed: () => {
-        log.info('the API server of this node began or ceased to listen', { vip: roles().join(', ') });
+        const vip = isDirect ? options.vips.filter(isListening) : [];
+        log.info('the API server of this node began or ceased to listen', { vip: vip.join(', ') });
         if (isSettled && !isActive) forwarding.set(role());
       },
     },
   );
   const isDirect = config.loadBalancerForwardingMethod === 'directroute';
-  const roles = (): readonly Ip[] =>
-    isDirect ? options.vips.filter((vip) => !ownServer.refuses(familyOf(vip))) : [];
-  const role = (): ForwardingSpec[] => roles().map((vip) => ({ kind: 'real-server-role', vip }));
+  const isListening = (vip: Ip): boolean => !ownServer.refuses(familyOf(vip));
+  const role = (): ForwardingSpec[] =>
+    (isDirect ? options.vips : []).map((vip) => ({
+      kind: 'real-server-role',
+      vip,
+      isListening: isListening(vip),
+    }));
   const balancer: Balancer = new Balancer(
     {
       apply: (servers) => {

@@ -1,18 +1,20 @@
 import { messageOf } from '../../lib/errors.ts';
 import { familyOf, hostLength, type Ip } from '../../lib/ip.ts';
 import { isKernelError } from '../../linux/errors.ts';
-import type { NftTable } from '../../linux/index.ts';
+import type { NftTable, ObservedTable } from '../../linux/index.ts';
 import type { Address, Kernel, Subscription } from '../../linux/types.ts';
-import { planTables } from './nftables/plan.ts';
+import { observedOf, planTables } from './nftables/plan.ts';
 import { rule, verdict } from './nftables/expressions.ts';
+import { roleTable } from './nftables/refusals.ts';
+import { l3Of } from './nftables/service.ts';
 import type { ForwardingKernel, Shared } from './ports.ts';
 import type { ForwardingState, RealServerRoleSpec } from './types.ts';
 
 /** IFA_PROTO of a VIP that this node serves but does not hold: another mark than that of held ones. */
 export const ROLE_PROTOCOL = 249;
 const LOOPBACK = 1;
+const TABLE = 'kube-vip-role';
 /** Where the settings of before are kept while ours are in force, so that a successor can put them back. */
-const NOTES_TABLE = 'kube-vip-role';
 const NOTES_CHAIN = 'settings_before';
 
 /**
@@ -30,9 +32,11 @@ export class RealServerRole {
   private readonly kernel: Kernel;
   private readonly nftables: ForwardingKernel['nftables'];
   private readonly shared: Shared;
-  private wanted: readonly Ip[] | undefined;
+  private wanted: readonly RealServerRoleSpec[] | undefined;
   private before = new Map<string, string>();
   private present = new Map<Ip, Address>();
+  /** As far as we know. */
+  private tables: readonly ObservedTable[] = [];
   private subscription: Subscription | undefined;
   private problem: string | undefined;
 
@@ -49,16 +53,15 @@ export class RealServerRole {
       else if (event.kind === 'address') this.heard(event.change, event.address);
     });
     await this.look();
-    for (const table of (await this.nftables?.read(NOTES_TABLE, [])) ?? []) {
-      for (const note of table.chains.flatMap(({ rules }) => rules)) {
-        const match = /^(\S+)=(\S+) /.exec(note);
-        if (match !== null) this.before.set(match[1] ?? '', match[2] ?? '');
-      }
+    const notes = this.tables.flatMap(({ chains }) => chains).find(({ name }) => name === NOTES_CHAIN);
+    for (const note of notes?.rules ?? []) {
+      const match = /^(\S+)=(\S+) /.exec(note);
+      if (match !== null) this.before.set(match[1] ?? '', match[2] ?? '');
     }
   }
 
   apply(specs: readonly RealServerRoleSpec[]): void {
-    this.wanted = specs.map(({ vip }) => vip);
+    this.wanted = specs;
     this.reconcile();
   }
 
@@ -67,9 +70,10 @@ export class RealServerRole {
     this.repair();
   }
 
-  stateOf({ vip }: RealServerRoleSpec): ForwardingState {
+  stateOf({ vip, isListening }: RealServerRoleSpec): ForwardingState {
     if (this.problem !== undefined) return { state: 'failed', reason: this.problem };
-    return this.present.has(vip) ? { state: 'ready' } : { state: 'waiting', reason: 'reading the kernel' };
+    const isReady = this.present.has(vip) === isListening;
+    return isReady ? { state: 'ready' } : { state: 'waiting', reason: 'reading the kernel' };
   }
 
   stop(): void {
@@ -79,6 +83,11 @@ export class RealServerRole {
   private async look(): Promise<void> {
     const addresses = await this.kernel.addresses();
     this.present = new Map(addresses.filter(isRoleAddress).map((each) => [each.address, each]));
+    this.tables = (await this.nftables?.read(TABLE, [])) ?? [];
+  }
+
+  private onLo(): readonly Ip[] {
+    return (this.wanted ?? []).flatMap(({ vip, isListening }) => (isListening ? vip : []));
   }
 
   private heard(change: 'set' | 'gone', address: Address): void {
@@ -89,7 +98,7 @@ export class RealServerRole {
   }
 
   private repair(): void {
-    const missing = (this.wanted ?? []).filter((vip) => !this.present.has(vip));
+    const missing = this.onLo().filter((vip) => !this.present.has(vip));
     this.reconcile();
     if (missing.length === 0 || this.problem !== undefined) return;
     this.shared.counters.repairs++;
@@ -99,10 +108,11 @@ export class RealServerRole {
 
   /** The settings before the first address, and back after the last one. */
   private reconcile(): void {
-    const { wanted } = this;
-    if (wanted === undefined) return;
+    if (this.wanted === undefined) return;
+    const wanted = this.onLo();
     try {
       if (wanted.some((vip) => familyOf(vip) === 4)) this.quieten();
+      this.writeTables();
       for (const vip of wanted) if (!this.present.has(vip)) this.add(vip);
       for (const vip of this.present.keys()) if (!wanted.includes(vip)) this.remove(vip);
       if (!wanted.some((vip) => familyOf(vip) === 4)) this.restore();
@@ -147,7 +157,7 @@ export class RealServerRole {
     if (loud.length === 0) return;
     for (const [name] of loud)
       if (!this.before.has(name)) this.before.set(name, this.kernel.readSysctl(name));
-    this.writeNotes();
+    this.writeTables();
     for (const [name, value] of loud) this.kernel.writeSysctl(name, value);
   }
 
@@ -160,25 +170,33 @@ export class RealServerRole {
         this.kernel.writeSysctl(name, before);
     }
     this.before.clear();
-    this.writeNotes();
+    this.writeTables();
   }
 
-  /** As rules that do nothing but carry a comment. Without nf_tables this process alone remembers. */
-  private writeNotes(): void {
+  /** What differs, in one batch. */
+  private writeTables(): void {
     if (this.nftables === undefined) return;
-    const rules = [...this.before].map(([name, value]) => rule(`${name}=${value}`, verdict('return')));
-    const notes: NftTable = {
-      family: 'ip',
-      name: NOTES_TABLE,
-      sets: [],
-      chains: [{ name: NOTES_CHAIN, rules }],
-    };
-    const where = { family: 'ip', table: NOTES_TABLE } as const;
-    this.nftables.commit([
-      { do: 'add table', ...where },
-      { do: 'delete table', ...where },
-      ...(rules.length === 0 ? [] : planTables([notes], [])),
-    ]);
+    const desired = this.desiredTables();
+    const steps = planTables(desired, this.tables);
+    if (steps.length === 0) return;
+    this.nftables.commit(steps);
+    this.tables = observedOf(desired);
+  }
+
+  /** The settings of before are rules that do nothing but carry a comment. Without nf_tables this process alone remembers. */
+  private desiredTables(): readonly NftTable[] {
+    const vips = (this.wanted ?? []).map(({ vip }) => vip);
+    const notes = [...this.before].map(([name, value]) => rule(`${name}=${value}`, verdict('return')));
+    return (['ip', 'ip6'] as const).flatMap((family): readonly NftTable[] => {
+      const table = roleTable(
+        family,
+        TABLE,
+        vips.filter((vip) => l3Of(vip) === family),
+      );
+      const chains = family === 'ip' && notes.length > 0 ? [{ name: NOTES_CHAIN, rules: notes }] : [];
+      if (table === undefined && chains.length === 0) return [];
+      return [{ family, name: TABLE, sets: [], ...table, chains: [...(table?.chains ?? []), ...chains] }];
+    });
   }
 }
 

@@ -41,6 +41,8 @@ export interface VirtualServerSpec {
 export interface RealServerRoleSpec {
   readonly kind: 'real-server-role';
   readonly vip: Ip;
+  /** Otherwise the VIP is not on `lo`: clients on this node go to the holder. */
+  readonly isListening: boolean;
 }
 
 export type ForwardingSpec = VirtualServerSpec | RealServerRoleSpec;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { howEnded, publish, shares, spread } from '../../../src/testing/contract/balancer/clients.ts';
+import { knock } from '../../../src/testing/contract/balancer/refusals.ts';
 import { virtualServer, withState } from '../../../src/testing/contract/balancer/subject.ts';
 import type { BalancerSubject } from '../../../src/testing/contract/balancer/index.ts';
 import type { ForwardingSpecStatus } from '../../../src/node/forwarding/index.ts';
@@ -10,12 +11,13 @@ import { hostU32 } from '../../../src/node/forwarding/nftables/data.ts';
 import { MAX_FLOWS } from '../../../src/node/forwarding/nftables/direct-return.ts';
 import { TABLE } from '../../../src/node/forwarding/nftables/translation.ts';
 import { openSubject } from './host-subject.ts';
+import { ownServerDies } from './own-server.ts';
 import { addressOf, run, runHere, setSysctl, until, World } from './world.ts';
 
 const choice = { backend: 'nftables', reason: 'the test says so' } as const;
 let world: World;
 before(() => {
-  world = new World({ directReturn: true, vips: 2 });
+  world = new World({ directReturn: true, withRoleRules: true, vips: 2 });
 });
 after(() => world.close());
 
@@ -147,6 +149,34 @@ test('the server on the holder itself takes part', () =>
     const local = await spread(subject, 'holder', vip, 6443, 40);
     assert.deepEqual([...shares(local), local.get('holder')], [10, 10, 10, 10]);
   }));
+
+for (const family of [4, 6] as const) {
+  test(`the server on the holder itself refuses nobody when it died, while another serves, IPv${family}`, () =>
+    withSubject((subject) => ownServerDies(subject, world, family)));
+
+  test(`a SYN to a server whose VIP has left lo is not sent around, and gets another server, IPv${family}`, () =>
+    withSubject(async (subject) => {
+      const vip = subject.vip(0, family);
+      const all = virtualServer(subject, vip);
+      const spec = { ...all, realServers: all.realServers.slice(0, 2) };
+      await publish(subject, [spec]);
+      const [path, length] =
+        family === 4 ? ['net.ipv4.ip_forward', 32] : ['net.ipv6.conf.all.forwarding', 128];
+      setSysctl('server2', path, '1');
+      run('server2', `ip addr del ${vip}/${length} dev lo`);
+      try {
+        const { served, failed } = knock(subject, 'client', vip, 6);
+        await subject.until('the other has served its', () => served.length >= 3);
+        subject.forwarding.set([withState(spec, 2, 'dead')]);
+        assert.deepEqual(await failed, []);
+        assert.deepEqual(served, Array(6).fill('server1'));
+        assert.match(run('server2', 'nft list ruleset'), /chain strays \{[^}]*counter packets [1-9]/);
+      } finally {
+        run('server2', `ip addr add ${vip}/${length} dev lo nodad preferred_lft 0`);
+        setSysctl('server2', path, '0');
+      }
+    }));
+}
 
 test('a server with another MAC address is followed', () =>
   withSubject(async (subject) => {

@@ -5,7 +5,7 @@ import { World } from './world.ts';
 
 let world: World;
 before(() => {
-  world = new World({ directReturn: true, vips: 2 });
+  world = new World({ directReturn: true, withRoleRules: true, vips: 2 });
 });
 after(() => world.close());
 
@@ -16,6 +16,7 @@ balancerContract(
     balancesLocalClients: true,
     balancesServersClients: false,
     weightsOfRoundRobin: true,
+    hidesRefusals: true,
   },
   () => openSubject(world, { backend: 'nftables', reason: 'the test says so' }, 'directroute'),
 );

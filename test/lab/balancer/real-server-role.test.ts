@@ -13,8 +13,8 @@ import { until } from './world.ts';
 
 /** This node as a real server of a direct-return VIP, in a namespace of its own. */
 const choice = { backend: 'nftables', reason: 'the test says so' } as const;
-const role4: ForwardingSpec = { kind: 'real-server-role', vip: ip('192.0.2.10') };
-const role6: ForwardingSpec = { kind: 'real-server-role', vip: ip('2001:db8::10') };
+const role4: ForwardingSpec = { kind: 'real-server-role', vip: ip('192.0.2.10'), isListening: true };
+const role6: ForwardingSpec = { kind: 'real-server-role', vip: ip('2001:db8::10'), isListening: true };
 
 const tell = (command: string): string => {
   const [program = '', ...args] = command.split(' ');

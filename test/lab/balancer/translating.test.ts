@@ -3,8 +3,10 @@ import { after, before, test } from 'node:test';
 import { publish, shares, spread } from '../../../src/testing/contract/balancer/clients.ts';
 import { virtualServer } from '../../../src/testing/contract/balancer/subject.ts';
 import { openSubject } from './host-subject.ts';
+import { ownServerDies } from './own-server.ts';
 import { run, World } from './world.ts';
 
+const choice = { backend: 'nftables', reason: 'the test says so' } as const;
 let world: World;
 before(() => {
   world = new World({ directReturn: false, vips: 1 });
@@ -20,7 +22,7 @@ function redirects(): number {
 }
 
 test('nobody is told of a shorter way to the servers, though packets leave by the link they came in by', async () => {
-  const subject = await openSubject(world, { backend: 'nftables', reason: 'the test says so' }, 'masquerade');
+  const subject = await openSubject(world, choice, 'masquerade');
   try {
     const vip = subject.vip(0, 4);
     await publish(subject, [virtualServer(subject, vip)]);
@@ -30,3 +32,13 @@ test('nobody is told of a shorter way to the servers, though packets leave by th
     await subject.close();
   }
 });
+
+for (const family of [4, 6] as const)
+  test(`the server on the holder itself refuses nobody when it died, while another serves, IPv${family}`, async () => {
+    const subject = await openSubject(world, choice, 'masquerade');
+    try {
+      await ownServerDies(subject, world, family);
+    } finally {
+      await subject.close();
+    }
+  });

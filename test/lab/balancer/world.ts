@@ -5,6 +5,9 @@ import assert from 'node:assert/strict';
 import { familyOf, ip, ipToBytes, type Ip } from '../../../src/lib/ip.ts';
 import { enterNamespace, inNamespace } from '../../../src/linux/netns.ts';
 import { NlWriter } from '../../../src/linux/netlink/wire.ts';
+import { openKernel, openNftables, systemClock } from '../../../src/linux/index.ts';
+import { planTables } from '../../../src/node/forwarding/nftables/plan.ts';
+import { roleTable } from '../../../src/node/forwarding/nftables/refusals.ts';
 import * as sys from '../../../src/linux/sys.ts';
 import type { ClientConnection, Place } from '../../../src/testing/contract/balancer/index.ts';
 
@@ -54,6 +57,8 @@ export interface WorldOptions {
   readonly directReturn: boolean;
   /** Servers send their replies through the holder. */
   readonly behindHolder?: boolean;
+  /** Servers have the rules of those that answer clients directly. */
+  readonly withRoleRules?: boolean;
   readonly vips: number;
 }
 
@@ -92,11 +97,26 @@ export class World {
       }
     }
     for (const server of servers) {
+      if (this.options.withRoleRules === true) this.addRoleRules(`server${server}`);
       this.serve(`server${server}`);
       if (this.options.behindHolder === true) this.routeThroughHolder(`server${server}`);
     }
     // The holder's own API server, which must not answer in the place of others.
     this.serve('holder');
+  }
+
+  private addRoleRules(place: Place): void {
+    const tables = ([4, 6] as const).flatMap((family) => {
+      const vips = Array.from({ length: this.options.vips }, (_, n) => vipOf(n, family));
+      return roleTable(family === 4 ? 'ip' : 'ip6', 'kube-vip-role', vips) ?? [];
+    });
+    inNamespace({ name: namespaceOf(place) }, () => {
+      const kernel = openKernel({ clock: systemClock() });
+      const nftables = openNftables(kernel.poller);
+      nftables.commit(planTables(tables, []));
+      nftables.close();
+      kernel.close();
+    });
   }
 
   /** What IPVS needs where nobody translates the source: replies pass the holder, although they need not. */

@@ -1,7 +1,7 @@
 import type { NftChain, NftExpression, NftRule, NftSet, NftTable } from '../../../linux/index.ts';
 import { hostU32, macHex } from './data.ts';
 import * as x from './expressions.ts';
-import { slotsOf, type DirectPath, type DirectServer, type Service } from './service.ts';
+import { canAllGoElsewhere, slotsOf, type DirectPath, type DirectServer, type Service } from './service.ts';
 import {
   gotoService,
   MAX_ELEMENTS,
@@ -19,6 +19,8 @@ import {
  *     new_PORT_VIP        for a SYN: whose turn it is; the only rule that changes with the servers
  *     note_PORT_VIP       remembers that ─► servers_LINK
  *     to_LINK_SERVER      its MAC address as destination, ours as source ─► out of the same link
+ *
+ * While another server would take it, a SYN is stamped: a server that has died tells nobody then (refusals.ts).
  *
  * The memory is a map, client address . port ─► mark of the server. A SYN writes it and then reads it
  * like every other packet: `update` leaves the data of a key that is there, so a SYN that was sent
@@ -247,6 +249,7 @@ function openingChains(service: DirectService): readonly NftChain[] {
   const note = x.rule(
     'a new connection',
     isOurs,
+    canAllGoElsewhere(service) ? x.putStamp(service.l3) : [],
     x.source(service.l3),
     remember(flowsName(service), OPENING_MS),
     [forget(closingName(service))],

@@ -80,9 +80,9 @@ export const isClosing = flags(FIN | RST, '!=', 0);
 
 /** daddr . dport into the registers from `to` on. */
 export function destination(l3: L3, to: Register = 0): readonly NftExpression[] {
-  const { destination: offset, bytes, words } = header[l3];
+  const { words } = header[l3];
   return [
-    { op: 'payload', base: 'network', offset, length: bytes, to },
+    ...destinationAddress(l3, to),
     { op: 'payload', base: 'transport', offset: 2, length: 2, to: to + words },
   ];
 }
@@ -94,6 +94,11 @@ export function source(l3: L3, to: Register = 0): readonly NftExpression[] {
     ...sourceAddress(l3, to),
     { op: 'payload', base: 'transport', offset: 0, length: 2, to: to + words },
   ];
+}
+
+export function destinationAddress(l3: L3, to: Register): readonly NftExpression[] {
+  const { destination: offset, bytes } = header[l3];
+  return [{ op: 'payload', base: 'network', offset, length: bytes, to }];
 }
 
 export function sourceAddress(l3: L3, to: Register): readonly NftExpression[] {
@@ -109,6 +114,36 @@ export const acknowledgeNothing: readonly NftExpression[] = [
   { op: 'immediate', to: 0, value: '00000000' },
   { op: 'payload write', base: 'transport', offset: 8, length: 4, from: 0, checksumAt: 16 },
 ];
+
+/**
+ * The differentiated services codepoint 000011, of those for local use (RFC 2474, section 6), as it stands in the first
+ * two bytes of the header. A holder of direct return gives it to a SYN for which there is another server, should this
+ * one refuse; Linux answers a SYN by a reset with the same codepoint.
+ */
+const stamp = {
+  ip: { codepoint: '00fc', rest: 'ff03', value: '000c' },
+  ip6: { codepoint: '0fc0', rest: 'f03f', value: '00c0' },
+} as const;
+const IPV4_CHECKSUM = 10;
+
+export function putStamp(l3: L3): readonly NftExpression[] {
+  const { rest, value } = stamp[l3];
+  const checksum = l3 === 'ip' ? { checksumAt: IPV4_CHECKSUM } : {};
+  return [
+    { op: 'payload', base: 'network', offset: 0, length: 2, to: 0 },
+    { op: 'and', register: 0, mask: rest, xor: value },
+    { op: 'payload write', base: 'network', offset: 0, length: 2, from: 0, ...checksum },
+  ];
+}
+
+export function hasStamp(l3: L3): readonly NftExpression[] {
+  const { codepoint, value } = stamp[l3];
+  return [
+    { op: 'payload', base: 'network', offset: 0, length: 2, to: 0 },
+    { op: 'and', register: 0, mask: codepoint },
+    { op: 'cmp', register: 0, is: '==', value },
+  ];
+}
 
 /** The destination of the connection's first packet, address . port, before any translation. */
 export function originalDestination(l3: L3): readonly NftExpression[] {

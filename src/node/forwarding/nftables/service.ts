@@ -83,6 +83,11 @@ export function canGoElsewhere({ servers }: Service, refusing: RealServer): bool
   );
 }
 
+/** The same, whoever of those with new connections it is. */
+export function canAllGoElsewhere(service: Service): boolean {
+  return service.servers.every((server) => server.state !== 'active' || canGoElsewhere(service, server));
+}
+
 export function isHashed(scheduler: Scheduler): boolean {
   return scheduler === 'sh' || scheduler === 'mh';
 }

@@ -10,7 +10,8 @@ import type {
 } from '../../../linux/index.ts';
 import { addressHex, endpointHex, hostU32 } from './data.ts';
 import * as x from './expressions.ts';
-import { canGoElsewhere, isHashed, slotsOf, type Service } from './service.ts';
+import { refusalChains, refusalSet } from './refusals.ts';
+import { isHashed, slotsOf, type Service } from './service.ts';
 import type { L3 } from './expressions.ts';
 
 /** Every table of this program has this name, in whatever family. */
@@ -37,17 +38,12 @@ export const OWN_SERVER_PRIORITY = 0x6b76_0001;
  * Before -100 and 100: a NAT rule of somebody else for the same port comes too late. Only SYNs are
  * translated: packets in the middle of a connection that nobody here knows are answered with a reset
  * (or, by a chain that comes before `input`, handed to the node that does know them). The source
- * becomes the VIP and not the node's address, so that replies follow the VIP when it moves.
- * A refusal reaches the client without what would end its attempt, so that it sends its SYN again; connection tracking
- * forgets the attempt with the refusal, and the SYN gets the server whose turn it is then.
+ * becomes the VIP and not the node's address, so that replies follow the VIP when it moves. Refusals: see refusals.ts.
  */
 export const DNAT_PRIORITY = -110;
 export const SNAT_PRIORITY = 90;
 /** NF_IP_PRI_MANGLE: after connection tracking, before translation. */
 const FILTER_PRIORITY = -150;
-const KNOCK_AGAIN = 'knock_again';
-/** One for each server of each VIP. */
-const MAX_REFUSALS = 65_536;
 
 /** The table that translates for these services of one family; undefined when there are none. */
 export function translationTable(l3: L3, all: readonly Service[]): NftTable | undefined {
@@ -107,50 +103,6 @@ export function translationTable(l3: L3, all: readonly Service[]): NftTable | un
       ...withServers.map(serviceChain),
     ],
   };
-}
-
-/** The VIP's address . port . server that may refuse ─► what becomes of its refusal. None when all may be dead. */
-function refusalSet(l3: L3, services: readonly Service[]): NftSet {
-  return {
-    name: 'refused',
-    keyType: [x.typeOf(l3), 'inet_service', x.typeOf(l3)],
-    dataType: 'verdict',
-    size: MAX_REFUSALS,
-    elements: services.flatMap((service) =>
-      service.servers
-        .filter((server) => canGoElsewhere(service, server))
-        .map(({ address }) => ({
-          key: `${endpointHex(service.vip, service.port)}${addressHex(address)}`,
-          data: { verdict: { goto: KNOCK_AGAIN } },
-        })),
-    ),
-  };
-}
-
-/** As it arrives, or leaves the server on this node: before the translation is undone. */
-function refusalChains(l3: L3): readonly NftChain[] {
-  const refusal = x.rule(
-    'a server refuses a new connection',
-    x.isTcp,
-    x.isRefusal,
-    x.originalDestination(l3),
-    x.sourceAddress(l3, x.wordsOf(l3) + 1),
-    [{ op: 'lookup', set: 'refused', key: 0, to: 'verdict' }],
-  );
-  const knockAgain = x.rule('the client knocks again', x.isTcp, [{ op: 'counter' }], x.acknowledgeNothing);
-  return [
-    { name: KNOCK_AGAIN, rules: [knockAgain] },
-    {
-      name: 'refusals',
-      base: { type: 'filter', hook: 'prerouting', priority: FILTER_PRIORITY },
-      rules: [refusal],
-    },
-    {
-      name: 'own_refusals',
-      base: { type: 'filter', hook: 'output', priority: FILTER_PRIORITY },
-      rules: [refusal],
-    },
-  ];
 }
 
 export function balanceRule(l3: L3): NftRule {

@@ -25,11 +25,11 @@ export function refusalContract({ name, balancesLocalClients }: BalancerAbilitie
           const vip = subject.vip(0, family);
           const spec = virtualServer(subject, vip);
           await publish(subject, [spec]);
-          const { served, all } = knock(subject, from, vip, 12);
+          const { served, failed } = knock(subject, from, vip, 12);
           // Two thirds meet another server at once.
           await subject.until('the others have served theirs', () => served.length >= 8);
           subject.forwarding.set([withState(spec, 2, 'dead')]);
-          assert.deepEqual(await all, []);
+          assert.deepEqual(await failed, []);
           assert.equal(served.length, 12);
           assert.equal(served.includes('server2'), false);
         }),
@@ -41,10 +41,10 @@ export function refusalContract({ name, balancesLocalClients }: BalancerAbilitie
         const spec = virtualServer(subject, vip);
         const two = { ...spec, realServers: spec.realServers.slice(0, 2) };
         await publish(subject, [two]);
-        const { served, all } = knock(subject, 'client', vip, 6);
+        const { served, failed } = knock(subject, 'client', vip, 6);
         await subject.until('the other has served its', () => served.length >= 3);
         subject.forwarding.set([withState(two, 2, 'dead')]);
-        assert.deepEqual(await all, []);
+        assert.deepEqual(await failed, []);
         assert.deepEqual(served, Array(6).fill('server1'));
       }),
     );
@@ -85,13 +85,13 @@ async function withoutServer(
   }
 }
 
-/** So many clients at once; `served` grows by the server of each, `all` are those that failed, in the end. */
-function knock(
+/** So many clients at once; `served` grows by the server of each, `failed` is what the others heard, in the end. */
+export function knock(
   subject: BalancerSubject,
   from: Place,
   vip: Ip,
   clients: number,
-): { readonly served: readonly string[]; readonly all: Promise<readonly string[]> } {
+): { readonly served: readonly string[]; readonly failed: Promise<readonly string[]> } {
   const served: string[] = [];
   const one = async (): Promise<readonly string[]> => {
     try {
@@ -103,6 +103,6 @@ function knock(
       return [String(error)];
     }
   };
-  const all = Promise.all(Array.from({ length: clients }, one)).then((failed) => failed.flat());
-  return { served, all };
+  const failed = Promise.all(Array.from({ length: clients }, one)).then((each) => each.flat());
+  return { served, failed };
 }
