@@ -5,9 +5,9 @@ import { Cluster, ensurePrivilege, waitFor } from '../../../lab/index.ts';
 
 const refused = ensurePrivilege();
 const clusterRoleBindings = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings';
-const lease = { duration: 5, renewDeadline: 3, retryPeriod: 1 };
-/** retry × 2.2, one call, and the time to put the address on. */
-const takeOverMs = lease.retryPeriod * 2200 + 1500;
+const lease = { duration: 15, renewDeadline: 10, retryPeriod: 1 };
+/** retry × 2.2, one call, and the time to put the address on where the processor is shared: less than a lease. */
+const takeOverMs = lease.retryPeriod * 2200 + 8000;
 
 interface Binding {
   readonly metadata: { readonly name: string };
@@ -58,12 +58,11 @@ describe('bootstrap of a control-plane VIP on real API servers', { skip: refused
     await cluster.api.client.create(clusterRoleBindings, { ...rest, metadata: { name: metadata.name } });
     const given = Date.now();
     await cluster.holder();
-    assert.ok(Date.now() - given < takeOverMs + 1000, `${Date.now() - given} ms`);
+    assert.ok(Date.now() - given < takeOverMs, `${Date.now() - given} ms`);
 
     await cluster.api.client.delete(`${clusterRoleBindings}/${metadata.name}`);
     await waitFor(async () => (await cluster.lab.holders(vip)).length === 0, {
       what: 'the VIP to go',
-      timeoutMs: 8000,
     });
     assert.equal(daemon.process.alive, true);
     await cluster.api.client.create(clusterRoleBindings, { ...rest, metadata: { name: metadata.name } });
@@ -71,8 +70,8 @@ describe('bootstrap of a control-plane VIP on real API servers', { skip: refused
   });
 
   it('CP-67 all nodes cold-started together: exactly one takes the VIP', async () => {
+    await cluster.deleteLease();
     await cluster.api.takeAway();
-    await cluster.deleteLease().catch(() => undefined);
     for (const node of cluster.lab.controlPlanes) cluster.startDaemon(node, { lease });
     await cluster.api.bringBack();
     await cluster.holder();
