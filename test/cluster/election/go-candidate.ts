@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { requireComponent, waitFor } from '../../../lab/index.ts';
+import type { Timings } from '../../../src/election/index.ts';
 import type { RealApi } from '../kube/real-api.ts';
 
 interface Line {
@@ -22,7 +23,7 @@ export class GoCandidate {
   private readonly child: ChildProcess;
   private errors = '';
 
-  constructor(api: RealApi, lease: { readonly name: string; readonly identity: string }) {
+  constructor(api: RealApi, lease: { readonly name: string; readonly identity: string }, timings: Timings) {
     this.identity = lease.identity;
     const { server, ca = '', token = '' } = api.connection;
     const caFile = path.join(api.dir, `${lease.identity}-ca.crt`);
@@ -36,9 +37,9 @@ export class GoCandidate {
         '--namespace=default',
         `--name=${lease.name}`,
         `--identity=${lease.identity}`,
-        '--lease=3s',
-        '--renew=2s',
-        '--retry=1s',
+        `--lease=${timings.leaseDurationMs}ms`,
+        `--renew=${timings.renewDeadlineMs}ms`,
+        `--retry=${timings.retryPeriodMs}ms`,
       ],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
@@ -55,10 +56,9 @@ export class GoCandidate {
     return last !== undefined && last.to === undefined;
   }
 
-  async untilLeading(timeoutMs: number): Promise<void> {
+  async untilLeading(): Promise<void> {
     await waitFor(() => this.leads, {
       what: `${this.identity} to lead`,
-      timeoutMs,
       detail: () => this.errors,
     });
   }

@@ -1,7 +1,7 @@
 import { after, before, describe, test } from 'node:test';
 import { findComponent, whyMissing } from '../../../lab/index.ts';
 import { systemClock } from '../../../src/linux/index.ts';
-import { electionContract } from '../../../src/testing/contract/election.ts';
+import { busyPace, electionContract } from '../../../src/testing/contract/election.ts';
 import { leaseStoreContract } from '../../../src/testing/contract/election-store.ts';
 import type { LeaseSubject } from '../../../src/testing/contract/election-subject.ts';
 import { kubeSubject } from '../../unit/election/kube-subject.ts';
@@ -25,6 +25,6 @@ else {
       return Promise.resolve(kubeSubject(api.connection, { clock, advance }));
     };
     leaseStoreContract('kube-apiserver', open);
-    electionContract('kube-apiserver', open);
+    electionContract('kube-apiserver', open, busyPace);
   });
 }

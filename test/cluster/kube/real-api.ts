@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomInt } from 'node:crypto';
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { apiServerEnvironment, requireComponent, waitFor } from '../../../lab/index.ts';
@@ -23,7 +22,12 @@ const TOKEN = 'contract-token';
 /** Of a user without any rights. */
 export const POWERLESS = { token: 'powerless-token', name: 'powerless' };
 
+/** Ready when it resolves. One of the two ends by itself when the machine is too busy: then both are tried once more. */
 export async function startRealApi(): Promise<RealApi> {
+  return startOnce().catch(startOnce);
+}
+
+async function startOnce(): Promise<RealApi> {
   const dir = mkdtempSync(path.join(tmpdir(), 'kube-vip-api-'));
   const running = new Set<ChildProcess>();
   const [client = 0, peer = 0, port = 0] = await freePorts(3);
@@ -42,7 +46,8 @@ export async function startRealApi(): Promise<RealApi> {
     writeCredentials(dir);
     const startServer = (): ChildProcess => start('kube-apiserver', serverArguments(dir, etcdUrl, port));
     let server = startServer();
-    const ready = async (): Promise<Connection> => connectionWhenReady(dir, port);
+    const ready = async (): Promise<Connection> =>
+      connectionWhenReady(dir, port, () => [...running].every(isRunning));
     const api = { connection: await ready() };
     return {
       ...api,
@@ -102,13 +107,18 @@ function writeCredentials(dir: string): void {
   );
 }
 
-async function connectionWhenReady(dir: string, port: number): Promise<Connection> {
+async function connectionWhenReady(
+  dir: string,
+  port: number,
+  areRunning: () => boolean,
+): Promise<Connection> {
   const log = path.join(dir, 'kube-apiserver.log');
   await waitFor(() => isReady(dir, port), {
     what: 'the API server',
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
     everyMs: 50,
     detail: () => readFileSync(log, 'utf8').slice(-2000),
+    hopeless: () => (areRunning() ? undefined : 'etcd or kube-apiserver ended'),
   });
   return connectionTo(dir, port);
 }
@@ -169,27 +179,39 @@ function launch(dir: string, name: string, args: readonly string[]): ChildProces
   });
 }
 
+function isRunning(child: ChildProcess): boolean {
+  return child.exitCode === null && child.signalCode === null;
+}
+
 async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (!isRunning(child)) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGKILL');
   await gone;
 }
 
+/** Below those that Linux gives to connections: nobody takes one while its server is being started again. */
+const [FIRST_PORT, LAST_PORT] = [20_000, 32_000];
+
 async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer();
-          server.listen(0, '127.0.0.1', () => {
-            resolve(server);
-          });
-        }),
-    ),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = randomInt(FIRST_PORT, LAST_PORT);
+    if (!ports.includes(port) && (await isFree(port))) ports.push(port);
+  }
   return ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.on('error', () => {
+      resolve(false);
+    });
+    server.listen(port, '127.0.0.1', () => {
+      server.close(() => {
+        resolve(true);
+      });
+    });
+  });
 }

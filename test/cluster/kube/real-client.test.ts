@@ -87,7 +87,7 @@ else {
         metadata,
         ...{ subjects, roleRef },
       });
-      await waitFor(() => reflector.status().synced, { what: 'the list', timeoutMs: 15_000 });
+      await waitFor(() => reflector.status().synced, { what: 'the list', timeoutMs: 60_000 });
       await stop();
       assert.equal(log.lines.filter((line) => line.startsWith('warn')).length, 1);
       assert.match(log.lines.at(-1) ?? '', /^info following leases.* again/);
@@ -108,7 +108,7 @@ else {
       await client.create(leases, leaseNamed('after'));
       await waitFor(() => reflector.items.has('default/after'), {
         what: 'the event after',
-        timeoutMs: 15_000,
+        timeoutMs: 60_000,
       });
       assert.ok(reflector.items.has('default/before'));
       assert.notEqual((await credentials.current()).ca, before.ca);

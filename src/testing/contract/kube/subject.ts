@@ -63,7 +63,7 @@ export async function failsAs(kind: KubeErrorKind, call: Promise<unknown>): Prom
 /** Waits for a condition; the deadline is generous because the real server shares its machine. */
 export async function until(subject: KubeSubject, what: string, condition: () => boolean): Promise<void> {
   for (let waited = 0; !condition(); waited += 5) {
-    assert.ok(waited < 10_000, `waited 10 s for ${what}`);
+    assert.ok(waited < 30_000, `waited 30 s for ${what}`);
     await subject.pause(5);
   }
 }
