@@ -1,4 +1,5 @@
 import type { Election, ElectionListener, LossReason } from '../election/types.ts';
+import { aborted, isAborted } from '../lib/abort.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Fence } from '../lib/fence.ts';
 import type { Logger } from '../lib/log.ts';
@@ -49,9 +50,21 @@ export class ControlPlane implements ElectionListener {
   /** Campaigns until the signal aborts. When it resolves no VIP of ours is on the node. */
   async run(signal: AbortSignal): Promise<void> {
     this.awaitFirstWord();
+    const over = new AbortController();
+    let budget: Timer | undefined;
+    const stopping = (): void => {
+      budget = this.parts.clock.after('preserve-stop-budget', this.options.preserveStopBudgetMs, () => {
+        // However long the release takes: nothing of ours stays for longer.
+        if (this.preserving) this.parts.node.withdraw('control-plane');
+        over.abort();
+      });
+    };
+    if (signal.aborted) stopping();
+    else signal.addEventListener('abort', stopping, { once: true });
     await this.parts.election.run(this, signal);
     this.leftovers?.cancel();
-    if (this.preserving) await this.outlast();
+    if (this.preserving && signal.aborted) await this.outlast(over.signal);
+    budget?.cancel();
     this.parts.node.withdraw('control-plane');
     this.parts.sweep();
   }
@@ -129,13 +142,13 @@ export class ControlPlane implements ElectionListener {
   }
 
   /** Stopping with a preserved VIP: it stays until another holder is named, but never beyond the budget. */
-  private async outlast(): Promise<void> {
+  private async outlast(over: AbortSignal): Promise<void> {
     const { clock, readHolder, identity } = this.parts;
-    const deadline = clock.now() + this.options.preserveStopBudgetMs;
-    while (clock.now() < deadline) {
-      const holder = await readHolder().catch(() => '');
+    const end = aborted(over).then(() => '');
+    while (!isAborted(over)) {
+      const holder = await Promise.race([readHolder().catch(() => ''), end]);
       if (holder !== '' && holder !== identity) return;
-      await clock.sleep('preserve-until-next-holder', 200);
+      await clock.sleep('preserve-until-next-holder', 200, over);
     }
   }
 

@@ -18,6 +18,8 @@ import { runRoutingTable } from './routing-table.ts';
 
 /** Total time that a stopping process may spend on anything but the removal of VIPs: half a kubelet's grace period. */
 const STOP_BUDGET_MS = 15_000;
+/** SVC-34: ten seconds after the signal no address is left, the last node's preserved one included. */
+const PRESERVE_BUDGET_MS = 8_000;
 
 export interface ControlPlaneWiring extends Parts {
   /** A tenure began (undefined) or ended (the reason). */
@@ -99,7 +101,7 @@ function optionsFrom(config: Config, link: string): ControlPlaneOptions {
     reach: config.enableBgp ? 'bgp' : 'layer2',
     announcePeriodMs: config.arpBroadcastRate,
     preserve: config.preserveVipOnLeadershipLoss && config.enableArp,
-    preserveStopBudgetMs: STOP_BUDGET_MS,
+    preserveStopBudgetMs: PRESERVE_BUDGET_MS,
     leftoverGraceMs: 1000,
   };
 }

@@ -20,13 +20,13 @@ const base: ControlPlaneOptions = {
   reach: 'layer2' as const,
   announcePeriodMs: 3000,
   preserve: false,
-  preserveStopBudgetMs: 15_000,
+  preserveStopBudgetMs: 8_000,
   leftoverGraceMs: 1000,
 };
 
 /** A node that remembers what is published, an election that does what the test says, and one list of all that happened. */
 function scene(
-  options: Partial<ControlPlaneOptions> = {},
+  { releaseMs = 0, ...options }: Partial<ControlPlaneOptions> & { readonly releaseMs?: number } = {},
   readHolder: () => Promise<string> = () => Promise.resolve(''),
 ) {
   const happened: string[] = [];
@@ -54,6 +54,7 @@ function scene(
         });
         finish = resolve;
       });
+      if (releaseMs > 0) await clock.sleep('release', releaseMs);
       happened.push('release');
     },
     recheck: () => undefined,
@@ -198,7 +199,28 @@ test('preservation never outlives its budget when nobody takes over', async () =
   plane.acquired(fence);
   lose('released');
   stop.abort();
-  await clock.advance(15_200);
+  await clock.advance(7_900);
+  assert.deepEqual(wanted(), [`address:${v4}`]);
+  await clock.advance(100);
   await running;
   assert.deepEqual(wanted(), []);
+  assert.deepEqual(clock.timers(), []);
+});
+
+test('a preserved VIP goes in time although neither the release nor the API server answers', async () => {
+  const silence = new Promise<string>(() => undefined);
+  for (const releaseMs of [0, 30_000]) {
+    const { plane, lose, clock, wanted } = scene({ preserve: true, releaseMs }, () => silence);
+    const stop = new AbortController();
+    const running = plane.run(stop.signal);
+    plane.acquired(fence);
+    lose('renew-deadline');
+    stop.abort();
+    await clock.advance(7_900);
+    assert.deepEqual(wanted(), [`address:${v4}`]);
+    await clock.advance(100);
+    assert.deepEqual(wanted(), []);
+    await clock.advance(releaseMs);
+    await running;
+  }
 });
