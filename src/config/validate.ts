@@ -118,6 +118,18 @@ const vipGiven: Rule = (config) =>
     ? [{ setting: 'address', problem: 'no VIP for the control plane', remedy: 'set address to the VIP' }]
     : [];
 
+/** A VIP that stays after a loss and one that goes with the lease are two wishes. */
+const eitherStaysOrGoes: Rule = (config) =>
+  config.preserveVipOnLeadershipLoss && config.expireVipWithLease
+    ? [
+        {
+          setting: 'expireVipWithLease',
+          problem: `contradicts ${displayName('preserveVipOnLeadershipLoss')}`,
+          remedy: 'leave one of them on',
+        },
+      ]
+    : [];
+
 /**
  * V16, and why: a holder gives up at the renew deadline, so the rest of the lease is the time it has to get the VIP
  * off the wire; client-go adds jitter up to 1.2 to the retry period, and one retry has to fit before the deadline.
@@ -245,6 +257,7 @@ const daemonRules: readonly Rule[] = [
 const rules: readonly Rule[] = [
   vipList,
   leaseTimings,
+  eitherStaysOrGoes,
   leaseNames,
   namespaceOfLeases,
   annotationsOfLease,

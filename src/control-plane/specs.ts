@@ -10,7 +10,7 @@ import type { ControlPlaneOptions } from './types.ts';
 export function holderSpecs(options: ControlPlaneOptions, fence: Fence, isHealthy: boolean): Spec[] {
   if (options.reach === 'bgp') return advertisedSpecs(options, isHealthy).map((spec) => ({ ...spec, fence }));
   return options.vips.flatMap(({ vip, prefixLength }): Spec[] => [
-    { ...addressSpec(options, vip, prefixLength), fence },
+    { ...addressSpec(options, vip, prefixLength), ...(options.expire && { validLifetime: 'tenure' }), fence },
     { kind: 'announcement', vip, link: options.link, periodMs: options.announcePeriodMs, fence },
   ]);
 }

@@ -13,6 +13,8 @@ export interface ControlPlaneOptions {
   readonly announcePeriodMs: number;
   /** `vip_preserve_on_leadership_loss`: IPv4 VIPs stay, silent, until another holder is seen. */
   readonly preserve: boolean;
+  /** `vip_expire_with_lease`: the kernel takes the VIPs off when the tenure ends, whatever becomes of this process. */
+  readonly expire: boolean;
   /** How long a stopping node with `preserve` waits for another holder before it removes the VIP anyway. */
   readonly preserveStopBudgetMs: number;
   /** A VIP left by a crashed predecessor goes after this long when the lease cannot be read. */

@@ -42,6 +42,9 @@ class Driver implements Election {
   private readonly step: Step;
   private state: State = initialState;
   private readonly mailbox: Event[] = [];
+  /** Those of the last step that were not carried out yet. */
+  private effects: Effect[] = [];
+  /** Something is being handled, or waited for. */
   private draining = false;
   private readonly timers = new Map<TimerName, Timer>();
   private call: AbortController | undefined;
@@ -121,21 +124,40 @@ class Driver implements Election {
   private post(event: Event): void {
     if (this.listener === undefined) return;
     this.mailbox.push(event);
-    if (this.draining) return;
+    if (!this.draining) this.drain();
+  }
+
+  private drain(): void {
     this.draining = true;
+    let withdrawal: Promise<void> | undefined;
     try {
-      for (let next = this.mailbox.shift(); next !== undefined; next = this.mailbox.shift()) {
-        this.handle(next);
+      while (withdrawal === undefined) {
+        const effect = this.effects.shift();
+        const event = effect === undefined ? this.mailbox.shift() : undefined;
+        if (effect !== undefined) withdrawal = this.carryOut(effect);
+        else if (event !== undefined) this.handle(event);
+        else break;
       }
     } catch (error) {
-      // A listener that throws may have left its VIP on the node: end here, and release nothing.
-      this.mailbox.length = 0;
-      const fail = this.fail;
-      this.halt();
-      fail?.(new InvariantError(`election listener failed: ${messageOf(error)}`, { cause: error }));
-    } finally {
-      this.draining = false;
+      this.breakDown(error);
     }
+    this.draining = withdrawal !== undefined;
+    withdrawal?.then(
+      () => {
+        this.drain();
+      },
+      (error: unknown) => {
+        this.draining = false;
+        this.breakDown(error);
+      },
+    );
+  }
+
+  /** A listener that throws may have left its VIP on the node: end here, and release nothing. */
+  private breakDown(error: unknown): void {
+    const { fail } = this;
+    this.halt();
+    fail?.(new InvariantError(`election listener failed: ${messageOf(error)}`, { cause: error }));
   }
 
   private handle(event: Event): void {
@@ -147,10 +169,11 @@ class Driver implements Election {
     this.state = result.state;
     if (!result.ignored) this.lastReason = result.reason;
     observer?.stepped?.({ event, context, before, result });
-    for (const effect of result.effects) this.carryOut(effect);
+    this.effects.push(...result.effects);
   }
 
-  private carryOut(effect: Effect): void {
+  /** What it returns has to be waited for before the next one. */
+  private carryOut(effect: Effect): Promise<void> | undefined {
     switch (effect.do) {
       case 'read':
         this.start(effect, (options) => this.parts.store.read(options));
@@ -184,7 +207,7 @@ class Driver implements Election {
         return;
       case 'lost':
         this.lose(effect.reason);
-        return;
+        return this.listener?.withdrawn?.();
       case 'observed':
         this.log.info('lease holder seen', { lease: this.parts.store.name, holder: effect.holder });
         this.listener?.observed?.(effect.holder);
@@ -199,7 +222,10 @@ class Driver implements Election {
     const tenure = { validUntil };
     this.tenure = tenure;
     this.renewedAt = renewedAt;
-    const fence: Fence = { holds: () => this.holds(tenure) };
+    const fence: Fence = {
+      holds: () => this.holds(tenure),
+      remainingMs: () => (this.holds(tenure) ? tenure.validUntil - this.parts.clock.now() : 0),
+    };
     this.listener?.acquired(fence);
     this.log.info('lease acquired', { lease: this.parts.store.name });
   }
@@ -273,6 +299,8 @@ class Driver implements Election {
     this.timers.clear();
     this.call?.abort();
     this.call = undefined;
+    this.mailbox.length = 0;
+    this.effects = [];
     this.tenure = undefined;
     this.listener = undefined;
     this.finish = undefined;

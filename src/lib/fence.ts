@@ -5,4 +5,6 @@ export interface Fence {
    * the renew deadline even if no timer has run (a paused process, a blocked loop).
    */
   holds(): boolean;
+  /** Milliseconds until then, as far as it is known now; absent where there is no end. */
+  remainingMs?(): number;
 }

@@ -101,6 +101,7 @@ function optionsFrom(config: Config, link: string): ControlPlaneOptions {
     reach: config.enableBgp ? 'bgp' : 'layer2',
     announcePeriodMs: config.arpBroadcastRate,
     preserve: config.preserveVipOnLeadershipLoss && config.enableArp,
+    expire: config.expireVipWithLease && config.enableArp,
     preserveStopBudgetMs: PRESERVE_BUDGET_MS,
     leftoverGraceMs: 1000,
   };

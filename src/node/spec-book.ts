@@ -16,6 +16,7 @@ export interface WantedAddress {
   readonly link: string;
   readonly prefixLength: number;
   readonly scope: Scope;
+  /** Seconds, as things are now; 0 when a tenure ends in less than one. Undefined is forever. */
   readonly validLifetime: number | undefined;
   readonly noDad: boolean;
   readonly mark?: number;
@@ -101,9 +102,14 @@ export class SpecBook {
     if (first === undefined || this.isHeldBack(first.vip)) return undefined;
     const { vip, link, prefixLength, scope } = first;
     const mark = first.mark === undefined ? {} : { mark: first.mark };
-    const validLifetime = longest(specs);
     const noDad = specs.some((spec) => spec.noDad);
-    return { vip, link, prefixLength, scope, validLifetime, noDad, ...mark, mayAdd: anyHolds(specs) };
+    return {
+      ...{ vip, link, prefixLength, scope, noDad, ...mark },
+      get validLifetime() {
+        return longest(specs);
+      },
+      mayAdd: anyHolds(specs),
+    };
   }
 
   announcement(key: SpecKey): WantedAnnouncement | undefined {
@@ -154,10 +160,13 @@ export class SpecBook {
 
 /** An owner that wants it forever outlasts all others. */
 function longest(specs: readonly AddressSpec[]): number | undefined {
-  if (specs.length === 1) return specs[0]?.validLifetime;
-  const lifetimes = specs.map((spec) => spec.validLifetime ?? Infinity);
-  const most = Math.max(...lifetimes);
+  const most = Math.max(...specs.map(lifetimeOf));
   return most === Infinity ? undefined : most;
+}
+
+function lifetimeOf({ validLifetime, fence }: AddressSpec): number {
+  if (validLifetime !== 'tenure') return validLifetime ?? Infinity;
+  return Math.floor((fence?.remainingMs?.() ?? Infinity) / 1000);
 }
 
 /** Asked for every frame, and one owner is the rule. */

@@ -190,15 +190,15 @@ export const configurationMutants: readonly Mutant[] = [
   {
     line: 'CP-30',
     file: 'src/config/validate.ts',
-    from: 'vipList, leaseTimings, leaseNames',
-    to: 'vipList, leaseNames',
+    from: '  leaseTimings,\n',
+    to: '',
     test: process,
   },
   {
     line: 'CP-31',
     file: 'src/config/validate.ts',
-    from: 'leaseNames, healthPort, instanceName',
-    to: 'leaseNames, instanceName',
+    from: '  healthPort,\n',
+    to: '',
     test: process,
   },
   {

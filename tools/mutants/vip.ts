@@ -86,8 +86,8 @@ export const vipMutants: readonly Mutant[] = [
   {
     line: 'CP-100',
     file: 'src/config/validate.ts',
-    from: '[vipList, leaseTimings,',
-    to: '[leaseTimings,',
+    from: '  vipList,\n',
+    to: '',
     test: 'test/unit/config/rules.test.ts',
   },
   {

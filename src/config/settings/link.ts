@@ -68,6 +68,13 @@ export const linkSettings = {
     feature: 'link',
     doc: 'ARP mode: a node that lost the lease keeps its IPv4 VIPs, silently, until another holder is seen.',
   }),
+  expireVipWithLease: bool(false, {
+    flag: 'expireVipWithLease',
+    env: 'vip_expire_with_lease',
+    key: 'expireVIPWithLease',
+    feature: 'link',
+    doc: 'ARP mode: the control-plane VIPs have a lifetime, renewed with the lease, after which the kernel takes them off: also from a node whose process is stopped or dead.',
+  }),
   loseLeadership: bool(false, {
     flag: 'loseLeadership',
     env: 'vip_loseleadership',

@@ -142,7 +142,8 @@ export function requestFor(wanted: WantedAddress, ifindex: number, noDad: boolea
     address: vip,
     prefixLength,
     scope: wanted.scope,
-    validLifetime: wanted.validLifetime,
+    // The kernel knows no shorter one.
+    validLifetime: wanted.validLifetime === undefined ? undefined : Math.max(1, wanted.validLifetime),
     preferredLifetime: 0,
     noDad: noDad && familyOf(vip) === 6,
     broadcast: broadcastOf(vip, prefixLength),

@@ -28,6 +28,9 @@ export interface AddressReconcilerParts {
   readonly onUsable: (vip: Ip) => void;
 }
 
+/** A tenure that was about to end is looked at again after half of this: it may have been prolonged. */
+const LITTLE_LEFT_S = 0.5;
+
 interface Job {
   readonly record: AddressRecord;
   readonly plan: AddressPlan;
@@ -148,6 +151,7 @@ export class AddressReconciler {
     record.failure = undefined;
     const { wanted, placed, mayMark } = record;
     const { observed } = this.parts;
+    const isDue = wanted?.validLifetime !== undefined && record.refresh === undefined;
     const plan = planAddress({
       wanted,
       link: observed.linkNamed(record.link),
@@ -156,8 +160,10 @@ export class AddressReconciler {
       // It was ours and through with detection until a moment ago: waiting for it again teaches nothing.
       skipDad: record.skipDad || record.ready,
       mayMark,
-      renew: wanted?.validLifetime !== undefined && record.refresh === undefined,
+      renew: isDue && wanted.validLifetime !== 0,
     });
+    if (isDue && plan.keep !== undefined && plan.set === undefined)
+      this.again.beforeEnd(record, LITTLE_LEFT_S);
     if (plan.keep !== undefined) this.keep(record, plan, plan.keep);
     if (plan.set === undefined) return plan;
     if (record.ready && plan.set.reason === 'missing') this.vanish(record);

@@ -21,6 +21,11 @@ describe('mode and features', () => {
       { bgp_enable: 'true' },
       /^env bgp_enable="true": multiple kube-vip modes detected: vip_arp, bgp_enable;/,
     ],
+    [
+      'a VIP that stays and goes',
+      { vip_preserve_on_leadership_loss: 'true', vip_expire_with_lease: 'true' },
+      /^env vip_expire_with_lease="true": contradicts vip_preserve_on_leadership_loss; leave one of them on/,
+    ],
     ['no feature', { cp_enable: 'false' }, /no features are enabled; set cp_enable or svc_enable to true/],
     ['control plane without address', { address: '' }, /^address: no VIP for the control plane; set address/],
     ['Services alone need no address', { address: '', cp_enable: '', svc_enable: '1' }, undefined],

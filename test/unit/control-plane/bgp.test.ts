@@ -117,6 +117,7 @@ describe('BGP with election', () => {
         reach: 'bgp',
         announcePeriodMs: 3000,
         preserve: false,
+        expire: false,
         preserveStopBudgetMs: 0,
         leftoverGraceMs: 1000,
       },

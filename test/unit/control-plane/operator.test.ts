@@ -20,6 +20,7 @@ const base: ControlPlaneOptions = {
   reach: 'layer2' as const,
   announcePeriodMs: 3000,
   preserve: false,
+  expire: false,
   preserveStopBudgetMs: 8_000,
   leftoverGraceMs: 1000,
 };
@@ -88,6 +89,7 @@ function scene(
     lose,
     lost,
     finish: () => finish(),
+    specs: () => specs,
     wanted: () => specs.map((s) => `${s.kind}:${s.vip}`),
   };
 }
@@ -101,6 +103,13 @@ test('a holder publishes every VIP with its announcement, all fenced', () => {
     happened[0],
     `publish address:${v4}(fenced) announcement:${v4}(fenced) address:${v6}(fenced) announcement:${v6}(fenced)`,
   );
+});
+
+test('with vip_expire_with_lease the VIPs live no longer than the tenure', () => {
+  const { plane, specs } = scene({ expire: true });
+  plane.acquired(fence);
+  const lifetimes = specs().flatMap((spec) => (spec.kind === 'address' ? [spec.validLifetime] : []));
+  assert.deepEqual(lifetimes, ['tenure', 'tenure']);
 });
 
 test('losing withdraws before lost() returns', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { ip } from '../../../src/lib/ip.ts';
 import { errnoOf } from '../../../src/linux/errors.ts';
 import { addressOf, both, putUnmarkedVip, scene } from './scene.ts';
@@ -317,6 +317,51 @@ test('a limited lifetime is renewed at half of it, for as long as it is wanted',
   node.close();
   await clock.advance(60_000);
   assert.equal(marked(), '');
+});
+
+describe('a VIP that lives no longer than the tenure', () => {
+  async function held(leftMs: number) {
+    const stage = await scene();
+    const { clock, node } = stage;
+    const tenure = { until: clock.now() + leftMs };
+    const remainingMs = (): number => tenure.until - clock.now();
+    const fence = { holds: () => remainingMs() > 0, remainingMs };
+    node.publish('control-plane', [addressOf('192.0.2.1', { validLifetime: 'tenure', fence })]);
+    return { ...stage, tenure };
+  }
+
+  test('has what is left of it, in whole seconds, and stays for as long as it is prolonged', async () => {
+    const { node, clock, marked, tenure } = await held(4900);
+    assert.match(marked(), /valid_lft 4sec/);
+    for (let second = 0; second < 20; second++) {
+      await clock.advance(1000);
+      tenure.until += 1000;
+      assert.match(marked(), /valid_lft [1-4]sec/);
+    }
+    assert.equal(node.counters().restored, 0);
+    node.close();
+  });
+
+  test('is taken off by the kernel when this process does nothing any more', async () => {
+    const { node, clock, marked } = await held(4900);
+    await clock.advance(1000);
+    node.close();
+    await clock.advance(2900);
+    assert.notEqual(marked(), '');
+    await clock.advance(1000);
+    assert.equal(marked(), '');
+  });
+
+  test('is never given more than is left, and stays when it is prolonged in its last second', async () => {
+    const { node, clock, marked, tenure } = await held(2000);
+    await clock.advance(1300);
+    assert.match(marked(), /valid_lft 1sec/);
+    tenure.until += 3000;
+    await clock.advance(600);
+    assert.match(marked(), /valid_lft 3sec/);
+    assert.equal(node.counters().restored, 0);
+    node.close();
+  });
 });
 
 test('a prefix that has a broadcast address gets it', async () => {
