@@ -130,4 +130,18 @@ export const manifestMutants: readonly Mutant[] = [
     to: '',
     test: 'test/cluster/config/manifests.test.ts',
   },
+  {
+    line: 'CP-209',
+    file: 'src/linux/capabilities.ts',
+    from: 'NET_RAW: 13n',
+    to: 'NET_RAW: 14n',
+    test: 'test/cluster/control-plane/capabilities.test.ts',
+  },
+  {
+    line: 'CP-211',
+    file: 'src/election/machine/draft.ts',
+    from: 'this.update(base, releaseRecord(this.wall, base.record), Infinity);',
+    to: 'void releaseRecord(this.wall, base.record);',
+    test: 'test/cluster/control-plane/rollout.test.ts',
+  },
 ];
