@@ -30,6 +30,8 @@ if (isInside) {
       balancesServersClients: !isDirect && hasTables,
       weightsOfRoundRobin: false,
       countsConnections: true,
+      // Direct route has no rules of its own.
+      hidesRefusals: !isDirect && hasTables,
     },
     open,
   );

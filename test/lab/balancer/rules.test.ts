@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
-import type { Mac } from '../../../src/lib/ip.ts';
+import { ip, type Mac } from '../../../src/lib/ip.ts';
 import {
   enterNewNamespace,
   openKernel,
@@ -14,6 +14,7 @@ import {
 import { tableBesideIpvs } from '../../../src/node/forwarding/nftables/beside-ipvs.ts';
 import { directReturnTable } from '../../../src/node/forwarding/nftables/direct-return.ts';
 import { observedOf, planTables } from '../../../src/node/forwarding/nftables/plan.ts';
+import { roleTable } from '../../../src/node/forwarding/nftables/refusals.ts';
 import { translated, type Service } from '../../../src/node/forwarding/nftables/service.ts';
 import { translationTable } from '../../../src/node/forwarding/nftables/translation.ts';
 import type { VirtualServerSpec } from '../../../src/node/forwarding/types.ts';
@@ -176,6 +177,38 @@ test('direct return', () => {
   const [hook, dispatch = ''] = chain(text, 'in_eth0');
   assert.equal(hook, 'type filter hook ingress device "eth0" priority filter; policy accept;');
   assert.match(dispatch, /meta pkttype host ip daddr \. tcp dport vmap @services4_eth0$/);
+});
+
+test('direct return, while another server is known to answer: a stamp on each SYN, and quiet refusals', () => {
+  const proven = (vip: string, ...servers: readonly string[]): VirtualServerSpec =>
+    spec(vip, { realServers: servers.map((address) => server(address, { isProven: true })) });
+  const specs = [
+    proven('10.0.0.100', '10.0.0.1', '10.0.0.2'),
+    virtualServer('10.0.0.101', ['10.0.0.1', '10.0.0.2']),
+  ].map(direct);
+  const text = printed(directReturnTable(specs), translationTable('ip', specs));
+  assert.match(chain(text, 'note_6443_10.0.0.100').join(), /ip dscp set 0x03 update/);
+  assert.doesNotMatch(chain(text, 'note_6443_10.0.0.101').join(), /dscp/);
+  // The second one is on this node, and answers as the VIP.
+  assert.match(text, /10\.0\.0\.100 \. 6443 \. 10\.0\.0\.100 : goto keep_quiet/);
+  assert.doesNotMatch(text, /10\.0\.0\.101 \. 6443 \. /);
+  assert.deepEqual(chain(text, 'keep_quiet'), ['counter packets 0 bytes 0 drop']);
+});
+
+test('a server of direct return by itself', () => {
+  const text = printed(
+    roleTable('ip', 'kube-vip-role', [ip('10.0.0.100')]),
+    roleTable('ip6', 'kube-vip-role', [ip('fd00::100')]),
+  );
+  assert.deepEqual(chain(text, 'refusals'), [
+    'type filter hook output priority mangle; policy accept;',
+    'tcp flags rst,ack / fin,syn,rst,ack tcp sequence 0 ip dscp 0x03 ip saddr @vips counter packets 0 bytes 0 drop',
+  ]);
+  assert.deepEqual(chain(text, 'strays'), [
+    'type filter hook forward priority mangle; policy accept;',
+    'tcp flags syn / fin,syn,rst,ack ip dscp 0x03 ip daddr @vips counter packets 0 bytes 0 drop',
+  ]);
+  assert.match(text, /table ip6 kube-vip-role .*ip6 dscp 0x03 ip6 saddr @vips/s);
 });
 
 test('beside IPVS', () => {

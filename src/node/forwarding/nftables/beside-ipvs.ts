@@ -2,6 +2,7 @@ import type { NftChain, NftRule, NftSet, NftTable } from '../../../linux/index.t
 import type { VirtualServerSpec } from '../types.ts';
 import { addressHex, endpointHex, hostU32 } from './data.ts';
 import * as x from './expressions.ts';
+import { refusalChains, refusalSet } from './refusals.ts';
 import { translated, type Service } from './service.ts';
 import {
   balanceRule,
@@ -27,7 +28,8 @@ export interface MarkedServer {
  * What IPVS cannot do alone.
  *
  * For `masquerade`: a mark for each VIP, by which IPVS finds the service, and the VIP as the source of
- * what it sends to a real server, so that replies come back here.
+ * what it sends to a real server, so that replies come back here; and refusals.ts: IPVS gives a connection that was
+ * refused another real server when its client knocks again.
  *
  * For `directroute` and `tunnel`: clients on this node itself. Their source is the VIP, which a real
  * server takes for its own address and drops; so they are translated before IPVS sees them.
@@ -88,6 +90,10 @@ function markSets(l3: x.L3, marked: Marked): readonly NftSet[] {
         data: addressHex(vip),
       })),
     },
+    refusalSet(
+      l3,
+      marked.map(({ service }) => service),
+    ),
   ];
 }
 
@@ -96,11 +102,12 @@ function markChains(l3: x.L3): readonly NftChain[] {
     { op: 'lookup', set: 'marks', key: 0, to: 0 },
     { op: 'meta set', key: 'mark', from: 0 },
   ]);
-  return (['prerouting', 'output'] as const).map((hook) => ({
+  const marking = (['prerouting', 'output'] as const).map((hook): NftChain => ({
     name: hook,
     base: { type: 'filter', hook, priority: MANGLE_PRIORITY },
     rules: [mark],
   }));
+  return [...marking, ...refusalChains(l3)];
 }
 
 /** IPVS does not say that it translates (`ct status`): its connections are known by their first destination. */
