@@ -70,7 +70,7 @@ export class Requests {
   }
 
   /** Resolves after some more answers. */
-  async answering(more = 1, timeoutMs = 15_000): Promise<void> {
+  async answering(more = 1, timeoutMs = 60_000): Promise<void> {
     const since = this.#live.answered;
     await this.#wait(() => this.#live.answered >= since + more, `${more} answers`, timeoutMs);
   }
@@ -78,7 +78,7 @@ export class Requests {
   /** Ends the load when every request has its answer or has failed. */
   async stop(): Promise<LoadReport> {
     this.#process.child.stdin?.end();
-    return this.#wait(() => this.#report, 'the report of the load', 20_000);
+    return this.#wait(() => this.#report, 'the report of the load', 60_000);
   }
 
   /** Without a report; harmless after `stop`. */

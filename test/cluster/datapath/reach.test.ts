@@ -9,7 +9,19 @@ import {
   waitFor,
   type Machine,
 } from '../../../lab/index.ts';
-import { createNamespace, createService, deleteService, namespace, whySkipped } from './service.ts';
+import {
+  assertNothingLost,
+  createNamespace,
+  createService,
+  deleteService,
+  namespace,
+  patientLease,
+  patientLoad,
+  whySkipped,
+} from './service.ts';
+
+/** Seconds that a pod goes on serving: longer than every kube-proxy needs to forget it, and a node to give its VIP up. */
+const LINGER = 12;
 
 interface Answer {
   readonly pod: string;
@@ -30,7 +42,7 @@ describe('from the VIP to the pod', { skip: await whySkipped() }, () => {
     await addPod('web-a', 'web', at(0));
     await addPod('web-b', 'web', at(1));
     const env = { cp_enable: 'false', address: '', svc_enable: 'true', svc_election: 'true' };
-    await cluster.startDaemons({ env });
+    await cluster.startDaemons({ env, lease: patientLease });
   });
   after(async () => {
     await cluster.stop();
@@ -57,7 +69,7 @@ describe('from the VIP to the pod', { skip: await whySkipped() }, () => {
         const answer = await ask(address);
         return answer?.node === node.name ? answer : undefined;
       },
-      { what, timeoutMs: 20_000 },
+      { what, timeoutMs: 60_000 },
     );
 
   it('SVC-27 with policy Cluster a pod on any node answers, and sees the holder as the client', async () => {
@@ -71,31 +83,31 @@ describe('from the VIP to the pod', { skip: await whySkipped() }, () => {
 
   it('the VIP answers ARP from its holder only', async () => {
     const holder = await cluster.holder(vip(1));
-    const { stdout } = await cluster.lab.client.tryRun('arping', [
-      '-c',
-      '3',
-      '-w',
-      '2',
-      '-i',
-      'eth0',
-      vip(1),
-    ]);
-    const macs = [...stdout.matchAll(/[0-9a-f]{2}(?::[0-9a-f]{2}){5}/g)].map(([mac]) => mac);
-    assert.deepEqual([...new Set(macs)], [holder.mac], stdout);
+    const macs = await waitFor(
+      async () => {
+        const arping = ['-c', '3', '-w', '5', '-i', 'eth0', vip(1)];
+        const { stdout } = await cluster.lab.client.tryRun('arping', arping);
+        const found = [...stdout.matchAll(/[0-9a-f]{2}(?::[0-9a-f]{2}){5}/g)].map(([mac]) => mac);
+        return found.length > 1 ? found : undefined;
+      },
+      { what: 'answers' },
+    );
+    assert.deepEqual([...new Set(macs)], [holder.mac]);
   });
 
   it('SVC-27 ELE-09 with policy Local the pod is on the holder and sees the client; a node without a pod does not hold', async () => {
-    // Long enough for the other node to settle.
-    await addPod('near-a', 'near', at(2), 4);
+    await addPod('near-a', 'near', at(2), LINGER);
     await createService(dataPath, { name: 'near', vip: vip(2), policy: 'Local' });
     assert.equal((await cluster.holder(vip(2))).name, at(2).name);
     const first = await answerFrom(vip(2), at(2), 'an answer');
     assert.equal(first.source, cluster.lab.client.ipv4);
     const [pod] = dataPath.pods({ app: 'near' });
     assert.ok(pod !== undefined);
-    await addPod('near-b', 'near', at(0), 4);
+    await addPod('near-b', 'near', at(0), LINGER);
     await dataPath.removePod(pod);
-    assert.deepEqual(await cluster.lab.holders(vip(2)), [at(0).name]);
+    await waitFor(async () => (await cluster.lab.holders(vip(2))).join() === at(0).name, {
+      what: 'the VIP on the other node',
+    });
     const second = await answerFrom(vip(2), at(0), 'an answer from the other node');
     assert.equal(second.source, cluster.lab.client.ipv4);
   });
@@ -103,11 +115,11 @@ describe('from the VIP to the pod', { skip: await whySkipped() }, () => {
   it('SVC-28 the VIP of a Local Service leaves while its last endpoint still serves: no connection fails', async () => {
     const [old] = dataPath.pods({ app: 'near' });
     assert.equal(old?.node, at(0));
-    const load = await Requests.start(cluster.lab.client, `http://${vip(2)}/`, { perSecond: 100 });
+    const load = await Requests.start(cluster.lab.client, `http://${vip(2)}/`, patientLoad);
     try {
-      await addPod('near-c', 'near', at(1), 4);
+      await addPod('near-c', 'near', at(1), LINGER);
       const removal = dataPath.removePod(old);
-      await waitFor(() => at(1).holds(vip(2)), { what: 'the VIP to move', everyMs: 10 });
+      await waitFor(() => at(1).holds(vip(2)), { what: 'the VIP to move', timeoutMs: 60_000, everyMs: 10 });
       assert.ok(old.process?.alive, 'before the old pod has ended');
       await removal;
       await load.answering(50);
@@ -120,17 +132,19 @@ describe('from the VIP to the pod', { skip: await whySkipped() }, () => {
   });
 
   it('a pod that is added gets requests, and after its removal none: no connection fails', async () => {
-    const load = await Requests.start(cluster.lab.client, `http://${vip(1)}/`, { perSecond: 100 });
+    const load = await Requests.start(cluster.lab.client, `http://${vip(1)}/`, patientLoad);
     try {
-      // Long enough for every kube-proxy to take it out of its rules.
-      const pod = await addPod('web-c', 'web', at(2), 4);
-      await waitFor(() => load.live.pod === pod.name, { what: 'a request at the new pod', everyMs: 10 });
+      const pod = await addPod('web-c', 'web', at(2), LINGER);
+      await waitFor(() => load.live.pod === pod.name, {
+        what: 'a request at the new pod',
+        timeoutMs: 60_000,
+        everyMs: 10,
+      });
       await dataPath.removePod(pod);
       await load.answering(50);
-      const { byPod, failed, synRetransmits } = await load.stop();
-      assert.deepEqual(failed, []);
-      assert.equal(synRetransmits, 0, 'no SYN was lost');
-      assert.deepEqual(Object.keys(byPod), ['web-a', 'web-b', 'web-c']);
+      const report = await load.stop();
+      assertNothingLost(report);
+      assert.deepEqual(Object.keys(report.byPod), ['web-a', 'web-b', 'web-c']);
     } finally {
       await load.kill();
     }
@@ -147,20 +161,23 @@ describe('from the VIP to the pod', { skip: await whySkipped() }, () => {
       await cluster.holder(vip(3));
       await createService(dataPath, { name: 'young', app: 'web', vip: vip(3), port: ports.young });
       for (const port of [ports.old, ports.young])
-        await waitFor(() => ask(vip(3), port), { what: `an answer on port ${port}`, timeoutMs: 20_000 });
+        await waitFor(() => ask(vip(3), port), { what: `an answer on port ${port}`, timeoutMs: 60_000 });
       const watch = await HolderWatch.start(cluster.lab, vip(3));
-      const load = await Requests.start(cluster.lab.client, `http://${vip(3)}:${ports[second]}/`);
+      const load = await Requests.start(
+        cluster.lab.client,
+        `http://${vip(3)}:${ports[second]}/`,
+        patientLoad,
+      );
       try {
         await deleteService(dataPath, first);
         await waitFor(async () => (await ask(vip(3), ports[first])) === undefined, {
           what: 'the deleted Service to fall silent',
-          timeoutMs: 20_000,
+          timeoutMs: 60_000,
         });
         await load.answering(300);
-        const { failed, synRetransmits, answered } = await load.stop();
-        assert.deepEqual(failed, []);
-        assert.equal(synRetransmits, 0, 'no SYN was lost');
-        assert.ok(answered > 300);
+        const report = await load.stop();
+        assertNothingLost(report);
+        assert.ok(report.answered > 300);
         const { segments } = await watch.stop();
         assert.equal(segments.length, 1, `one holder all the time: ${JSON.stringify(segments)}`);
         assert.equal(segments[0]?.holders.length, 1);
@@ -171,7 +188,6 @@ describe('from the VIP to the pod', { skip: await whySkipped() }, () => {
       await deleteService(dataPath, second);
       await waitFor(async () => (await cluster.lab.holders(vip(3))).length === 0, {
         what: 'the VIP to go',
-        timeoutMs: 15_000,
       });
     });
   }

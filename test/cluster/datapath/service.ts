@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import {
   clusterPrograms,
   dataPathPrograms,
@@ -5,6 +6,7 @@ import {
   ensurePrivilege,
   whyMissing,
   type DataPath,
+  type LoadReport,
 } from '../../../lab/index.ts';
 
 /** Why these tests cannot run here, or false. */
@@ -15,6 +17,22 @@ export async function whySkipped(): Promise<string | false> {
 }
 
 export const namespace = 'shop';
+
+/** Few enough a second for a machine that is ten times slower, and time enough for one that stands still. */
+export const patientLoad = { perSecond: 50, timeoutMs: 20_000 };
+
+/** No lease is lost while a machine stands still for some seconds. */
+export const patientLease = { duration: 30, renewDeadline: 20, retryPeriod: 2 };
+
+/**
+ * No request failed, and no SYN was lost. One is sent again after a second without an answer: as many as were on
+ * their way while the machine itself stood still do not count.
+ */
+export function assertNothingLost({ failed, synRetransmits, ownStallMs }: LoadReport): void {
+  assert.deepEqual(failed, []);
+  const stalled = ownStallMs < 500 ? 0 : Math.ceil((ownStallMs / 1000) * patientLoad.perSecond);
+  assert.ok(synRetransmits <= stalled, `${synRetransmits} SYNs lost, stall of ${ownStallMs} ms`);
+}
 
 export interface ServiceWish {
   readonly name: string;
