@@ -1,4 +1,4 @@
-// npm run bench -- failover [--reps 20] [--scenario crash,power] [--lease 5/3/1,15/10/2] [--keepalived 1,0.1]
+// npm run bench -- failover [--reps 20] [--scenario crash,power] [--lease 5/3/1,5/3/1+expire,15/10/2] [--keepalived 1,0.1]
 //                           [--api real|embedded] [--json FILE]
 // How long a client cannot reach the VIP, and how long two nodes hold it, when something goes wrong.
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -43,14 +43,16 @@ function fail(text: string): never {
 const list = (text: string): readonly string[] =>
   text.split(',').filter((word) => word !== '' && word !== 'none');
 
-function parseLease(text: string): LeaseTimes {
-  const [, duration, renewDeadline, retryPeriod] =
-    /^(\d+)\/(\d+)\/(\d+)$/.exec(text) ?? fail(`not a lease: ${text}`);
-  return {
+/** `+expire` behind the times is `vip_expire_with_lease`. */
+function parseLease(text: string): readonly [times: LeaseTimes, expires: boolean] {
+  const [, duration, renewDeadline, retryPeriod, expire] =
+    /^(\d+)\/(\d+)\/(\d+)(\+expire)?$/.exec(text) ?? fail(`not a lease: ${text}`);
+  const times = {
     duration: Number(duration),
     renewDeadline: Number(renewDeadline),
     retryPeriod: Number(retryPeriod),
   };
+  return [times, expire !== undefined];
 }
 
 const reps = Number(values.reps);
@@ -134,7 +136,8 @@ const cluster = await Cluster.start({ api: values.api });
 const rows: Row[] = [];
 try {
   await cluster.startResponders();
-  for (const lease of leases) rows.push(...(await runSubject(cluster, new KubeVip(cluster, lease))));
+  for (const [times, expires] of leases)
+    rows.push(...(await runSubject(cluster, new KubeVip(cluster, times, expires))));
   for (const seconds of adverts) rows.push(...(await runSubject(cluster, new Keepalived(cluster, seconds))));
 } finally {
   await cluster.stop();

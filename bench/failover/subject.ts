@@ -24,17 +24,21 @@ export class KubeVip implements Subject {
   readonly patienceMs: number;
   readonly lease: LeaseTimes;
   readonly #cluster: Cluster;
+  readonly #expires: boolean;
 
-  constructor(cluster: Cluster, lease: LeaseTimes) {
+  /** @param expires `vip_expire_with_lease` */
+  constructor(cluster: Cluster, lease: LeaseTimes, expires: boolean) {
     this.#cluster = cluster;
+    this.#expires = expires;
     this.lease = lease;
-    this.name = `kube-vip ${lease.duration}/${lease.renewDeadline}/${lease.retryPeriod}`;
+    this.name = `kube-vip ${lease.duration}/${lease.renewDeadline}/${lease.retryPeriod}${expires ? '+expire' : ''}`;
     this.vip = cluster.lab.plan.vip(0);
     this.patienceMs = (lease.duration + lease.retryPeriod * 3) * 1000 + 10_000;
   }
 
   async start(): Promise<void> {
-    await this.#cluster.startDaemons({ vip: this.vip, lease: this.lease });
+    const env = { vip_expire_with_lease: String(this.#expires) };
+    await this.#cluster.startDaemons({ vip: this.vip, lease: this.lease, env });
     await this.#cluster.holder(this.vip, this.patienceMs);
   }
 
