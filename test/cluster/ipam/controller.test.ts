@@ -19,8 +19,8 @@ import { Controller, manifestText } from './controller-process.ts';
 
 const annotation = 'kube-vip.io/loadbalancerIPs';
 const pools = { namespace: 'kube-system', name: 'kubevip' };
-/** Below those that the kernel gives to connections. */
-const statusPort = 22_000 + (process.pid % 9_000);
+/** Between the ports of the API server and those that the kernel gives to connections. */
+const statusPort = 32_001 + (process.pid % 760);
 const clusterWide = (group: string, plural: string, kind: string): Resource => {
   return { group, version: 'v1', plural, kind, namespaced: false };
 };
