@@ -51,6 +51,14 @@ export function nodesOf(slices: Iterable<EndpointSlice>): ReadonlySet<string> {
   return nodes;
 }
 
+/** Those of them whose endpoints stay; where none does, all. */
+export function stayingNodes(slices: readonly EndpointSlice[]): ReadonlySet<string> {
+  const stays = ({ conditions }: Endpoint): boolean => conditions?.terminating !== true;
+  const staying = slices.map((slice) => ({ ...slice, endpoints: (slice.endpoints ?? []).filter(stays) }));
+  const nodes = nodesOf(staying);
+  return nodes.size > 0 ? nodes : nodesOf(slices);
+}
+
 /** Names (FQDN slices) are nothing that kube-proxy forwards to. */
 function serves({ addresses, conditions }: Endpoint, { addressType }: EndpointSlice): boolean {
   if ((addresses ?? []).length === 0 || addressType === 'FQDN') return false;

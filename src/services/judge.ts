@@ -1,6 +1,7 @@
 import { familyOf, type Family, type Ip } from '../lib/ip.ts';
 import type { Catalogue, Entry } from './catalogue.ts';
 import { gate, isLocal, type Claim, type Withhold } from './decide.ts';
+import { stayingNodes } from './endpoints.ts';
 import { familiesAnywhere, servedFamilies } from './families.ts';
 import { placeVip, type LocalView, type Place } from './placement.ts';
 import type { Settling } from './settling.ts';
@@ -21,6 +22,8 @@ export interface Advert {
   readonly places: readonly Place[];
   /** VIPs of families in which other nodes have an endpoint, where every node decides for itself. */
   readonly elsewhere: readonly Ip[];
+  /** The nodes whose endpoints let them hold it; undefined: any node. */
+  readonly hosts: ReadonlySet<string> | undefined;
 }
 
 export type Verdict = Advert | Withhold;
@@ -84,7 +87,8 @@ export class Judge {
     }
     if (obstacle !== undefined) this.parts.withheld(entry, obstacle);
     if (places.length === 0 && obstacle !== undefined) return obstacle;
-    return { kind: 'advert', entry, lease, places, elsewhere };
+    const hosts = isLocal(entry.service) && lease !== globalLease ? stayingNodes(slices) : undefined;
+    return { kind: 'advert', entry, lease, places, elsewhere, hosts };
   }
 }
 

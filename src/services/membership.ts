@@ -22,7 +22,8 @@ export interface HandoverTimes {
  *
  *   node that advertises it   goes on under the old lease, at most until the renew deadline ("trailing"),
  *                             and is the only one that campaigns for the new lease in that time
- *   other nodes               stay out of the new lease's race for a lease duration
+ *   other nodes               stay out of the new lease's race for a lease duration, unless the holder may not have
+ *                             the Service any more, as its endpoints are: then nobody waits for it
  *
  * So the address does not move, and is never on two nodes.
  */
@@ -45,18 +46,18 @@ export class Membership {
     return this.trailers.has(key);
   }
 
-  /** Makes the Service a member of this lease, and of no other. */
-  enlist(key: ServiceKey, lease: LeaseKey): void {
+  /** Makes the Service a member of this lease, and of no other. `hosts`: who may hold it; undefined: any node. */
+  enlist(key: ServiceKey, lease: LeaseKey, hosts?: ReadonlySet<string>): void {
     const { campaigns, publishedUnder } = this.parts;
     const before = this.leases.get(key);
     if (before === lease) return;
     this.leases.set(key, lease);
     const former = before === undefined ? undefined : campaigns.get(before);
-    const isHeldElsewhere =
-      former !== undefined && former.fence === undefined && (former.holder ?? '') !== '';
+    const holder = former?.fence === undefined ? (former?.holder ?? '') : '';
+    const mayGoOn = holder !== '' && hosts?.has(holder) !== false;
     const trails = before !== undefined && publishedUnder(key) === before;
     if (trails) this.trail(key, before);
-    campaigns.join(lease, key, isHeldElsewhere ? this.times.leaseDurationMs : 0);
+    campaigns.join(lease, key, mayGoOn ? this.times.leaseDurationMs : 0);
     if (before !== undefined && !trails) campaigns.leave(before, key);
   }
 

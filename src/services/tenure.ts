@@ -166,8 +166,8 @@ export class Tenure {
   }
 
   /** Joins the race for its lease, and publishes what the tenure allows. */
-  carry(key: ServiceKey, { lease, places, entry }: Advert): void {
-    this.membership.enlist(key, lease);
+  carry(key: ServiceKey, { lease, places, entry, hosts }: Advert): void {
+    this.membership.enlist(key, lease, hosts);
     this.parts.observer.electing?.(key, lease);
     const campaign = this.campaigns.get(lease);
     const before = this.publisher.get(key);

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { World } from './scene.ts';
+
+const common = { 'kube-vip.io/leaseName': 'common' };
+
+/** Node a holds the Service by a lease that its annotation names; nodes b and c would. */
+async function worldOf(): Promise<World> {
+  const world = new World({ perServiceElection: true });
+  await world.add('a');
+  world.serve({ name: 'web', vip: '192.0.2.1', annotations: common });
+  await world.run(400);
+  await world.add('b');
+  await world.add('c');
+  await world.run(1500);
+  assert.deepEqual(world.holders('192.0.2.1'), ['a']);
+  return world;
+}
+
+/** How long nobody has the address, milliseconds. */
+async function away(world: World): Promise<number> {
+  let ms = 0;
+  while (world.holders('192.0.2.1').length === 0 && ms < 20_000) {
+    await world.run(20);
+    ms += 20;
+  }
+  return ms;
+}
+
+describe('an edit that gives a Service another lease and another node', () => {
+  test('leaseName removed and policy Local, the endpoint elsewhere: the other node has the VIP at once', async () => {
+    const world = await worldOf();
+    world.endpoints('web', 'b');
+    await world.run(200);
+    world.put({ name: 'web', vip: '192.0.2.1', policy: 'Local' });
+    const ms = await away(world);
+    assert.ok(ms <= 400, `${ms} ms without a holder`);
+    assert.deepEqual(world.holders('192.0.2.1'), ['b']);
+    assert.deepEqual(world.doubles, []);
+    assert.equal(world.holderOf('shop/kubevip-web'), 'b');
+    await world.close();
+  });
+
+  test('the same when the other node hears of it first', async () => {
+    const world = await worldOf();
+    world.endpoints('web', 'b');
+    await world.run(200);
+    const [a] = world.nodes;
+    assert.ok(a !== undefined);
+    a.isDeaf = true;
+    world.put({ name: 'web', vip: '192.0.2.1', policy: 'Local' });
+    await world.run(300);
+    assert.deepEqual(world.holders('192.0.2.1'), ['a']);
+    world.catchUp(a);
+    const ms = await away(world);
+    assert.ok(ms <= 400, `${ms} ms without a holder`);
+    assert.deepEqual(world.holders('192.0.2.1'), ['b']);
+    assert.deepEqual(world.doubles, []);
+    await world.close();
+  });
+
+  test('leaseName removed and policy Local, with an endpoint on the holder: the VIP stays where it is', async () => {
+    const world = await worldOf();
+    world.endpoints('web', 'a', 'b');
+    await world.run(200);
+    world.put({ name: 'web', vip: '192.0.2.1', policy: 'Local' });
+    for (let ms = 0; ms < 20_000; ms += 500) {
+      await world.run(500);
+      assert.deepEqual(world.holders('192.0.2.1'), ['a']);
+    }
+    assert.deepEqual(world.doubles, []);
+    assert.equal(world.holderOf('shop/kubevip-web'), 'a');
+    await world.close();
+  });
+});
