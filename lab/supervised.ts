@@ -94,7 +94,8 @@ export class Supervised {
     });
     void started.exited.then((exit) => {
       this.exits.push({ ...exit, at: Date.now() });
-      if (!this.#wanted) return;
+      // `startAgain` may have been faster than the news of this end.
+      if (!this.#wanted || this.#process !== started) return;
       this.#restart = setTimeout(() => {
         this.#process = this.#spawn();
       }, this.#options.restartDelayMs ?? 1_000);
