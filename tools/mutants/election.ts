@@ -118,7 +118,7 @@ export const electionMutants: readonly Mutant[] = [
     line: 'CP-76',
     file: 'src/election/machine/releasing.ts',
     from: 'if (lease === undefined) d.read();\n  else d.sendRelease(lease);',
-    to: 'd.read();',
+    to: 'void [d, lease];',
     test: tenure,
   },
   { line: 'CP-77', file: holding, from: "d.lose('taken');", to: '', test: tenure },
