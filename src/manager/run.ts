@@ -7,6 +7,7 @@ import { runControlPlane } from './control-plane.ts';
 import { StartError } from './errors.ts';
 import { leaveNothing } from './forwarding.ts';
 import { managersIpam } from './ipam.ts';
+import { guardAgainstUnexpected } from './last-resort.ts';
 import { giveOwnMemoryBack } from './memory.ts';
 import { modeName } from './mode.ts';
 import { startObserving } from './observing.ts';
@@ -86,6 +87,7 @@ async function run(parts: Parts, signals: Signals, dumps: { dump?: () => void })
   const { ipam } = parts.reports;
   const observing = startObserving(parts, services);
   const stopGivingBack = giveOwnMemoryBack(parts.clock);
+  const lastResort = guardAgainstUnexpected(parts.node, signals, parts.log);
   dumps.dump = () => {
     observing.dump();
   };
@@ -117,7 +119,9 @@ async function run(parts: Parts, signals: Signals, dumps: { dump?: () => void })
     stopGivingBack();
     await observing.close();
     closeParts(parts);
+    lastResort.close();
   }
+  lastResort.rethrow();
 }
 
 /** Runs all to their end; when one breaks down the others are told to stop, and its error is thrown after that. */
