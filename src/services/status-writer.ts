@@ -3,6 +3,7 @@ import type { Clock, Random, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { KubeErrorKind } from '../kube/types.ts';
+import { Contests } from './contests.ts';
 import { annotation, type Ingress, type Service, type ServiceKey } from './types.ts';
 
 /** What the holder reports about a Service. */
@@ -40,6 +41,8 @@ interface Job {
   running: AbortController | undefined;
   /** It waits for a newer version of the Service. */
   isOutdated: boolean;
+  /** It waits because somebody else keeps writing over it. */
+  isContested: boolean;
   /** The failure that was logged. */
   logged: string | undefined;
 }
@@ -55,9 +58,11 @@ export class StatusWriter {
   private inFlight = 0;
   private written = 0;
   private failed = 0;
+  private readonly contests: Contests;
 
   constructor(parts: StatusWriterParts) {
     this.parts = parts;
+    this.contests = new Contests(parts.clock, parts.random);
   }
 
   /** Call it again whenever the wish or the Service has changed. */
@@ -66,10 +71,14 @@ export class StatusWriter {
     if (job === undefined) {
       const service = this.parts.read(key);
       if (service === undefined || isWritten(service, wanted)) return;
-      this.jobs.set(key, newJob(wanted));
+      const next = newJob(wanted);
+      this.jobs.set(key, next);
+      if (this.isContested(key, next, service)) return;
     } else {
+      const isOther = !sameWish(job.wanted, wanted);
       job.wanted = wanted;
-      if (job.running !== undefined || (job.timer !== undefined && !job.isOutdated)) return;
+      const mayWait = !job.isOutdated && !(job.isContested && isOther);
+      if (job.running !== undefined || (job.timer !== undefined && mayWait)) return;
       job.timer?.cancel();
       job.timer = undefined;
     }
@@ -79,6 +88,7 @@ export class StatusWriter {
 
   /** This node does not advertise it any more: whatever is under way is abandoned. */
   drop(key: ServiceKey): void {
+    this.contests.forget(key);
     const job = this.jobs.get(key);
     if (job === undefined) return;
     job.timer?.cancel();
@@ -117,6 +127,7 @@ export class StatusWriter {
     try {
       await this.parts.write(service, wanted, running.signal);
       this.written++;
+      if (!running.signal.aborted) this.contests.wrote(key, textOfWish(wanted), service);
       if (this.jobs.get(key) === job) this.succeeded(key, job, wanted);
     } catch (error) {
       if (!running.signal.aborted && this.jobs.get(key) === job) this.refused(key, job, error);
@@ -143,6 +154,7 @@ export class StatusWriter {
     const kind = kindOf(error);
     if (kind === 'not-found') {
       this.jobs.delete(key);
+      this.contests.forget(key);
       return;
     }
     job.attempts++;
@@ -157,6 +169,20 @@ export class StatusWriter {
       });
     }
     this.wait(key, job, delay);
+  }
+
+  /** Somebody else has written over it, not for the first time: it waits. */
+  private isContested(key: ServiceKey, job: Job, service: Service): boolean {
+    const { ms, isNew } = this.contests.pauseBefore(key, textOfWish(job.wanted), service);
+    if (isNew)
+      this.parts.log.warn(
+        'somebody else writes the status of a Service, too: this node goes on, less and less often',
+        { service: key, ...(job.wanted.vipHost === undefined ? {} : { vipHost: vipHostOf(service) }) },
+      );
+    if (ms === 0) return false;
+    job.isContested = true;
+    this.wait(key, job, ms);
+    return true;
   }
 
   private wait(key: ServiceKey, job: Job, ms: number): void {
@@ -175,6 +201,7 @@ function newJob(wanted: WantedStatus): Job {
     timer: undefined,
     running: undefined,
     isOutdated: false,
+    isContested: false,
     logged: undefined,
   };
 }
@@ -186,12 +213,20 @@ export function ingressOf(service: Service, vips: readonly string[]): readonly I
 }
 
 export function isWritten(service: Service, { ingress, vipHost }: WantedStatus): boolean {
-  if (vipHost !== undefined && service.metadata.annotations?.[annotation.vipHost] !== vipHost) return false;
+  if (vipHost !== undefined && vipHostOf(service) !== vipHost) return false;
   return textOf(service.status?.loadBalancer?.ingress ?? []) === textOf(ingress);
 }
 
 function sameWish(a: WantedStatus, b: WantedStatus): boolean {
-  return a.vipHost === b.vipHost && textOf(a.ingress) === textOf(b.ingress);
+  return textOfWish(a) === textOfWish(b);
+}
+
+function textOfWish({ ingress, vipHost = '' }: WantedStatus): string {
+  return `${vipHost} ${textOf(ingress)}`;
+}
+
+function vipHostOf({ metadata }: Service): string | undefined {
+  return metadata.annotations?.[annotation.vipHost];
 }
 
 /** What is compared: address, name and ports, in order; `ipMode` is the server's own. */

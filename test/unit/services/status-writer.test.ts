@@ -145,3 +145,57 @@ test('an endpoint that changes all the time does not shorten the back-off of a r
   }
   assert.equal(log.length, 1);
 });
+
+test('two writers of one Service answer each other less and less often; a wish of our own does not wait', async () => {
+  const clock = new FakeClock();
+  const service: { current: Service } = {
+    current: { metadata: { name: 'web', resourceVersion: '1' }, spec: { ports: [{ port: 80 }] } },
+  };
+  const writes: string[] = [];
+  const writers = new Map<string, StatusWriter>();
+  const wants = new Map<string, WantedStatus>();
+  let version = 1;
+  /** What each writer hears of the other it answers, as a holder does. */
+  const tell = (): void => {
+    for (const [name, writer] of writers) writer.want('web', wants.get(name) ?? wish('-'));
+  };
+  const add = (vipHost: string): void => {
+    const write = (_service: Service, wanted: WantedStatus): Promise<void> => {
+      writes.push(`${wanted.vipHost ?? ''} ${wanted.ingress[0]?.ip ?? ''}`);
+      service.current = {
+        ...service.current,
+        metadata: {
+          name: 'web',
+          resourceVersion: String(++version),
+          annotations: { 'kube-vip.io/vipHost': wanted.vipHost ?? '' },
+        },
+        status: { loadBalancer: { ingress: wanted.ingress } },
+      };
+      clock.after('watch', 5, tell);
+      return Promise.resolve();
+    };
+    const tools = { clock, random: () => 1, log: silentLogger };
+    writers.set(vipHost, new StatusWriter({ write, read: () => service.current, ...tools }));
+    wants.set(vipHost, { ...wish('192.0.2.1'), vipHost });
+  };
+  add('a');
+  add('b');
+  tell();
+  await clock.advance(10_000);
+  assert.ok(writes.length >= 6 && writes.length <= 12, `${writes.length} writes in 10 s`);
+  writes.length = 0;
+  await clock.advance(600_000);
+  assert.ok(writes.length >= 10 && writes.length <= 40, `${writes.length} writes in the next 10 minutes`);
+  writes.length = 0;
+  wants.set('a', { ...wish('192.0.2.9'), vipHost: 'a' });
+  tell();
+  assert.deepEqual(writes, ['a 192.0.2.9']);
+  // The other one has gone; after a while all is as before.
+  writers.delete('b');
+  await clock.advance(400_000);
+  writes.length = 0;
+  service.current = { ...service.current, status: {}, metadata: { name: 'web', resourceVersion: 'x' } };
+  tell();
+  await clock.advance(0);
+  assert.equal(writes.length, 1);
+});
