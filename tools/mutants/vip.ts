@@ -220,14 +220,14 @@ export const vipMutants: readonly Mutant[] = [
   {
     line: 'CP-131',
     file: operator,
-    from: 'if (this.preserving) await this.outlast();',
+    from: 'if (this.preserving && signal.aborted) await this.outlast(over.signal);',
     to: '',
     test: operatorTest,
   },
   {
     line: 'CP-131',
     file: operator,
-    from: "if (this.preserving) await this.outlast();\n    this.parts.node.withdraw('control-plane');\n    this.parts.sweep();",
+    from: "if (this.preserving && signal.aborted) await this.outlast(over.signal);\n    budget?.cancel();\n    this.parts.node.withdraw('control-plane');\n    this.parts.sweep();",
     to: '',
     test: trouble,
   },
