@@ -8,7 +8,7 @@ import { callOptions, recordOf, until } from './election-subject.ts';
 import type { LeaseSubject, OpenLeaseSubject } from './election-subject.ts';
 
 /** How the elections are set, and what may be expected of them. */
-export interface ElectionPace {
+interface ElectionPace {
   readonly timings: Timings;
   /** A released record is taken within this time by who watches it, milliseconds. */
   readonly watchedMs: number;
