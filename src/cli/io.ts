@@ -7,6 +7,8 @@ import type { CloudControllerOptions } from '../manager/index.ts';
 export interface Io extends Surroundings {
   fileExists(path: string): boolean;
   out(text: string): void;
+  /** Resolves when all of that has been taken, with the error if it could not be written. */
+  written(): Promise<Error | undefined>;
   err(text: string): void;
   /** Runs the daemon until it ends; resolves with the exit status. */
   runManager(loaded: LoadedConfig): Promise<number>;
@@ -17,13 +19,26 @@ export interface Io extends Surroundings {
 /** The real process. */
 export function processIo(): Io {
   // A reader that went away (`kube-vip --help | head -1`) is no failure of ours.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
+  let failure: NodeJS.ErrnoException | undefined;
+  process.stdout.on('error', (error) => {
+    failure ??= error;
+  });
   return {
     env: process.env,
     hostname: hostname(),
     fileExists: existsSync,
     readFile: (path) => readFileSync(path, 'utf8'),
     out: (text) => void process.stdout.write(text),
+    written: () =>
+      new Promise((resolve) => {
+        process.stdout.write('', () => {
+          // Node tells of an error in a later turn than of the end of the write.
+          setImmediate(() => {
+            resolve(failure?.code === 'EPIPE' ? undefined : failure);
+          });
+        });
+      }),
     err: (text) => void process.stderr.write(text),
     // Loaded only here: no other command waits for the daemon's modules.
     runManager: async (loaded) => (await import('../manager/index.ts')).runManager(loaded),

@@ -19,6 +19,7 @@ import { KubeVipError, messageOf } from '../lib/errors.ts';
 import { allCommandFlags, findCommand, type Command } from './commands.ts';
 import { completionScript } from './completion.ts';
 import { controllerOptions } from './controller-flags.ts';
+import { foreignFlags, foreignWarning } from './foreign-flags.ts';
 import { helpText, usageText } from './help.ts';
 import type { Io } from './io.ts';
 import { generatorOptions } from './manifest/flags.ts';
@@ -29,17 +30,19 @@ import { generate, type ManifestKind } from './manifest/generate.ts';
  * whatever goes wrong goes to stderr, leaves stdout empty and gives status 1.
  */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
-  const { words } = scanFlags(argv, [...settingList, ...allCommandFlags()]);
+  const { words } = scanFlags(argv, [...settingList, ...allCommandFlags(), ...foreignFlags]);
   const path = findCommand(words);
   const command = path.at(-1) ?? path[0];
-  const table = [...settingList, ...command.flags];
+  const foreign = command.action === 'cloudController' ? foreignFlags : [];
+  const table = [...settingList, ...command.flags, ...foreign];
   const scan = scanFlags(argv, table);
   const flags = { ...scan, words: scan.words.slice(path.length - 1) };
   try {
     if (flags.problems.length > 0) throw new UsageError(flags.problems.join('\n'));
     if (flags.help) return printHelp(path, io);
     if (!readsSettings(command)) refuseBadValues(flags, table);
-    return await act(command, path, flags, io);
+    const status = await act(command, path, flags, io);
+    return runsOn(command) ? status : await afterOutput(status, io);
   } catch (error) {
     if (error instanceof ConfigError) printWarnings(error.warnings, io);
     io.err(errorText(error));
@@ -47,6 +50,19 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       io.err(`\n${usageText(path)}\n\n"${path.map(({ name }) => name).join(' ')} --help" lists all flags.\n`);
     return 1;
   }
+}
+
+/** Its output is the log of a service, which nobody waits for. */
+function runsOn({ action }: Command): boolean {
+  return action === 'manager' || action === 'service' || action === 'cloudController';
+}
+
+/** A manifest that is cut off must not look like a success; nor be cut off because the process ended too soon. */
+async function afterOutput(status: number, io: Io): Promise<number> {
+  const error = await io.written();
+  if (error === undefined) return status;
+  io.err(`Error: the output cannot be written: ${error.message}\n`);
+  return 1;
 }
 
 /** Commands that load the whole configuration, which reports bad flags with everything else. */
@@ -74,7 +90,10 @@ async function act(
     }
     case 'cloudController': {
       const options = controllerOptions(flags, io);
-      return io.runCloudController(refuseUnbuilt(loadForController(flags, io)), options);
+      const loaded = refuseUnbuilt(loadForController(flags, io));
+      const foreign = foreignWarning(flags.uses.keys());
+      const warnings = foreign === undefined ? loaded.warnings : [...loaded.warnings, foreign];
+      return io.runCloudController({ ...loaded, warnings }, options);
     }
     case 'config':
       return printConfig(refuseUnbuilt(loadFromFlags(flags, io)), io);

@@ -1,5 +1,12 @@
 import type { Config } from '../config/index.ts';
-import { collectStatus, gather, renderDump, watchProcess, type StatusDocument } from '../observe/index.ts';
+import {
+  boundedWriter,
+  collectStatus,
+  gather,
+  renderDump,
+  watchProcess,
+  type StatusDocument,
+} from '../observe/index.ts';
 import { openListeners } from './listeners.ts';
 import { hasControlPlaneElection } from './mode.ts';
 import { readOwnTables } from './own-tables.ts';
@@ -34,6 +41,9 @@ export function startObserving(parts: Parts, services: ServicesFeature | undefin
   };
   const status = (): StatusDocument => buildStatus(parts, services, startedAt, notReady());
   collectStatus(metrics, status);
+  const dumpTo = boundedWriter(process.stdout, (dumps) => {
+    log.warn('state dumps were not written: nobody read the ones before', { dumps });
+  });
   const listeners = openListeners(config, metrics, status, notReady, log);
   return {
     ready: () => {
@@ -48,7 +58,7 @@ export function startObserving(parts: Parts, services: ServicesFeature | undefin
           tables,
           loop: processWatch.loopDelay(),
         };
-        process.stdout.write(await gather(renderDump(snapshot)));
+        dumpTo(await gather(renderDump(snapshot)));
       });
     },
     close: async () => {

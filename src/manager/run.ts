@@ -1,7 +1,7 @@
 import { buildInfo, type LoadedConfig } from '../config/index.ts';
 import { messageOf } from '../lib/errors.ts';
 import { endBesideResolver, ownMissingCapabilities, systemClock } from '../linux/index.ts';
-import { createLeaseNews, createLogger, LogLines } from '../observe/index.ts';
+import { boundedWriter, createLeaseNews, createLogger, LogLines } from '../observe/index.ts';
 import { withSessions } from './bgp.ts';
 import { runControlPlane } from './control-plane.ts';
 import { StartError } from './errors.ts';
@@ -26,7 +26,11 @@ const HURRY_MS = 1000;
 export async function runManager(loaded: LoadedConfig): Promise<number> {
   const { config } = loaded;
   const clock = systemClock();
-  const lines = new LogLines((text) => void process.stderr.write(text));
+  const lines = new LogLines(
+    boundedWriter(process.stderr, (texts) => {
+      log.warn('what was logged is lost in part: nobody read it in time', { writes: texts });
+    }),
+  );
   const lastWords = (): void => lines.flush();
   // However the process ends.
   process.on('exit', lastWords);

@@ -1,4 +1,5 @@
 /** Seeing what the process does: log, metrics, status, health, state dump. */
+export { boundedWriter } from './bounded-writer.ts';
 export { collectStatus } from './collect.ts';
 export { renderDump } from './dump.ts';
 export { gather } from './gather.ts';

@@ -67,6 +67,48 @@ test('IPAM-16 cloud-controller starts with the provider’s variables and flags,
   assert.deepEqual([own.controller?.isElected, own.controller?.kubeconfig], [false, '/k']);
 });
 
+test('IPAM-16 flags of the stock cloud-controller-manager are taken; one line says which mean nothing here', async () => {
+  const { status, err, started, controller } = await kubeVip([
+    'cloud-controller',
+    '--leader-elect-resource-name=kube-vip-cloud-controller',
+    '--leader-elect=true',
+    '--v=4',
+    '-v',
+    '2',
+    '--cloud-provider=kube-vip',
+    '--cloud-config',
+    '/etc/cloud.conf',
+    '--cluster-name=kubernetes',
+    '--controllers=*',
+    '--allocate-node-cidrs=false',
+    '--configure-cloud-routes=false',
+    '--use-service-account-credentials',
+    '--allow-untagged-cloud',
+    '--authentication-skip-lookup=true',
+    '--bind-address=127.0.0.1',
+    '--secure-port=10258',
+    '--leader-elect-resource-lock=leases',
+    '--log_file=/x',
+    '--logtostderr=true',
+    '--feature-gates=A=true',
+  ]);
+  assert.deepEqual([status, err], [0, '']);
+  assert.equal(started?.config.ipamLeaseName, 'kube-vip-cloud-controller');
+  assert.equal(controller?.isElected, true);
+  assert.deepEqual(started.warnings, [
+    'these flags of the cloud-controller-manager mean nothing here: --allocate-node-cidrs, --allow-untagged-cloud, --authentication-skip-lookup, --bind-address, --cloud-config, --cloud-provider, --cluster-name, --configure-cloud-routes, --controllers, --feature-gates, --leader-elect-resource-lock, --log-file, --logtostderr, --secure-port, --use-service-account-credentials, --v',
+  ]);
+});
+
+test('IPAM-16 which API server to ask is not passed over; other commands know nothing of these flags', async () => {
+  const master = await kubeVip(['cloud-controller', '--master=https://192.0.2.1:6443']);
+  assert.match(master.err, /unknown flag: --master/);
+  const elsewhere = await kubeVip(['manager', '--cloud-provider=kube-vip']);
+  assert.match(elsewhere.err, /unknown flag: --cloud-provider/);
+  const help = await kubeVip(['cloud-controller', '--help']);
+  assert.doesNotMatch(help.out, /secure-port/);
+});
+
 test('IPAM-16 a class switch that is not a boolean, or a bad duration, stops the start', async () => {
   const { status, err, started } = await kubeVip(['cloud-controller'], {
     KUBEVIP_ENABLE_LOADBALANCERCLASS: 'yes',

@@ -28,6 +28,7 @@ export async function kubeVip(
       throw new Error(`no file ${path} here`);
     },
     out: (text) => void (out += text),
+    written: () => Promise.resolve(undefined),
     err: (text) => void (err += text),
     runManager: async (loaded) => {
       started = loaded;

@@ -20,6 +20,21 @@ function kubeVip(argv: readonly string[], env: Readonly<Record<string, string>> 
   return { status, stdout, stderr };
 }
 
+test('output that cannot be written is an error; all of it is written before the end, however slow the reader', () => {
+  const shell = (script: string) =>
+    spawnSync('sh', ['-c', script, 'sh', process.execPath, main], { env: cache, encoding: 'utf8' });
+  const full = shell('"$1" "$2" manifest rbac > /dev/full');
+  assert.equal(full.status, 1);
+  assert.match(full.stderr, /^Error: the output cannot be written: .*no space left on device/i);
+  // Many times what a pipe holds.
+  const slow = shell(
+    `"$1" "$2" manifest pod --arp --controlplane --address 192.0.2.1 --annotations "$(head -c 100000 /dev/zero | tr '\\0' a)" --bgp | (sleep 1; wc -c)`,
+  );
+  assert.ok(Number(slow.stdout) > 100_000, slow.stdout);
+  const early = shell('{ "$1" "$2" --help; echo "status $?" >&2; } | head -c 1');
+  assert.match(early.stderr, /^status 0$/m);
+});
+
 /** A start that must fail: status 1, nothing on stdout, this on stderr. */
 function refuses(
   env: Readonly<Record<string, string>>,
