@@ -33,7 +33,7 @@ async function serves(node: Machine, vip: string): Promise<boolean | 'half'> {
   return holds === routed ? holds : 'half';
 }
 
-const until = (node: Machine, vip: string, wanted: boolean, timeoutMs = 30_000): Promise<true> =>
+const until = (node: Machine, vip: string, wanted: boolean, timeoutMs = 60_000): Promise<true> =>
   waitFor(async () => (await serves(node, vip)) === wanted, {
     what: `${vip} ${wanted ? 'to be on' : 'to be gone from'} ${node.name}`,
     timeoutMs,
@@ -169,7 +169,8 @@ describe('the control plane in routing-table mode', { skip: refused?.because ?? 
 
   it('foreign routes stay without vip_cleanroutingtable; after SIGKILL a healthy node adopts, an unhealthy one sweeps', async () => {
     await node.ip('route add 192.0.2.7/32 dev eth0 table 198 proto 248');
-    const daemon = start({}, { restartDelayMs: 100 });
+    // Adopted is what the first check finds healthy, while the process is still warming up.
+    const daemon = start({ backend_health_check_interval: '6' }, { restartDelayMs: 100 });
     await until(node, vip, true);
     const monitors = [await Monitor.start(node, 'route'), await Monitor.start(node, 'address')];
     await daemon.kill();
