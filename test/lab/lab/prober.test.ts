@@ -40,12 +40,16 @@ describe('lab measurements', { skip: refused?.because ?? false }, () => {
     const prober = await Prober.start(lab.client, vip, { lateMs: 1000 });
     const watch = await HolderWatch.start(lab, vip);
     assert.equal(await prober.answering(), 'cp1');
-    await sleep(300);
+    const goneAt = Date.now();
     await a.deleteAddress(vip);
-    await sleep(200);
+    await watch.flush();
+    // So many that are lost, however seldom the prober runs: 0.24 s of its time.
+    const { sent } = prober.live;
+    await waitFor(() => prober.live.sent >= sent + 300, { what: 'probes that nobody answers' });
+    const takenAt = Date.now();
     await take(b, vip);
     await waitFor(async () => (await prober.answering()) === 'cp2', { what: 'an answer from the other' });
-    await sleep(300);
+    const backAt = Date.now();
     const report = await prober.stop();
     const holders = await watch.stop();
 
@@ -57,14 +61,14 @@ describe('lab measurements', { skip: refused?.because ?? false }, () => {
     );
     assert.equal(holders.twoHoldersMs, 0);
 
-    // It ends when the client has heard of the other, which `take` tells, or asks again.
     const [, without] = holders.segments;
     assert.ok(without !== undefined && without.to - without.from > 190, JSON.stringify(without));
-    const gap = report.gaps.find((each) => each.from < without.to && each.to > without.from);
-    const said = JSON.stringify({ gap, without, stall: report.longestStallMs, gaps: report.gaps });
-    assert.ok(gap !== undefined && gap.to - gap.from > 190, said);
-    assert.ok(gap.to >= without.to - 2 && gap.to - without.to < 2000 + report.longestStallMs, said);
-    assert.ok(Math.abs(without.from - gap.from) < 500 + report.longestStallMs, said);
+    const gap = report.gaps.find(({ from, to }) => from < takenAt && to >= takenAt - 2);
+    const { longestStallMs } = report;
+    const said = JSON.stringify({ gaps: report.gaps, goneAt, takenAt, backAt, longestStallMs });
+    // From when the address went to when the other answered; a responder that stands still before is silent, too.
+    assert.ok(gap !== undefined && gap.lost >= 290, said);
+    assert.ok(gap.from >= goneAt - 3000 - longestStallMs && gap.to <= backAt, said);
     t.diagnostic(
       `nobody for ${(without.to - without.from).toFixed(1)} ms, no answer for ${(gap.to - gap.from).toFixed(1)} ms`,
     );
