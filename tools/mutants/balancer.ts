@@ -5,6 +5,13 @@ const apiServers = 'test/cluster/balancer/api-servers.test.ts';
 /** Control-plane balancing, CP-160 to CP-172. */
 export const balancerMutants: readonly Mutant[] = [
   {
+    line: 'CP-161',
+    file: 'src/control-plane/balancer/discovery.ts',
+    from: "type === 'Ready' && status === 'True'",
+    to: "type === 'Ready' && status !== ''",
+    test: 'test/unit/control-plane/balancer.test.ts',
+  },
+  {
     line: 'CP-162',
     file: 'src/config/codecs.ts',
     from: 'const word = text.toLowerCase();\n      const value = words.find',
