@@ -65,6 +65,7 @@ class SharedElection {
     });
     const how = await Promise.race([running, left]);
     if (how === 'left' && this.stop.signal.aborted) await running;
+    else if (how === 'left') await listener.withdrawn?.();
   }
 
   private start(): Promise<void> {
@@ -99,6 +100,10 @@ class SharedElection {
       lost: (reason) => {
         this.fence = undefined;
         for (const member of this.members) member.lost(reason);
+      },
+      withdrawn: () => {
+        const under = [...this.members].flatMap((member) => member.withdrawn?.() ?? []);
+        return under.length === 0 ? undefined : Promise.all(under).then(() => undefined);
       },
       observed: (holder) => {
         this.holder = holder;

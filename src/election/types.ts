@@ -19,9 +19,14 @@ export interface ElectionListener {
   acquired(fence: Fence): void;
   /**
    * This node holds no longer; called before anything is sent to release the record. The VIP must
-   * be off the node when this returns.
+   * be off the node when this returns, or else when `withdrawn` says so.
    */
   lost(reason: LossReason): void;
+  /**
+   * Asked after each loss: what is off the node when this resolves took more than one turn of the event loop. Until
+   * then nothing becomes of the election: nothing is released, and nothing acquired. Undefined: all is gone already.
+   */
+  withdrawn?(): Promise<void> | undefined;
   /** The record names this holder ('' when nobody); called on every change, also for oneself. */
   observed?(holder: string): void;
 }

@@ -20,6 +20,7 @@ export function createUncontestedElection(identity: string): Election {
       });
       isHolder = false;
       listener.lost('released');
+      await listener.withdrawn?.();
     },
     recheck: () => undefined,
     resign: () => undefined,

@@ -136,9 +136,15 @@ export function buildServices(
       void watches.services.run(signal);
       void watches.slices.run(signal);
       void labels?.clean(signal);
+      // Very many VIPs take more than one turn to go, and a second signal ends all waiting.
+      const withdrawNow = (): void => {
+        operator.withdrawNow();
+      };
+      process.on('exit', withdrawNow);
       try {
         await operator.run(signal);
       } finally {
+        process.off('exit', withdrawNow);
         gate.close();
         parts.claimListeners.delete(claimed);
         parts.heldBackListeners.delete(heldBack);

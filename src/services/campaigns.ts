@@ -21,8 +21,9 @@ export interface CampaignsParts {
   readonly elect: (lease: LeaseKey) => Election;
   readonly clock: Clock;
   readonly acquired: (campaign: Campaign) => void;
-  /** The VIPs must be off the node when this returns. */
+  /** The VIPs must be off the node when this returns, or when `withdrawn` says so. */
   readonly lost: (campaign: Campaign, reason: LossReason) => void;
+  readonly withdrawn: () => Promise<void> | undefined;
   readonly observed: (campaign: Campaign) => void;
   readonly changed: (lease: LeaseKey, change: 'started' | 'ended') => void;
   /** An election broke down: a listener threw. */
@@ -157,6 +158,10 @@ class Run implements Campaign, ElectionListener {
   lost(reason: LossReason): void {
     this.fence = undefined;
     this.parts.lost(this, reason);
+  }
+
+  withdrawn(): Promise<void> | undefined {
+    return this.parts.withdrawn();
   }
 
   observed(holder: string): void {

@@ -145,6 +145,11 @@ export class ServicesOperator {
     await this.tenure.stop();
   }
 
+  /** No VIP of a Service is on the node on return: the process ends at once, whatever it was waiting for. */
+  withdrawNow(): void {
+    this.tenure.withdrawNow();
+  }
+
   readonly servicesListener: ReflectorListener<Service> = {
     synced: () => {
       this.listed('services');

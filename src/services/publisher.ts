@@ -1,9 +1,11 @@
+import type { Clock } from '../lib/clock.ts';
 import type { Fence } from '../lib/fence.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BulkNodeStore, Owner, Wish } from '../node/types.ts';
 import { holderSpecs, preservedSpecs, type Place, type Ports } from './placement.ts';
 import type { LeaseKey, PlacementConfig, ServiceKey } from './types.ts';
+import { Withdrawals } from './withdrawals.ts';
 
 /** The VIPs of a Service as this node has them. */
 export interface Published {
@@ -19,6 +21,7 @@ export interface Published {
 
 export interface PublisherParts {
   readonly node: Pick<BulkNodeStore, 'publishAll'>;
+  readonly clock: Clock;
   readonly log: Logger;
   /** The Service has specs from now on, or has none any more. */
   readonly changed: (key: ServiceKey, isPublished: boolean) => void;
@@ -29,7 +32,7 @@ const batchSize = 128;
 
 /**
  * What of Services is on this node. Every change is in the kernel when the call returns; those of a
- * `batch`, when that returns.
+ * `batch`, when that returns, and withdrawals of very many, when `withdrawn` says so.
  */
 export class Publisher {
   private readonly parts: PublisherParts;
@@ -37,14 +40,21 @@ export class Publisher {
   private readonly content = new Map<ServiceKey, Published>();
   private pending: Wish[] = [];
   private isBatching = false;
+  private readonly leaving: Withdrawals;
+  /** Why those are leaving that wait for it. */
+  private readonly reasons = new Map<ServiceKey, string>();
 
   constructor(parts: PublisherParts, config: PlacementConfig) {
     this.parts = parts;
     this.config = config;
+    this.leaving = new Withdrawals(parts.clock, (keys) => {
+      this.remove(keys);
+    });
   }
 
+  /** What is leaving is as good as gone. */
   get(key: ServiceKey): Published | undefined {
-    return this.content.get(key);
+    return this.leaving.has(key) ? undefined : this.content.get(key);
   }
 
   keys(): readonly ServiceKey[] {
@@ -68,7 +78,9 @@ export class Publisher {
 
   publish(key: ServiceKey, wanted: Pick<Published, 'lease' | 'places' | 'ports' | 'fence'>): void {
     const { lease, places, ports, fence } = wanted;
-    const before = this.content.get(key);
+    const before = this.get(key);
+    this.leaving.drop(key);
+    this.reasons.delete(key);
     const texts = places.map(
       ({ vip, link, prefixLength, fromName = false }) => `${vip}/${prefixLength} ${link} ${fromName}`,
     );
@@ -108,22 +120,42 @@ export class Publisher {
     this.content.set(key, { ...before, silent: true, signature: '' });
   }
 
-  /** The VIPs first: nothing may stand between this call and the addresses leaving the link. */
-  withdraw(key: ServiceKey, reason?: string): void {
-    this.withdrawAll([key], reason);
+  withdraw(key: ServiceKey): void {
+    this.leaving.drop(key);
+    this.remove([key]);
   }
 
+  /** Those whose turn is not over on return are silent all the same if their fence has fallen. */
   withdrawAll(keys: readonly ServiceKey[], reason?: string): void {
+    const present = keys.filter((key) => this.get(key) !== undefined);
+    if (reason !== undefined) for (const key of present) this.reasons.set(key, reason);
+    if (present.length > 0) this.leaving.add(present);
+  }
+
+  /** Resolves when everything is off the node that was withdrawn; undefined: it is. */
+  withdrawn(): Promise<void> | undefined {
+    return this.leaving.ended();
+  }
+
+  /** Everything that was withdrawn is off the node on return, however long that takes. */
+  finish(): void {
+    this.leaving.finish();
+  }
+
+  /** The VIPs first: nothing may stand between this call and the addresses leaving the link. */
+  private remove(keys: readonly ServiceKey[]): void {
     const present = keys.filter((key) => this.content.has(key));
     if (present.length === 0) return;
     this.pending.push(...present.map((key) => ({ owner: ownerOf(key), specs: [] })));
     this.flush();
-    const why = reason === undefined ? {} : { reason };
     for (const key of present) {
       const { places = [], lease } = this.content.get(key) ?? {};
+      const reason = this.reasons.get(key);
       this.content.delete(key);
+      this.reasons.delete(key);
       this.parts.changed(key, false);
       const fields = { service: key, vip: namesOf(places), lease };
+      const why = reason === undefined ? {} : { reason };
       this.parts.log.info('this node ceased to advertise the Service', { ...fields, ...why });
     }
   }

@@ -51,6 +51,7 @@ export class Tenure {
     this.publisher = new Publisher(
       {
         node,
+        clock,
         log,
         changed: (key, isPublished) => {
           if (!isPublished) parts.ceased(key);
@@ -68,6 +69,7 @@ export class Tenure {
       lost: (campaign, reason) => {
         this.lost(campaign, reason);
       },
+      withdrawn: () => this.publisher.withdrawn(),
       observed: (campaign) => {
         this.observed(campaign);
       },
@@ -110,8 +112,17 @@ export class Tenure {
     this.membership.close();
     this.succession?.close();
     this.view.close();
-    await this.campaigns.stop();
-    for (const key of this.publisher.keys()) this.publisher.withdraw(key);
+    const released = this.campaigns.stop();
+    // What was preserved for the next holder does not wait for an API server that answers nothing.
+    this.publisher.withdrawAll(this.publisher.keys());
+    await this.publisher.withdrawn();
+    await released;
+  }
+
+  /** What is being withdrawn, and everything else, is off the node on return: the process ends at once. */
+  withdrawNow(): void {
+    this.publisher.withdrawAll(this.publisher.keys());
+    this.publisher.finish();
   }
 
   /** What is carried in this call goes to the node together, at its end at the latest. */

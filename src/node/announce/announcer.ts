@@ -149,8 +149,11 @@ export class Announcer {
     return this.announcements.ofLink(link).map(({ vip }) => vip);
   }
 
+  /** Not when its tenure is over: of very many VIPs some are still there when the next holder is heard. */
   isActive(link: string, vip: Ip): boolean {
-    return this.announcements.ofVip(vip).some((entry) => entry.link === link && entry.schedule !== undefined);
+    return this.announcements
+      .ofVip(vip)
+      .some((entry) => entry.link === link && entry.schedule !== undefined && entry.wanted.maySend());
   }
 
   close(): void {

@@ -48,7 +48,13 @@ interface Rig {
   trouble: 'none' | 'stall' | StoreError;
 }
 
-function rig(options: { readonly onAcquired?: () => void; readonly onLost?: () => void } = {}): Rig {
+interface RigOptions {
+  readonly onAcquired?: () => void;
+  readonly onLost?: () => void;
+  readonly withdrawn?: () => Promise<void> | undefined;
+}
+
+function rig(options: RigOptions = {}): Rig {
   const lease = new MemoryLease();
   const clock = new FakeClock();
   const log = new Lines();
@@ -98,6 +104,7 @@ function rig(options: { readonly onAcquired?: () => void; readonly onLost?: () =
         options.onLost?.();
       },
       observed: (holder) => story.push(`observed: ${holder}`),
+      withdrawn: () => options.withdrawn?.(),
     },
     made.abort.signal,
   );
@@ -123,6 +130,41 @@ test('the story of a life: acquired, renewed, released, and the VIP gone before 
     'observed: ',
   ]);
   assert.deepEqual(a.clock.timers(), []);
+});
+
+test('VIPs that take a while to go: nothing is released, nor acquired again, before they are gone', async () => {
+  const gone = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()] as const;
+  let losses = 0;
+  const a = rig({ withdrawn: () => gone[losses++]?.promise });
+  await a.clock.advance(1500);
+  a.election.resign('for a moment', 100);
+  assert.equal(a.fence?.holds(), false, 'the fence falls at once');
+  const told = a.story.length;
+  await a.clock.advance(1000);
+  assert.deepEqual(a.story.slice(told), [], 'it could have had the lease again');
+  gone[0].resolve(undefined);
+  await a.clock.advance(0);
+  assert.equal(a.story[told], 'write: release');
+  await a.clock.advance(1000);
+  assert.equal(a.election.status().isHolder, true);
+  a.abort.abort();
+  const last = a.story.length;
+  await a.clock.advance(5000);
+  assert.deepEqual(a.story.slice(last), [], 'the end waits, too');
+  gone[1].resolve(undefined);
+  await a.clock.advance(0);
+  await a.ended;
+  assert.equal(a.story[last], 'write: release');
+});
+
+test('VIPs that cannot be taken off the node end the election, and nothing is released', async () => {
+  const a = rig({ withdrawn: () => Promise.reject(new Error('broken')) });
+  await a.clock.advance(1500);
+  const failed = assert.rejects(a.ended, /election listener failed: broken/);
+  a.abort.abort();
+  await a.clock.advance(100);
+  await failed;
+  assert.ok(!a.story.includes('write: release'));
 });
 
 test('a process that was stopped beyond its deadline does not hold, though nothing of it has run yet', async () => {

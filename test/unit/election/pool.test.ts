@@ -14,12 +14,15 @@ class Member {
   readonly abort = new AbortController();
   readonly ended: Promise<void>;
   hasEnded = false;
+  /** Set: what it withdraws takes until then. */
+  gone: PromiseWithResolvers<undefined> | undefined;
 
   constructor(election: Election) {
     this.ended = election.run(
       {
         acquired: (fence) => this.story.push(`acquired ${String(fence.holds())}`),
         lost: (reason) => this.story.push(`lost: ${reason}`),
+        withdrawn: () => this.gone?.promise,
       },
       this.abort.signal,
     );
@@ -52,6 +55,29 @@ test('CP-80 control plane and services on the same lease share one election: bot
   lease.put(recordOf('node-b'));
   assert.deepEqual(controlPlane.story.at(-1), 'lost: taken');
   assert.deepEqual(services.story.at(-1), 'lost: taken');
+});
+
+test('who leaves a shared election has ended when its VIPs are gone; the lease waits for those of all', async () => {
+  const { pool, lease, clock } = world();
+  const joined = (): Member => new Member(pool.election(place));
+  const [first, second, third] = [joined(), joined(), joined()];
+  const holder = (): string | undefined => lease.current?.record.holderIdentity;
+  await clock.advance(500);
+  for (const member of [first, second, third]) member.gone = Promise.withResolvers<undefined>();
+  first.abort.abort();
+  await clock.advance(100);
+  assert.equal(first.hasEnded, false);
+  first.gone?.resolve(undefined);
+  await clock.advance(0);
+  assert.equal(first.hasEnded, true);
+  second.abort.abort();
+  second.gone?.resolve(undefined);
+  third.abort.abort();
+  await clock.advance(100);
+  assert.equal(holder(), 'node-a');
+  third.gone?.resolve(undefined);
+  await clock.advance(0);
+  assert.equal(holder(), '');
 });
 
 test('different leases are different elections', () => {
