@@ -134,9 +134,13 @@ describe('settings of Services', { skip: whySkipped() }, () => {
       };
       const second = node.start('second', [process.execPath, 'src/main.ts', 'manager'], { env });
       await waitFor(async () => (await first.http('/readyz', 2113))?.status === 200, { what: 'the second' });
+      const leads = async (): Promise<boolean> =>
+        (await stage.objects.leaseHolder('other', 'kube-system')) === node.name;
+      await waitFor(leads, { what: 'the second to lead', detail: stage.tails });
+      // Longer than it takes a manager to sweep what a predecessor left.
+      await sleep(4000);
       const theirs = JSON.parse((await first.http('/status', 2113))?.body ?? '{}') as { vips: unknown };
       assert.deepEqual(theirs.vips, [], 'the second wants nothing of the first');
-      await sleep(4000);
       assert.equal(await node.holds(vip(1)), true);
       await second.stop();
       assert.equal(await node.holds(vip(1)), true);
