@@ -112,7 +112,7 @@ test('refusals of new connections, while another server is known to answer', () 
     ]),
   );
   const refusal =
-    'tcp flags rst,ack / fin,syn,rst,ack tcp sequence 0 ' +
+    'tcp flags rst,ack / fin,syn,rst,ack tcp sequence 0 ct state established ' +
     'ct original ip daddr . ct original proto-dst . ip saddr vmap @refused';
   assert.deepEqual(chain(text, 'refusals'), [
     'type filter hook prerouting priority mangle; policy accept;',

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { publish, shares, spread } from '../../../src/testing/contract/balancer/clients.ts';
+import { publish, refusedWith, shares, spread } from '../../../src/testing/contract/balancer/clients.ts';
 import { virtualServer } from '../../../src/testing/contract/balancer/subject.ts';
 import { openSubject } from './host-subject.ts';
 import { ownServerDies } from './own-server.ts';
-import { run, World } from './world.ts';
+import { run, runHere, World } from './world.ts';
 
 const choice = { backend: 'nftables', reason: 'the test says so' } as const;
 let world: World;
@@ -42,3 +42,18 @@ for (const family of [4, 6] as const)
       await subject.close();
     }
   });
+
+test('what a rule of somebody else refuses on the holder is refused', async () => {
+  const subject = await openSubject(world, choice, 'masquerade');
+  try {
+    const vip = subject.vip(0, 4);
+    await publish(subject, [virtualServer(subject, vip)]);
+    runHere('nft add table ip others');
+    runHere('nft add chain ip others forward { type filter hook forward priority 0 ; }');
+    runHere('nft add rule ip others forward tcp dport 6443 reject with tcp reset');
+    assert.equal(await refusedWith(subject, vip, 6443), 'ECONNREFUSED');
+  } finally {
+    runHere('nft delete table ip others');
+    await subject.close();
+  }
+});

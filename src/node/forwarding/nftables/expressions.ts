@@ -154,13 +154,16 @@ export function originalDestination(l3: L3): readonly NftExpression[] {
   ];
 }
 
-/** Bits of `ct state`: NF_CT_STATE_INVALID_BIT, and those of IP_CT_NEW and IP_CT_RELATED. */
+/** Bits of `ct state`: NF_CT_STATE_INVALID_BIT, and those of IP_CT_NEW, IP_CT_ESTABLISHED and IP_CT_RELATED. */
 const CT_INVALID_OR_NEW = 1 | 8;
+const CT_ESTABLISHED = 2;
 const CT_RELATED = 4;
 /** IPS_DST_NAT of `ct status`. */
 const CT_TRANSLATED = 0x20;
 
 export const isUnknown = anyBit('state', CT_INVALID_OR_NEW);
+/** Part of a connection that is known, in either direction. */
+export const isKnown = anyBit('state', CT_ESTABLISHED);
 export const isTranslated = anyBit('status', CT_TRANSLATED);
 /** Belongs to a connection that is known, without being part of it: an ICMP error above all. */
 export const isRelated = anyBit('state', CT_RELATED);

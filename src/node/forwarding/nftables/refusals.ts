@@ -48,12 +48,16 @@ function refusalsOf(service: Service): readonly NftElement[] {
   ];
 }
 
-/** As refusals arrive, or leave the server on this node. */
+/**
+ * As refusals arrive, or leave the server on this node. One that a rule of somebody else makes here (`reject`) is only
+ * related to the connection, and is meant.
+ */
 export function refusalChains(l3: x.L3): readonly NftChain[] {
   const refusal = x.rule(
     'a server refuses a new connection',
     x.isTcp,
     x.isRefusal,
+    x.isKnown,
     x.originalDestination(l3),
     x.sourceAddress(l3, x.wordsOf(l3) + 1),
     [{ op: 'lookup', set: 'refused', key: 0, to: 'verdict' }],
