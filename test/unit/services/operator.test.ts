@@ -124,6 +124,22 @@ describe('one lease for all Services', () => {
     await world.close();
   });
 
+  test('a preserved VIP goes at the stop, although the API server answers nothing', async () => {
+    const world = await worldOf(1, { preserve: true });
+    world.serve({ name: 'web', vip: '192.0.2.1' });
+    const [a] = world.nodes;
+    assert.ok(a !== undefined);
+    await world.run(200);
+    a.isCutOff = true;
+    await world.clock.advance(4000);
+    assert.deepEqual(a.vips(), ['192.0.2.1/32@eth0']);
+    a.stop.abort();
+    await world.clock.advance(0);
+    assert.deepEqual(a.vips(), []);
+    await world.clock.advance(4000);
+    await world.close();
+  });
+
   test('nothing is decided before Services and endpoints are both listed', async () => {
     const world = new World();
     world.serve({ name: 'web', vip: '192.0.2.1' });
