@@ -5,6 +5,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { sameConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
+import { errorCode } from './errors.ts';
 import { KubeconfigError, parseKubeconfig } from './kubeconfig.ts';
 import type { Kubeconfig, Material } from './kubeconfig.ts';
 import { whyUnusable } from './material.ts';
@@ -148,11 +149,15 @@ async function resolveMaterials(config: Kubeconfig, file: string, read: ReadText
   };
 }
 
+const madeByRuntime =
+  'it is a folder; a container runtime makes one where a file is mounted that the host does not have';
+
 async function readOrExplain(file: string, kubeconfig: string, read: ReadText): Promise<string> {
   try {
     return await read(file);
   } catch (error) {
     const what = file === kubeconfig ? 'cannot be read' : `names a file that cannot be read: ${file}`;
-    throw new KubeconfigError(kubeconfig, `${what}: ${messageOf(error)}`, { cause: error });
+    const why = errorCode(error) === 'EISDIR' ? madeByRuntime : messageOf(error);
+    throw new KubeconfigError(kubeconfig, `${what}: ${why}`, { cause: error });
   }
 }

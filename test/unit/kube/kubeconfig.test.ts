@@ -71,6 +71,13 @@ users:
     const pems = [ca, cert, key].map((text) => /\n([A-Z]+)\n-----END/.exec(text ?? '')?.[1]);
     assert.deepEqual([...pems, token], ['CA', 'CERT', 'KEY', 'secret']);
     await assert.rejects(readKubeconfig('/nowhere', read), /kubeconfig \/nowhere: cannot be read: ENOENT/);
+    // What a kubelet leaves behind where the host has no such file.
+    const folder = (): Promise<string> =>
+      Promise.reject(Object.assign(new Error('EISDIR'), { code: 'EISDIR' }));
+    await assert.rejects(
+      readKubeconfig('/etc/kubernetes/admin.conf', folder),
+      /admin\.conf: cannot be read: it is a folder; a container runtime makes one where a file is mounted that/,
+    );
   });
 
   const unusable: readonly (readonly [string, Parameters<typeof kubeconfig>[0], RegExp])[] = [
