@@ -75,7 +75,7 @@ async function judgeRoutes(table: number): Promise<readonly string[]> {
 }
 
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 8000;
+  const deadline = Date.now() + 30_000;
   while (!(await condition())) {
     assert.ok(Date.now() < deadline, `never: ${what}`);
     await sleep(5);
