@@ -10,7 +10,7 @@ const endings = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 
 /**
  * Turns process signals into one AbortSignal. A second one calls `hurry`: waiting ends,
- * the removal of VIPs does not (it has already happened, synchronously, on the first).
+ * the removal of VIPs does not: it has begun, synchronously, on the first, and what is left of very many the process takes along.
  */
 export function listenForSignals(handlers: {
   readonly stopping: (why: string) => void;

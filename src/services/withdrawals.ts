@@ -77,7 +77,7 @@ export class Withdrawals {
       return;
     }
     this.done ??= Promise.withResolvers<undefined>();
-    this.next = this.clock.after('services-withdrawal', 0, () => {
+    this.next ??= this.clock.after('services-withdrawal', 0, () => {
       this.turn();
     });
   }
