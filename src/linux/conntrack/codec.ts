@@ -1,9 +1,8 @@
 import { familyOf, type Ip } from '../../lib/ip.ts';
-import type { u32be } from '../netlink/attributes.ts';
-import { address, AttributeTable, nested, u16be, u8 } from '../netlink/attributes.ts';
+import { address, AttributeTable, nested, u16be, u32be, u8 } from '../netlink/attributes.ts';
 import { hostIsLittleEndian, NlReader, NlWriter } from '../netlink/wire.ts';
 import { NFPROTO_IPV4, NFPROTO_IPV6, readHeader, writeHeader } from '../nfnetlink/header.ts';
-import type { ConnectionEnd, ConnectionState, TrackedConnection } from './types.ts';
+import type { ConnectionEnd, ConnectionName, ConnectionState, TrackedConnection } from './types.ts';
 
 /** IPCTNL_MSG_CT_*. */
 export const message = { get: 1, delete: 2 } as const;
@@ -43,6 +42,7 @@ const connectionAttributes = new AttributeTable('conntrack', {
   original: [1, nested(tupleAttributes)],
   reply: [2, nested(tupleAttributes)],
   info: [4, nested(infoAttributes)],
+  id: [12, u32be],
   filter: [25, nested(filterAttributes)],
 });
 
@@ -80,17 +80,15 @@ export function encodeQuery([service, ...others]: readonly [ConnectionEnd, ...Co
   return writer.done();
 }
 
-export function encodeRemoval({
-  client,
-  service,
-}: Pick<TrackedConnection, 'client' | 'service'>): Uint8Array {
+export function encodeRemoval({ client, service, id }: ConnectionName): Uint8Array {
   const writer = header(service.address);
   const ip =
     familyOf(service.address) === 4
       ? { source4: client.address, destination4: service.address }
       : { source6: client.address, destination6: service.address };
   const protocol = { number: IPPROTO_TCP, source: client.port, destination: service.port };
-  connectionAttributes.encode(writer, { original: { ip, protocol } });
+  const which = id === undefined ? {} : { id };
+  connectionAttributes.encode(writer, { original: { ip, protocol }, ...which });
   return writer.done();
 }
 
@@ -105,7 +103,7 @@ export function decodeConnection(
 ): TrackedConnection | undefined {
   const reader = new NlReader('conntrack', payload, littleEndian);
   readHeader(reader);
-  const { original, reply, info } = connectionAttributes.decode(reader);
+  const { original, reply, info, id } = connectionAttributes.decode(reader);
   if (original?.protocol?.number !== IPPROTO_TCP) return undefined;
   const there = endsOf(original);
   const back = endsOf(reply);
@@ -116,6 +114,7 @@ export function decodeConnection(
     server: back.source,
     returnTo: back.destination,
     state: stateOf(info?.tcp?.state),
+    ...(id === undefined ? {} : { id }),
   };
 }
 

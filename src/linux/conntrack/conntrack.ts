@@ -4,7 +4,7 @@ import { messageType, NFNL_SUBSYS_CTNETLINK } from '../nfnetlink/header.ts';
 import { NETLINK_NETFILTER, NetlinkSocket, type NetlinkRequest } from '../netlink/socket.ts';
 import type { Poller } from '../poll.ts';
 import { decodeConnection, encodeQuery, encodeRemoval, message } from './codec.ts';
-import type { Conntrack, ConnectionEnd, TrackedConnection } from './types.ts';
+import type { ConnectionName, Conntrack, ConnectionEnd, TrackedConnection } from './types.ts';
 
 /** Connection tracking of the network namespace this thread is in. Throws KernelError when netlink is not available. */
 export function openConntrack(poller: Poller, onDecodeError?: (error: DecodeError) => void): Conntrack {
@@ -43,15 +43,15 @@ class LinuxConntrack implements Conntrack {
     return found;
   }
 
-  remove(connections: readonly Pick<TrackedConnection, 'client' | 'service'>[]): number {
+  remove(connections: readonly ConnectionName[]): number {
     const outcomes = this.netlink.batch(
-      connections.map(({ client, service }) => ({
+      connections.map(({ client, service, ...id }) => ({
         doing: {
           op: 'remove connection',
           object: `${client.address} port ${client.port} to ${service.address}`,
         },
         type: messageType(NFNL_SUBSYS_CTNETLINK, message.delete),
-        payload: encodeRemoval({ client, service }),
+        payload: encodeRemoval({ client, service, ...id }),
       })),
     );
     let removed = 0;

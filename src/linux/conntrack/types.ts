@@ -17,7 +17,12 @@ export interface TrackedConnection {
   readonly server: ConnectionEnd;
   readonly returnTo: ConnectionEnd;
   readonly state: ConnectionState;
+  /** Another one for each connection, though its ends be the same (CTA_ID). */
+  readonly id?: number;
 }
+
+/** By its ends, and where `id` is there only that one: its client may have opened another from the same port. */
+export type ConnectionName = Pick<TrackedConnection, 'client' | 'service' | 'id'>;
 
 export interface Conntrack {
   /**
@@ -26,6 +31,6 @@ export interface Conntrack {
    */
   connections(services: readonly ConnectionEnd[]): Promise<readonly TrackedConnection[]>;
   /** Forgets them, so that their next packet belongs to no connection; returns how many there still were. */
-  remove(connections: readonly Pick<TrackedConnection, 'client' | 'service'>[]): number;
+  remove(connections: readonly ConnectionName[]): number;
   close(): void;
 }

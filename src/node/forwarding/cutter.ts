@@ -143,13 +143,20 @@ function trackedConnections(conntrack: Conntrack): Connections {
       const tracked = await conntrack.connections(specs.map(({ vip, port }) => ({ address: vip, port })));
       return tracked
         .filter(({ server, service }) => server.address !== service.address)
-        .map(({ client, service, server, state }) => ({
+        .map(({ client, service, server, state, id }) => ({
           client,
           service,
           server,
+          ...(id === undefined ? {} : { key: String(id) }),
           isEstablished: state === 'established' || state === 'closing',
         }));
     },
-    forget: (_, connections) => conntrack.remove(connections),
+    // Since they were listed clients may have opened others from the same ports, which went to other servers.
+    forget: (_, connections) =>
+      conntrack.remove(
+        connections.map(({ client, service, key }) =>
+          key === undefined ? { client, service } : { client, service, id: Number(key) },
+        ),
+      ),
   };
 }

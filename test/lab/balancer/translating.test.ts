@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { publish, refusedWith, shares, spread } from '../../../src/testing/contract/balancer/clients.ts';
 import { virtualServer } from '../../../src/testing/contract/balancer/subject.ts';
+import { openConntrack, openKernel, systemClock } from '../../../src/linux/index.ts';
 import { openSubject } from './host-subject.ts';
 import { ownServerDies } from './own-server.ts';
 import { run, runHere, World } from './world.ts';
@@ -54,6 +55,27 @@ test('what a rule of somebody else refuses on the holder is refused', async () =
     assert.equal(await refusedWith(subject, vip, 6443), 'ECONNREFUSED');
   } finally {
     runHere('nft delete table ip others');
+    await subject.close();
+  }
+});
+
+test('a tracked connection with the same ends and another id is not removed', async () => {
+  const subject = await openSubject(world, choice, 'masquerade');
+  const kernel = openKernel({ clock: systemClock() });
+  const conntrack = openConntrack(kernel.poller);
+  try {
+    const vip = subject.vip(0, 4);
+    await publish(subject, [virtualServer(subject, vip)]);
+    const connection = await subject.connect('client', vip, 6443);
+    const [found] = await conntrack.connections([{ address: vip, port: 6443 }]);
+    assert.ok(found?.id !== undefined);
+    assert.equal(conntrack.remove([{ ...found, id: (found.id ^ 1) >>> 0 }]), 0);
+    assert.equal(await connection.echo(), true);
+    assert.equal(conntrack.remove([found]), 1);
+    connection.close();
+  } finally {
+    conntrack.close();
+    kernel.close();
     await subject.close();
   }
 });

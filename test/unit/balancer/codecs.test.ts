@@ -115,6 +115,7 @@ test('a tracked connection that is translated', () => {
     server: { address: '127.0.0.1', port: 81 },
     returnTo: { address: '127.0.0.1', port: 54_214 },
     state: 'established',
+    id: 0xcd032c8c,
   });
 });
 

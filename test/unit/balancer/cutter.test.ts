@@ -18,6 +18,7 @@ function through(vip: string, serverAddress: string): TrackedConnection {
     server: end(serverAddress, 6443),
     returnTo: end(vip, 6443),
     state: 'established',
+    id: Number(serverAddress.at(-1)),
   };
 }
 
@@ -26,12 +27,14 @@ function scene(tracked: readonly TrackedConnection[]) {
   const counters = newCounters();
   const looks: (readonly string[])[] = [];
   const removed: string[] = [];
+  const ids: (number | undefined)[] = [];
   const conntrack: Conntrack = {
     connections: (services) => {
       looks.push(services.map(({ address }) => address));
       return Promise.resolve(tracked);
     },
     remove: (connections) => {
+      ids.push(...connections.map(({ id }) => id));
       removed.push(...connections.map(({ service }) => service.address));
       return connections.length;
     },
@@ -39,7 +42,7 @@ function scene(tracked: readonly TrackedConnection[]) {
   };
   const rawIp = { send: () => undefined, close: () => undefined };
   const shared = { clock, counters, log: silentLogger, observer: {} };
-  return { clock, counters, looks, removed, cutter: new Cutter({ conntrack, rawIp, shared }, []) };
+  return { clock, counters, looks, removed, ids, cutter: new Cutter({ conntrack, rawIp, shared }, []) };
 }
 
 const vips = ['10.0.0.100', '10.0.0.101', '10.0.0.102'] as const;
@@ -74,5 +77,13 @@ test('a VIP whose servers change again is looked at a second after its last chan
   assert.equal(looks.length, 3);
   await clock.advance(2);
   assert.deepEqual(looks.slice(3), [[first]]);
+  cutter.close();
+});
+
+test('the connection that was seen is removed, not what its client has opened from the same port meanwhile', async () => {
+  const { clock, ids, cutter } = scene([through(vips[0], '10.0.0.3')]);
+  cutter.apply([spec(vips[0], { realServers: [server('10.0.0.1')] })]);
+  await clock.advance(0);
+  assert.equal(ids[0], 3);
   cutter.close();
 });
