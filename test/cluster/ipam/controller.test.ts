@@ -8,6 +8,7 @@ import {
   events,
   fixedCredentials,
   Http2KubeClient,
+  KubeError,
   services,
   type KubeObject,
   type Resource,
@@ -33,6 +34,24 @@ interface EventObject extends KubeObject {
   readonly involvedObject: { readonly name: string };
   readonly reason: string;
   readonly message: string;
+}
+
+/**
+ * A call of the test itself. The client gives a server up that stands still for longer than a moment, and the program
+ * tries again later; so does this. What such a server did all the same is done.
+ */
+function insist<T>(what: string, call: () => Promise<T>, done?: KubeError['kind']): Promise<unknown> {
+  return waitFor(
+    () =>
+      call().then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof KubeError && error.kind === done) return true;
+          throw error;
+        },
+      ),
+    { what },
+  );
 }
 
 const missing = whyMissing(await ensureComponents(['etcd', 'kube-apiserver']));
@@ -94,7 +113,7 @@ else {
       return { namespace, name };
     };
     async function create(key: string, spec: object = {}, port = 80, protocol = 'TCP'): Promise<void> {
-      await client.create(services, {
+      const service = {
         apiVersion: 'v1',
         kind: 'Service',
         metadata: ref(key),
@@ -104,7 +123,8 @@ else {
           ports: [{ port, protocol }],
           ...spec,
         },
-      } as KubeObject);
+      } as KubeObject;
+      await insist(`${key} to be made`, () => client.create(services, service), 'already-exists');
     }
     const read = (key: string): Promise<Service> => client.get<Service>(services, ref(key));
     const addressOf = async (key: string): Promise<string> =>
@@ -126,7 +146,7 @@ else {
         { what: `an Event ${String(what)} on ${name}` },
       );
     const setPools = (data: Readonly<Record<string, string | null>>): Promise<unknown> =>
-      client.patch(configMaps, pools, 'merge', { data });
+      insist('the pools to be written', () => client.patch(configMaps, pools, 'merge', { data }));
 
     it('IPAM-14 IPAM-18 creates the ConfigMap, says that there is no pool, and assigns when one is written', async () => {
       await waitFor(() => client.get(configMaps, pools), { what: 'the ConfigMap' });
@@ -208,7 +228,7 @@ else {
     });
 
     it('IPAM-11 IPAM-13 a deleted Service goes, and its address is the next one’s', async () => {
-      await client.delete(services, ref('other/web'));
+      await insist('other/web to be deleted', () => client.delete(services, ref('other/web')), 'not-found');
       await has('other/web3', '203.0.113.2');
       await waitFor(
         async () =>
@@ -274,7 +294,7 @@ else {
     });
 
     async function versions(): Promise<ReadonlyMap<string, string>> {
-      const { items } = await client.list(services);
+      const { items } = await waitFor(() => client.list(services), { what: 'the Services' });
       return new Map(
         items.map(({ metadata: { namespace = '', name = '', resourceVersion = '' } }) => [
           `${namespace}/${name}`,
@@ -284,7 +304,9 @@ else {
     }
 
     async function assertUnique(): Promise<void> {
-      const { items } = await client.list(services, { namespace: 'shop' });
+      const { items } = await waitFor(() => client.list(services, { namespace: 'shop' }), {
+        what: 'the Services',
+      });
       const given = items.flatMap(({ metadata }) => (metadata.annotations?.[annotation] ?? '').split(','));
       assert.deepEqual(given.length, new Set(given).size, given.join(' '));
     }
