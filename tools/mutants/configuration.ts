@@ -33,7 +33,7 @@ export const configurationMutants: readonly Mutant[] = [
   {
     line: 'CP-05',
     file: 'src/cli/run.ts',
-    from: 'const table = [...settingList, ...command.flags];',
+    from: 'const table = [...settingList, ...command.flags, ...foreign];',
     to: 'const table = command.flags;',
     test: cli,
   },
