@@ -36,7 +36,7 @@ export const kinds: readonly Kind[] = [
     globs: ['test/sim/**/*.test.ts'],
     concurrency: 2,
     niceness: 10,
-    fileTimeoutMs: 10 * 60_000,
+    fileTimeoutMs: 30 * 60_000,
     needs: 'nothing',
     always: true,
   },
