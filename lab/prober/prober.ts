@@ -40,6 +40,7 @@ export class Prober {
   #live: Live = { sent: 0, answered: 0, by: undefined, at: undefined };
   readonly #reports: ProbeReport[] = [];
   #ready = false;
+  #isSilent = false;
 
   private constructor(client: Machine, config: ProbeConfig) {
     this.#process = client.start(
@@ -49,12 +50,15 @@ export class Prober {
     );
     const { stdout } = this.#process.child;
     if (stdout === null) throw new Error('the prober has no standard output');
-    createInterface({ input: stdout }).on('line', (text) => {
+    const lines = createInterface({ input: stdout });
+    lines.on('line', (text) => {
       const line = JSON.parse(text) as ProbeLine;
       if ('live' in line) this.#live = line.live;
       else if ('report' in line) this.#reports.push(line.report);
       else this.#ready = true;
     });
+    // Its last words may be read after its end.
+    lines.on('close', () => (this.#isSilent = true));
   }
 
   /** Resolves when the first probe is on its way, answered or not. */
@@ -119,7 +123,7 @@ export class Prober {
       what,
       timeoutMs,
       detail: () => this.#process.tail(),
-      hopeless: () => (this.#process.alive ? undefined : 'the prober ended'),
+      hopeless: () => (this.#isSilent ? 'the prober ended' : undefined),
     });
   }
 }
