@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { endBesideResolver, systemClock } from '../linux/index.ts';
 import {
+  boundedWriter,
   collectStatus,
   gather,
   createLogger,
@@ -53,7 +54,12 @@ export async function runCloudController(
   endBesideResolver();
   const clock = systemClock();
   const { logging: level, logFormat: format } = config;
-  const write = (line: () => string): void => void process.stderr.write(line());
+  const writeText = boundedWriter(process.stderr, (lines) => {
+    log.warn('what was logged is lost in part: nobody read it in time', { lines });
+  });
+  const write = (line: () => string): void => {
+    writeText(line());
+  };
   const log = createLogger({ level, format, write, clock });
   try {
     log.info('kube-vip.io cloud controller', { version: buildInfo.version, build: buildInfo.build });
