@@ -21,7 +21,8 @@ export function codeCacheOf(bundle: string): string {
 
 /**
  * Compiles a bundle, from what V8 made of it when it was built where that fits: compiling it anew is a fifth of a start.
- * Under another version of V8, or other flags of it, the script's `cachedDataRejected` is true and it was compiled as usual.
+ * Under another version of V8, or other flags of it, the script's `cachedDataRejected` is true and it was compiled as usual. Of the source V8 compares
+ * the length alone: whoever edits a bundle by hand takes its cache away.
  *
  * @param bundle a CommonJS module in ASCII, of which V8 keeps one byte for a letter then.
  */
