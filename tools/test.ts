@@ -40,11 +40,11 @@ function chooseWork(words: readonly string[]): readonly Work[] {
 async function runJobs(jobs: readonly Job[]): Promise<readonly FileResult[]> {
   const results: FileResult[] = [];
   const { signal } = interrupt;
-  await new Schedule(jobs).run(async ({ file, kind }) => {
+  await new Schedule(jobs).run(async ({ file, kind, preload }) => {
     const result = await runFile(file, {
       root,
       timeoutMs: kind.fileTimeoutMs,
-      preload: kind.preload,
+      preload,
       compileCache: resolve(root, 'node_modules/.cache/node-compile'),
       ...(kind.niceness === undefined ? {} : { niceness: kind.niceness }),
     });

@@ -17,9 +17,12 @@ export interface Kind {
   readonly always: boolean;
   /** Only files that contain this text. */
   readonly containing?: string;
-  /** A module loaded before the file. */
+  /** A module loaded before each file that has properties. */
   readonly preload?: string;
 }
+
+/** What a test file with properties contains. */
+const PROPERTIES = "from 'fast-check'";
 
 export const kinds: readonly Kind[] = [
   {
@@ -30,6 +33,7 @@ export const kinds: readonly Kind[] = [
     fileTimeoutMs: 3 * 60_000,
     needs: 'nothing',
     always: true,
+    preload: 'tools/runner/seed-preload.ts',
   },
   {
     name: 'sim',
@@ -73,7 +77,7 @@ export const kinds: readonly Kind[] = [
     fileTimeoutMs: 30 * 60_000,
     needs: 'nothing',
     always: false,
-    containing: "from 'fast-check'",
+    containing: PROPERTIES,
     preload: 'tools/runner/fuzz-preload.ts',
   },
 ];
@@ -92,7 +96,13 @@ const API_SERVERS = /api: 'real'/;
 
 /** A file of a kind, as the schedule wants to know it. */
 export function jobOf(kind: Kind, file: string, root: string): Job {
-  return { kind, file, startsApiServers: API_SERVERS.test(readFileSync(resolve(root, file), 'utf8')) };
+  const text = readFileSync(resolve(root, file), 'utf8');
+  return {
+    kind,
+    file,
+    startsApiServers: API_SERVERS.test(text),
+    preload: text.includes(PROPERTIES) ? kind.preload : undefined,
+  };
 }
 
 /** The kind that a file named on the command line belongs to. */

@@ -7,6 +7,8 @@ export interface Job {
   readonly file: string;
   /** It starts real API servers: seconds of work on every core, several times in a file. */
   readonly startsApiServers: boolean;
+  /** A module to load before the file, relative to the root. */
+  readonly preload?: string | undefined;
 }
 
 /** What a lane takes first, second and so on; each takes from the others when its own is done. */

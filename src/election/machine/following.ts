@@ -1,7 +1,7 @@
 import type { LeaseChange, StoredLease, StoreErrorKind } from '../store.ts';
 import { jitterFactor, tenureMs } from '../timings.ts';
 import type { Draft } from './draft.ts';
-import { newsOf, seeAbsent, seeLease, spreadMs } from './observation.ts';
+import { newsOf, seeAbsent, seeLease, settleMs, spreadMs } from './observation.ts';
 import { becomeHolder, onHoldingWatch } from './holding.ts';
 import { release } from './releasing.ts';
 import type { Call, CallOutcome, Phase, Reason, Seen, TimerName } from './types.ts';
@@ -33,7 +33,8 @@ function plan(d: Draft, seen: Seen): Reason {
     d.read();
     return 'polling';
   }
-  if (!isFree(d, seen)) d.refusals = 0;
+  // Only a tenure of somebody else takes a race to its end; a record about to be free is still the one refused.
+  if (seen.freeAt - d.now > settleMs + spreadMs) d.refusals = 0;
   d.arm('take', Math.max(seen.freeAt - d.now, d.isRefusedAgain ? d.settings.retryPeriodMs / 2 : 0));
   armPoll(d, seen);
   if (seen.kind === 'absent') return 'not-found';

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { ConfigError, loadConfig, settingList, UsageError } from '../../../src/config/index.ts';
 import { parseGoBool, parseGoDuration, parseGoInt } from '../../../src/config/go-syntax.ts';
 import { parseVips } from '../../../src/config/vips.ts';
+import { runs } from '../../../src/testing/runs.ts';
 
 const envNames = settingList.flatMap(([, { env }]) => env);
 const flagNames = settingList.flatMap(([, { flags }]) => flags.map((flag) => `--${flag}`));
@@ -66,7 +67,7 @@ test('whatever is given, loading ends with a configuration or with a ConfigError
         }
       },
     ),
-    { numRuns: 1500 },
+    { numRuns: runs(1500) },
   );
 });
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { initialState, step } from '../../../src/election/machine/machine.ts';
 import type { Effect, Event, State } from '../../../src/election/machine/types.ts';
 import { settings, stored } from './bench.ts';
+import { runs } from '../../../src/testing/runs.ts';
 
 const lease = fc
   .tuple(fc.constantFrom('', 'node-a', 'node-b'), fc.integer({ min: 1, max: 30 }), fc.nat(3))
@@ -146,7 +147,7 @@ test('whatever happens in whatever order, the invariants of the machine hold', (
         }
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
   for (const at of ['following', 'acquiring', 'holding', 'releasing', 'paused', 'stopped']) {
     assert.ok((visited.get(at) ?? 0) > 100, `${at} was hardly visited`);

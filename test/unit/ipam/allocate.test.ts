@@ -11,6 +11,7 @@ import {
   type Pool,
 } from '../../../src/ipam/index.ts';
 import { ip, type Ip } from '../../../src/lib/ip.ts';
+import { runs } from '../../../src/testing/runs.ts';
 
 function poolOf(data: Record<string, string>, namespace = 'ns'): Pool {
   const found = findPool(data, namespace);
@@ -209,7 +210,7 @@ test('IPAM-11 any sequence of grants and deletions: no address twice, none leake
         claims.add(claim);
       }
     }),
-    { numRuns: 10_000 },
+    { numRuns: runs(10_000) },
   );
 });
 

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { KubeObject } from '../../../src/kube/types.ts';
 import { turn, World } from './world.ts';
+import { runs } from '../../../src/testing/runs.ts';
 
 const annotation = 'kube-vip.io/loadbalancerIPs';
 const pool = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4'];
@@ -143,6 +144,6 @@ async function play(actions: readonly Action[], share: boolean): Promise<void> {
 
 test('IPAM-17 IPAM-11 any sequence of edits, lost answers, late events and new holders: no address twice, none leaked', async () => {
   await fc.assert(fc.asyncProperty(fc.array(action, { minLength: 5, maxLength: 40 }), fc.boolean(), play), {
-    numRuns: 10_000,
+    numRuns: runs(10_000),
   });
 });

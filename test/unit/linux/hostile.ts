@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DecodeError } from '../../../src/lib/errors.ts';
 import { bytesOf } from './vectors.ts';
+import { runs } from '../../../src/testing/runs.ts';
 
 export type Decoder = (bytes: Uint8Array, littleEndian: boolean) => unknown;
 
@@ -43,7 +44,7 @@ export function testHostileBytes(
           }
           assert.deepEqual(bytes, before);
         }),
-        { numRuns: 1500 },
+        { numRuns: runs(1500) },
       );
     });
   }

@@ -7,8 +7,8 @@ import { createNode, type Owner } from '../../../src/node/index.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
 import { addressOf, announcementOf } from './scene.ts';
+import { runs } from '../../../src/testing/runs.ts';
 
-const runs = Number(process.env['FUZZ_RUNS'] ?? 150);
 const vips = ['192.0.2.1', '192.0.2.2', '2001:db8::1', '2001:db8::2'];
 const links = ['eth0', 'eth1'];
 const owners: readonly Owner[] = ['control-plane', 'service/default/a'];
@@ -163,6 +163,6 @@ test('from any kernel state, through any trouble: the wanted addresses are there
         node.close();
       },
     ),
-    { numRuns: runs },
+    { numRuns: runs(150) },
   );
 });

@@ -11,8 +11,8 @@ import type { GuardSpec } from '../../../src/node/types.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
 import { FakeNftables } from '../../../src/testing/fake-nftables.ts';
+import { runs } from '../../../src/testing/runs.ts';
 
-const runs = Number(process.env['FUZZ_RUNS'] ?? 25);
 const table = 'kube-vip-guard';
 const owners: readonly Owner[] = ['service/a/a', 'service/a/b', 'service/a/c', 'service/a/d'];
 
@@ -81,7 +81,7 @@ test('however guards come, change and go, the rules are those of a process that 
       }
       now.node.close();
     }),
-    { numRuns: runs },
+    { numRuns: runs(25) },
   );
 });
 

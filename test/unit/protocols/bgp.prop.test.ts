@@ -6,8 +6,8 @@ import { ipFromBytes, type Family, type Prefix } from '../../../src/lib/ip.ts';
 import { decodeMessage, encodeMessage, MessageFramer } from '../../../src/protocols/bgp/codec.ts';
 import type { BgpMessage, Capability, PathAttribute, Update } from '../../../src/protocols/bgp/types.ts';
 import { decodeUpdate, encodeUpdate, packUpdates } from '../../../src/protocols/bgp/update.ts';
+import { runs } from '../../../src/testing/runs.ts';
 
-const runs = Number(process.env['FUZZ_RUNS'] ?? 2000);
 const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length });
 const address = (family: Family) => bytes(family === 4 ? 4 : 16).map(ipFromBytes);
@@ -146,7 +146,7 @@ test('any bytes are BGP or a DecodeError', () => {
         valueOrDecodeError(() => new MessageFramer().push(raw));
       },
     ),
-    { numRuns: runs },
+    { numRuns: runs(2000) },
   );
 });
 
@@ -166,7 +166,7 @@ test('any damage to a good BGP message gives a value or a DecodeError', () => {
       valueOrDecodeError(() => decodeUpdate(body, 4));
       valueOrDecodeError(() => decodeUpdate(body, 2));
     }),
-    { numRuns: runs },
+    { numRuns: runs(2000) },
   );
 });
 
@@ -183,6 +183,6 @@ test('many routes go into messages that fit, none lost and none twice', () => {
         all,
       );
     }),
-    { numRuns: 50 },
+    { numRuns: runs(50) },
   );
 });

@@ -14,8 +14,8 @@ import {
   type HardwareType,
   type LinkAddressing,
 } from '../../../src/protocols/index.ts';
+import { runs } from '../../../src/testing/runs.ts';
 
-const runs = Number(process.env['FUZZ_RUNS'] ?? 2000);
 const hardwareType = fc.constantFrom<HardwareType>(1, 32);
 const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length });
@@ -77,7 +77,7 @@ test('any bytes are a value or a DecodeError', () => {
       valueOrDecodeError(() => decodeArpFrame(raw, type));
       valueOrDecodeError(() => decodeNdpFrame(raw, type));
     }),
-    { numRuns: runs },
+    { numRuns: runs(2000) },
   );
 });
 
@@ -101,6 +101,6 @@ test('any damage to a good frame gives a value or a DecodeError', () => {
       valueOrDecodeError(() => decodeNdpFrame(ndp, on.hardwareType));
       valueOrDecodeError(() => decodeNdpFrame(ndp.subarray(0, length), on.hardwareType));
     }),
-    { numRuns: runs },
+    { numRuns: runs(2000) },
   );
 });

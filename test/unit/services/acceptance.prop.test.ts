@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ServicesOptions } from '../../../src/services/types.ts';
 import { World, type Wish } from './scene.ts';
+import { runs } from '../../../src/testing/runs.ts';
 
 const names = ['alpha', 'beta', 'gamma'] as const;
 const vips = ['192.0.2.1', '192.0.2.2', '2001:db8::1'] as const;
@@ -210,7 +211,7 @@ for (const [what, mode] of modes) {
   test(`${what}: whatever is edited, moved and cut off, each VIP ends up on one node that may have it`, async () => {
     await fc.assert(
       fc.asyncProperty(story, (ops) => live(mode, ops)),
-      { numRuns: Number(process.env['RUNS'] ?? 6), endOnFailure: true },
+      { numRuns: runs(6), endOnFailure: true },
     );
   });
 }
