@@ -11,6 +11,7 @@ export { CommandError, run, tryRun } from './exec.ts';
 export { findProgram } from './find-program.ts';
 export { listNamespaces } from './netns.ts';
 export { oneWithin } from './attempts.ts';
+export { SlowFile } from './slow-file.ts';
 export { waitFor } from './wait.ts';
 export type { WaitOptions } from './wait.ts';
 export { Prober, startResponder } from './prober/prober.ts';

@@ -1,3 +1,7 @@
-import { processIo, run } from './cli/index.ts';
+import { holdSignals } from './held-signals.ts';
 
-void run(process.argv.slice(2), processIo()).then((status) => process.exit(status));
+// Before anything else is loaded.
+const held = holdSignals();
+void import('./cli/index.ts')
+  .then(({ processIo, run }) => run(process.argv.slice(2), processIo(held)))
+  .then((status) => process.exit(status));

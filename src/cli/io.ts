@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { LoadedConfig, Surroundings } from '../config/index.ts';
+import type { HeldSignals } from '../held-signals.ts';
 import type { CloudControllerOptions } from '../manager/index.ts';
 
 /** What commands may touch outside themselves. */
@@ -10,6 +11,8 @@ export interface Io extends Surroundings {
   /** Resolves when all of that has been taken, with the error if it could not be written. */
   written(): Promise<Error | undefined>;
   err(text: string): void;
+  /** The command has nothing to put in order: a signal may end the process at once. */
+  endableAtOnce(): void;
   /** Runs the daemon until it ends; resolves with the exit status. */
   runManager(loaded: LoadedConfig): Promise<number>;
   /** The same for the address controller. */
@@ -17,7 +20,7 @@ export interface Io extends Surroundings {
 }
 
 /** The real process. */
-export function processIo(): Io {
+export function processIo(held: HeldSignals): Io {
   // A reader that went away (`kube-vip --help | head -1`) is no failure of ours.
   process.stderr.on('error', () => undefined);
   let failure: NodeJS.ErrnoException | undefined;
@@ -40,9 +43,12 @@ export function processIo(): Io {
         });
       }),
     err: (text) => void process.stderr.write(text),
+    endableAtOnce: () => {
+      held.release();
+    },
     // Loaded only here: no other command waits for the daemon's modules.
-    runManager: async (loaded) => (await import('../manager/index.ts')).runManager(loaded),
+    runManager: async (loaded) => (await import('../manager/index.ts')).runManager(loaded, held),
     runCloudController: async (loaded, options) =>
-      (await import('../manager/index.ts')).runCloudController(loaded, options),
+      (await import('../manager/index.ts')).runCloudController(loaded, options, held),
   };
 }

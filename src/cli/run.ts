@@ -33,6 +33,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   const { words } = scanFlags(argv, [...settingList, ...allCommandFlags(), ...foreignFlags]);
   const path = findCommand(words);
   const command = path.at(-1) ?? path[0];
+  if (!runsOn(command)) io.endableAtOnce();
   const foreign = command.action === 'cloudController' ? foreignFlags : [];
   const table = [...settingList, ...command.flags, ...foreign];
   const scan = scanFlags(argv, table);

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { buildInfo, type Config, type LoadedConfig } from '../config/index.ts';
 import { checkTimings } from '../election/index.ts';
+import type { HeldSignals } from '../held-signals.ts';
+import { aborted } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { endBesideResolver, systemClock } from '../linux/index.ts';
@@ -22,7 +24,7 @@ import { buildIpam, poolsPlace, type IpamFeature } from './ipam.ts';
 import { LeaseWatches } from './lease-watches.ts';
 import { openListeners } from './listeners.ts';
 import { giveOwnMemoryBack } from './memory.ts';
-import { listenForSignals } from './signals.ts';
+import { listenForSignals, type Signals } from './signals.ts';
 import { watchStatuses } from './status.ts';
 
 /** What the command's own flags say. */
@@ -43,11 +45,13 @@ const HURRY_MS = 1000;
  * `kube-vip cloud-controller`: gives Services their addresses and touches no network. Runs until it is told
  * to stop and resolves with the exit status.
  *
+ * @param held signals that came before.
  * @throws StartError when the lease times cannot work, or there are no credentials.
  */
 export async function runCloudController(
   loaded: LoadedConfig,
   options: CloudControllerOptions,
+  held: HeldSignals,
 ): Promise<number> {
   requireTimings(options);
   const config = withTimings(loaded.config, options);
@@ -61,17 +65,35 @@ export async function runCloudController(
     writeText(line());
   };
   const log = createLogger({ level, format, write, clock });
+  const dumps: { dump?: () => void } = {};
+  const signals = listenForSignals(
+    {
+      stopping: (why) => {
+        log.info('shutting down', { reason: why });
+      },
+      hurry: () => {
+        clock.after('hurry', HURRY_MS, () => process.exit(0));
+      },
+      dump: () => dumps.dump?.(),
+    },
+    held,
+  );
   try {
     log.info('kube-vip.io cloud controller', { version: buildInfo.version, build: buildInfo.build });
     for (const warning of loaded.warnings) log.warn(warning);
-    const api = await openApi(config, [], { clock, random: Math.random, log }, options.kubeconfig);
+    const opening = openApi(config, [], { clock, random: Math.random, log }, options.kubeconfig);
+    // Nothing has been done yet that would have to be put in order.
+    const api = await Promise.race([opening, aborted(signals.signal)]);
+    if (api === undefined) return 0;
     try {
-      await run(config, options, { api, clock, random: Math.random, log, metrics: createMetrics() });
+      const tools = { api, clock, random: Math.random, log, metrics: createMetrics() };
+      await run(config, options, tools, signals, dumps);
     } finally {
       api.client.close();
     }
     return 0;
   } finally {
+    signals.close();
     log.flush();
   }
 }
@@ -84,7 +106,13 @@ interface Tools {
   readonly metrics: Metrics;
 }
 
-async function run(config: Config, options: CloudControllerOptions, tools: Tools): Promise<void> {
+async function run(
+  config: Config,
+  options: CloudControllerOptions,
+  tools: Tools,
+  signals: Signals,
+  dumps: { dump?: () => void },
+): Promise<void> {
   const { api, clock, log, metrics } = tools;
   // Two on one machine are two candidates.
   const identity = `${config.nodeName}_${randomUUID()}`;
@@ -107,21 +135,12 @@ async function run(config: Config, options: CloudControllerOptions, tools: Tools
   const stopGivingBack = giveOwnMemoryBack(clock);
   collectStatus(metrics, status);
   const listeners = openListeners(config, metrics, status, () => notReady(ipam), log);
-  const signals = listenForSignals({
-    stopping: (why) => {
-      log.info('shutting down', { reason: why });
-    },
-    hurry: () => {
-      clock.after('hurry', HURRY_MS, () => process.exit(0));
-    },
-    dump: () => {
-      void gather(statusJson(status())).then((text) => process.stdout.write(text));
-    },
-  });
+  dumps.dump = () => {
+    void gather(statusJson(status())).then((text) => process.stdout.write(text));
+  };
   try {
     await ipam.run(signals.signal);
   } finally {
-    signals.close();
     stopGivingBack();
     processWatch.close();
     await listeners.close();

@@ -12,6 +12,7 @@ import {
   type Forwarding,
 } from '../node/index.ts';
 import { StartError } from './errors.ts';
+import { servicesMark } from './instance.ts';
 import type { Parts } from './parts.ts';
 
 /** What is there before the API server is known. */
@@ -42,15 +43,17 @@ function claimsOf(config: Config): readonly { readonly vip: Ip; readonly port: n
 
 /**
  * After a control plane that could not start, or broke down: no VIP of it is on the node and nothing
- * balances, a predecessor's included. The process may end like this over and over, and a VIP must not
+ * balances, a predecessor's included; nor is a VIP of a Service that nobody wants. The process may end like this over and over, and a VIP must not
  * stay without its lease.
  */
 export async function leaveNothing(parts: EarlyParts): Promise<void> {
+  const { config, node } = parts;
+  if (config.enableServices) node.sweep(({ address }) => address.protocol === servicesMark(config));
   const own = new Set(parts.controlPlaneVips.map(({ vip }) => vip));
   if (own.size === 0) return;
-  parts.node.withdraw('control-plane');
-  parts.node.sweepRoutes(({ destination }) => destination !== undefined && own.has(destination.address));
-  parts.node.sweep(({ address }) => own.has(address.address));
+  node.withdraw('control-plane');
+  node.sweepRoutes(({ destination }) => destination !== undefined && own.has(destination.address));
+  node.sweep(({ address }) => own.has(address.address));
   await removeLeftovers(parts);
 }
 

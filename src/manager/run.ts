@@ -1,4 +1,5 @@
 import { buildInfo, type LoadedConfig } from '../config/index.ts';
+import type { HeldSignals } from '../held-signals.ts';
 import { messageOf } from '../lib/errors.ts';
 import { endBesideResolver, ownMissingCapabilities, systemClock } from '../linux/index.ts';
 import { boundedWriter, createLeaseNews, createLogger, LogLines } from '../observe/index.ts';
@@ -22,8 +23,10 @@ const HURRY_MS = 1000;
 /**
  * Runs the daemon until it is told to stop. Resolves with the exit status; rejects with a KubeVipError
  * that explains itself when it cannot start.
+ *
+ * @param held signals that came before; they end it in the same order as later ones.
  */
-export async function runManager(loaded: LoadedConfig): Promise<number> {
+export async function runManager(loaded: LoadedConfig, held: HeldSignals): Promise<number> {
   const { config } = loaded;
   const clock = systemClock();
   const lines = new LogLines(
@@ -41,17 +44,20 @@ export async function runManager(loaded: LoadedConfig): Promise<number> {
     write: (line) => lines.add(line),
     clock,
   });
-  // From here on, so that an end during the start leaves nothing of a predecessor either.
+  // First of all, so that an end during the start leaves nothing of a predecessor either.
   const dumps: { dump?: () => void } = {};
-  const signals = listenForSignals({
-    stopping: (why) => {
-      log.info('Shutting down Kube-Vip', { reason: why });
+  const signals = listenForSignals(
+    {
+      stopping: (why) => {
+        log.info('Shutting down Kube-Vip', { reason: why });
+      },
+      hurry: () => {
+        clock.after('hurry', HURRY_MS, () => process.exit(0));
+      },
+      dump: () => dumps.dump?.(),
     },
-    hurry: () => {
-      clock.after('hurry', HURRY_MS, () => process.exit(0));
-    },
-    dump: () => dumps.dump?.(),
-  });
+    held,
+  );
   try {
     log.info('kube-vip.io', { version: buildInfo.version, build: buildInfo.build });
     for (const warning of loaded.warnings) log.warn(warning);

@@ -1,3 +1,5 @@
+import { endings, type HeldSignals } from '../held-signals.ts';
+
 export interface Signals {
   /** Aborts on the first signal that asks for an end, or when `stop` is called. */
   readonly signal: AbortSignal;
@@ -5,18 +7,20 @@ export interface Signals {
   readonly close: () => void;
 }
 
-/** A process that these end at once would leave its VIPs behind. */
-const endings = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
-
 /**
  * Turns process signals into one AbortSignal. A second one calls `hurry`: waiting ends,
  * the removal of VIPs does not: it has begun, synchronously, on the first, and what is left of very many the process takes along.
+ *
+ * @param held what has come before, which counts as if it came now.
  */
-export function listenForSignals(handlers: {
-  readonly stopping: (why: string) => void;
-  readonly hurry: () => void;
-  readonly dump: () => void;
-}): Signals {
+export function listenForSignals(
+  handlers: {
+    readonly stopping: (why: string) => void;
+    readonly hurry: () => void;
+    readonly dump: () => void;
+  },
+  held: HeldSignals,
+): Signals {
   const controller = new AbortController();
   const stop = (why: string): void => {
     if (controller.signal.aborted) {
@@ -31,6 +35,7 @@ export function listenForSignals(handlers: {
   };
   for (const name of endings) process.on(name, onTerm);
   process.on('SIGUSR1', handlers.dump);
+  for (const name of held.takeOver()) onTerm(name);
   return {
     signal: controller.signal,
     stop,

@@ -139,6 +139,8 @@ export class ServicesOperator {
     await aborted(signal);
     this.work.close();
     this.leftovers.close();
+    // Whatever was not known yet: nobody is left who could find out.
+    sweep(() => false);
     this.names.close();
     this.notices.close();
     this.settling.close();

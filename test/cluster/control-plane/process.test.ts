@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import {
   Capture,
@@ -8,11 +9,13 @@ import {
   HolderWatch,
   leasePath,
   oneWithin,
+  SlowFile,
   waitFor,
   type Daemon,
   type LeaseTimes,
   type Machine,
 } from '../../../lab/index.ts';
+import { Objects } from '../services/objects.ts';
 
 const refused = ensurePrivilege();
 /** Nobody loses it because a process did not run for a while. */
@@ -236,6 +239,35 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
       await node.cable.restoreApi();
     }
     assert.equal(await held(), false);
+  });
+
+  it('a signal that comes before the settings are read, or a start that fails, leaves no VIP of a Service either', async () => {
+    const other = cluster.lab.plan.vip(5);
+    await (await Objects.in(cluster)).create({ name: 'left', vip: other }, [node]);
+    const settings = new SlowFile(path.join(node.dir, 'settings.json'));
+    const leaveBoth = async (): Promise<void> => {
+      await withDaemon({ svc_enable: 'true' }, async (daemon) => {
+        await untilHeld(daemon);
+        await waitFor(() => held(other), { what: 'the VIP of the Service' });
+        await daemon.kill();
+      });
+      assert.deepEqual([await held(), await held(other)], [true, true]);
+    };
+    for (const name of ['SIGTERM', 'SIGHUP'] as const) {
+      await leaveBoth();
+      await withDaemon({ svc_enable: 'true', config_file: settings.path }, async (daemon) => {
+        const give = await settings.reader();
+        daemon.signal(name);
+        give('{}');
+        assert.deepEqual(await daemon.process.untilExit(), { code: 0, signal: null }, daemon.log());
+      });
+      assert.deepEqual([await held(), await held(other)], [false, false], name);
+    }
+    await leaveBoth();
+    await withDaemon({ svc_enable: 'true', k8s_config_file: '/nowhere' }, async (daemon) => {
+      assert.equal((await daemon.process.untilExit()).code, 1);
+    });
+    assert.deepEqual([await held(), await held(other)], [false, false], 'a start that failed');
   });
 
   it('CP-200 the leader labels its Node, IPv6 as 32 hex digits, and unlabels it on loss', async () => {

@@ -30,6 +30,7 @@ export async function kubeVip(
     out: (text) => void (out += text),
     written: () => Promise.resolve(undefined),
     err: (text) => void (err += text),
+    endableAtOnce: () => undefined,
     runManager: async (loaded) => {
       started = loaded;
       return 0;

@@ -162,6 +162,21 @@ test('leftovers: swept when the lease names another node, at once; with nobody n
   await world.close();
 });
 
+test('leftovers: a node that is told to end before it knows of any Service leaves none', async () => {
+  const world = await worldOf();
+  const kernel = world.newKernel();
+  for (const [vip, protocol] of [
+    ['192.0.2.1', 249],
+    ['192.0.2.99', 248],
+  ] as const)
+    kernel.putAddress('eth0', vip, 32, { preferredLifetime: 0, protocol });
+  const late = await world.addUnsynced('c', kernel);
+  late.stop.abort();
+  await late.ended;
+  assert.deepEqual(late.vips(), ['192.0.2.99/32@eth0'], 'that of another program stays');
+  await world.close();
+});
+
 test('a holder sweeps what no Service wants any more', async () => {
   const world = await worldOf();
   world.serve({ name: 'web', vip: '192.0.2.1' });

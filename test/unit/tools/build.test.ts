@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   mkdirSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { SlowFile } from '../../../lab/index.ts';
 import { codeCacheOf } from '../../../src/bundle.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -105,6 +107,24 @@ describe('what npm run build makes', () => {
       assert.match(plain.stdout, /^Version: {2}v/m, plain.stderr);
     } finally {
       renameSync(`${cache}.away`, cache);
+    }
+  });
+
+  test('a signal that comes before the bundle is read waits for it', async () => {
+    const bundle = join(elsewhere, 'dist/kube-vip.js');
+    const text = readFileSync(bundle, 'latin1');
+    renameSync(bundle, `${bundle}.away`);
+    try {
+      const slow = new SlowFile(bundle);
+      const program = spawn(process.execPath, [join(elsewhere, 'dist/start.js'), 'manager'], { env: {} });
+      const ended = once(program, 'close');
+      const give = await slow.reader();
+      program.kill('SIGTERM');
+      give(text);
+      // The settings that are missing, and not the signal.
+      assert.deepEqual(await ended, [1, null]);
+    } finally {
+      renameSync(`${bundle}.away`, bundle);
     }
   });
 
