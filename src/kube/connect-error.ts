@@ -5,10 +5,7 @@ import type { ServerAddress } from './server-address.ts';
 
 /** What OpenSSL and Node say, and what it means for whoever set the server up. */
 const meanings: readonly (readonly [pattern: RegExp, meaning: string])[] = [
-  [
-    /no application protocol|ALPN h2/i,
-    'it offers no HTTP/2; is a proxy in between that speaks only HTTP/1.1?',
-  ],
+  [/no application protocol/i, 'it speaks neither HTTP/2 nor HTTP/1.1'],
   [/wrong version number|packet length too long|http request/i, 'it does not speak TLS'],
   [
     /self-signed certificate|unable to (?:get|verify) .*(?:issuer|certificate)/i,

@@ -63,7 +63,8 @@ const protocolFailures = new Set([
 ]);
 
 function classifyFailure(reason: string): KubeErrorKind {
-  return protocolFailures.has(reason) ? 'garbage' : 'unreachable';
+  // HPE_: what Node's parser says of an answer that is not HTTP/1.1.
+  return protocolFailures.has(reason) || reason.startsWith('HPE_') ? 'garbage' : 'unreachable';
 }
 
 /** `code` of a Node system error, '' for anything else. */

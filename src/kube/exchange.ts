@@ -1,7 +1,7 @@
 import { constants } from 'node:http2';
-import type { ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
 import { KubeError, errorCode } from './errors.ts';
-import type { KubeSession } from './session.ts';
+import type { AnswerStream, RequestHeaders, Session } from './transport.ts';
 
 export interface Answer {
   readonly status: number;
@@ -30,8 +30,8 @@ export function wasRefused(error: unknown): boolean {
 
 /** Sends one request on a session that has a place reserved; resolves when the answer's headers are there. */
 export function send(
-  session: KubeSession,
-  headers: OutgoingHttpHeaders,
+  session: Session,
+  headers: RequestHeaders,
   body: string | undefined,
   signal: AbortSignal,
 ): Promise<OpenAnswer> {
@@ -44,7 +44,7 @@ export function send(
     const stream = session.open(headers, body !== undefined);
     const ending = whenEnded(stream, signal);
     ending.catch(reject);
-    stream.once('response', (received) => {
+    stream.once('response', (received: IncomingHttpHeaders & IncomingHttpStatusHeader) => {
       resolve({
         status: received[':status'] ?? 0,
         headers: received,
@@ -56,7 +56,7 @@ export function send(
 }
 
 /** Settles when the stream is over: resolved only if the server ended it properly. */
-function whenEnded(stream: ClientHttp2Stream, signal: AbortSignal): Promise<void> {
+function whenEnded(stream: AnswerStream, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     let complete = false;
     const abort = (): void => {
@@ -78,7 +78,7 @@ function whenEnded(stream: ClientHttp2Stream, signal: AbortSignal): Promise<void
 }
 
 async function consume(
-  stream: ClientHttp2Stream,
+  stream: AnswerStream,
   ending: Promise<void>,
   chunk: (bytes: Buffer) => Promise<void> | undefined,
 ): Promise<void> {

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock, Random } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
@@ -9,8 +10,10 @@ import { fromFailure } from './errors.ts';
 import type { KubeError } from './errors.ts';
 import type { LoopbackFallback } from './lookup.ts';
 import { formatServer } from './server-address.ts';
+import { Http1Session } from './http1-session.ts';
 import { KubeSession } from './session.ts';
 import { openSocket } from './socket.ts';
+import type { Session } from './transport.ts';
 
 export interface PoolComponents {
   readonly clock: Clock;
@@ -36,10 +39,13 @@ const RECONNECT = { baseMs: 50, maxMs: 1000 };
 export class SessionPool {
   private readonly components: PoolComponents;
   private readonly options: PoolOptions;
-  private readonly sessions = new Set<KubeSession>();
+  private readonly sessions = new Set<Session>();
   private readonly stopping = new AbortController();
   private connecting: Promise<void> | undefined;
   private connectedWith: Connection | undefined;
+  /** The server said in plain words that it speaks no HTTP/2. */
+  private isHttp1 = false;
+  private reportedHttp1 = false;
   private failures = 0;
   private notBefore = -Infinity;
   private lastFailure: KubeError | undefined;
@@ -55,7 +61,7 @@ export class SessionPool {
   }
 
   /** A session for these credentials, with a place for one stream reserved. */
-  async acquire(connection: Connection, signal: AbortSignal): Promise<KubeSession> {
+  async acquire(connection: Connection, signal: AbortSignal): Promise<Session> {
     if (this.connectedWith !== undefined && !sameTransport(this.connectedWith, connection)) this.drain();
     for (;;) {
       for (const session of this.sessions) if (session.reserve()) return session;
@@ -101,7 +107,7 @@ export class SessionPool {
   }
 
   /** A server that accepts and hangs up is one that fails: it must not make us spin. */
-  private ended(session: KubeSession): void {
+  private ended(session: Session): void {
     if (!this.sessions.delete(session)) return; // never got as far as being used: counted by connect()
     if (session.hasServed) this.failures = 0;
     else this.backOff();
@@ -135,16 +141,48 @@ export class SessionPool {
     if (this.stopping.signal.aborted) giveUp();
     try {
       const lookup = connection.fallsBackToLoopback ? this.components.fallback.lookup : undefined;
-      const socket = await openSocket(connection, lookup, attempt.signal);
-      const session = new KubeSession(connection.server, socket, clock, this.options, (ended) => {
-        this.ended(ended);
-      });
-      await session.ready(attempt.signal);
-      this.sessions.add(session);
+      this.sessions.add(await this.introduce(connection, lookup, attempt.signal));
       this.connectedWith = connection;
     } finally {
       timer.cancel();
       this.stopping.signal.removeEventListener('abort', giveUp);
     }
+  }
+
+  /** A connection over which the server speaks. Without TLS, HTTP/2 is tried first. */
+  private async introduce(
+    connection: Connection,
+    lookup: LookupFunction | undefined,
+    signal: AbortSignal,
+  ): Promise<Session> {
+    const { socket, protocol } = await openSocket(connection, lookup, signal);
+    const ended = (session: Session): void => {
+      this.ended(session);
+    };
+    if ((protocol ?? (this.isHttp1 ? 'http/1.1' : 'h2')) === 'http/1.1') {
+      this.noteHttp1(connection);
+      return new Http1Session(socket, ended);
+    }
+    const session = new KubeSession(connection.server, socket, this.components.clock, this.options, ended);
+    try {
+      await session.ready(signal);
+      return session;
+    } catch (error) {
+      const speaksOther = protocol === undefined && fromFailure(error, '').kind === 'garbage';
+      if (!speaksOther || this.isHttp1) throw error;
+      this.isHttp1 = true;
+      return this.introduce(connection, lookup, signal);
+    }
+  }
+
+  private noteHttp1({ server }: Connection): void {
+    if (this.reportedHttp1) return;
+    this.reportedHttp1 = true;
+    this.components.log.warn(
+      'the API server, or what stands in front of it, speaks HTTP/1.1 only: each watch takes a connection',
+      {
+        server: formatServer(server),
+      },
+    );
   }
 }

@@ -1,9 +1,10 @@
 import { connect as http2Connect, constants } from 'node:http2';
-import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { authorityOf } from './server-address.ts';
 import type { ServerAddress } from './server-address.ts';
+import type { RequestHeaders, Session } from './transport.ts';
 
 export interface SessionOptions {
   /** Milliseconds between PINGs. */
@@ -20,7 +21,7 @@ const SESSION_WINDOW = 8 << 20;
  * two unanswered ones all streams fail at once. Two, not one: a process that was paused finds its
  * timer due before it had a chance to read the answer that was waiting.
  */
-export class KubeSession {
+export class KubeSession implements Session {
   private readonly http2: ClientHttp2Session;
   private readonly clock: Clock;
   private readonly options: SessionOptions;
@@ -38,7 +39,7 @@ export class KubeSession {
     socket: Socket,
     clock: Clock,
     options: SessionOptions,
-    closed: (session: KubeSession, why: Error | undefined) => void,
+    closed: (session: Session, why: Error | undefined) => void,
   ) {
     this.clock = clock;
     this.options = options;
@@ -109,7 +110,7 @@ export class KubeSession {
   }
 
   /** Opens the stream a place was reserved for. Throws when the session went away since. */
-  open(headers: OutgoingHttpHeaders, hasBody: boolean): ClientHttp2Stream {
+  open(headers: RequestHeaders, hasBody: boolean): ClientHttp2Stream {
     try {
       const stream = this.http2.request(headers, { endStream: !hasBody });
       stream.once('response', () => {

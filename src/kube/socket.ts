@@ -3,37 +3,37 @@ import type { LookupFunction, Socket } from 'node:net';
 import { checkServerIdentity, connect as tlsConnect } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import type { Connection } from './connection.ts';
-import { KubeError } from './errors.ts';
 
 /**
- * Opens a TCP or TLS connection that is ready to carry HTTP/2.
- *
- * @throws KubeError kind `garbage` when the server offers no HTTP/2, else what Node reports.
+ * Opens a TCP or TLS connection that is ready to carry requests: HTTP/2 where the server takes it, otherwise
+ * HTTP/1.1. Without TLS nothing is negotiated, so `protocol` is undefined then. Throws what Node reports.
  */
 export function openSocket(
   connection: Connection,
   lookup: LookupFunction | undefined,
   signal: AbortSignal,
-): Promise<Socket> {
+): Promise<{ readonly socket: Socket; readonly protocol: 'h2' | 'http/1.1' | undefined }> {
   const target = {
     host: connection.server.host,
     port: connection.server.port,
     ...(lookup === undefined ? {} : { lookup }),
   };
-  if (connection.server.scheme === 'http') return ready(netConnect(target), 'connect', signal);
+  if (connection.server.scheme === 'http') {
+    const plain = netConnect(target);
+    return ready(plain, 'connect', signal).then(() => ({ socket: plain, protocol: undefined }));
+  }
   const socket = tlsConnect({ ...target, ...tlsOptions(connection) });
-  return ready(socket, 'secureConnect', signal).then(() => {
-    if (socket.alpnProtocol === 'h2') return socket;
-    socket.destroy();
-    throw new KubeError({ kind: 'garbage', path: '', message: 'the server does not offer HTTP/2 (ALPN h2)' });
-  });
+  return ready(socket, 'secureConnect', signal).then(() => ({
+    socket,
+    protocol: socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1',
+  }));
 }
 
 function tlsOptions(connection: Connection): ConnectionOptions {
   const name = connection.tlsServerName ?? connection.server.host;
   const { ca, cert, key } = connection;
   return {
-    ALPNProtocols: ['h2'],
+    ALPNProtocols: ['h2', 'http/1.1'],
     minVersion: 'TLSv1.2',
     rejectUnauthorized: !connection.isInsecure,
     // RFC 6066 3: SNI carries names only, never addresses.

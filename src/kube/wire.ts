@@ -1,4 +1,3 @@
-import type { OutgoingHttpHeaders } from 'node:http2';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { sameConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
@@ -9,7 +8,7 @@ import { readBody, send, wasRefused } from './exchange.ts';
 import type { Answer, OpenAnswer } from './exchange.ts';
 import type { SessionPool } from './pool.ts';
 import { authorityOf } from './server-address.ts';
-import type { KubeSession } from './session.ts';
+import type { RequestHeaders, Session } from './transport.ts';
 
 export interface WireRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -59,7 +58,7 @@ export class Wire {
     signal?: AbortSignal,
   ): Promise<Answer> {
     const path = describe(request);
-    let session: KubeSession | undefined;
+    let session: Session | undefined;
     try {
       return await withDeadline(
         { clock: this.components.clock, path, timeoutMs, signal, whyLate: () => connectionProblem(pool) },
@@ -98,7 +97,7 @@ export class Wire {
   ): Promise<OpenAnswer> {
     const request: WireRequest = { method: 'GET', path };
     const what = describe(request);
-    let session: KubeSession | undefined;
+    let session: Session | undefined;
     const whole = new AbortController();
     const abort = (): void => {
       whole.abort(abortedError(what, signal.reason));
@@ -145,7 +144,7 @@ export class Wire {
 
   /** Long silence: a server that is slow is waited for, a connection that is dead is not. */
   private onSilence(
-    session: () => KubeSession | undefined,
+    session: () => Session | undefined,
     path: string,
     giveUp: (why: KubeError) => void,
   ): Timer {
@@ -176,7 +175,7 @@ export class Wire {
     connection: Connection,
     request: WireRequest,
     signal: AbortSignal,
-    using: (session: KubeSession) => void,
+    using: (session: Session) => void,
   ): Promise<OpenAnswer> {
     for (let attempt = 1; ; attempt++) {
       const session = await pool.acquire(connection, signal);
@@ -189,7 +188,7 @@ export class Wire {
     }
   }
 
-  private headers(connection: Connection, request: WireRequest): OutgoingHttpHeaders {
+  private headers(connection: Connection, request: WireRequest): RequestHeaders {
     return {
       ':method': request.method,
       ':path': `${connection.server.basePath}${request.path}`,
@@ -204,7 +203,7 @@ export class Wire {
 }
 
 /** A read on a connection that turned out to be gone may be sent again; a write only if it was refused unread. */
-function mayRepeat(request: WireRequest, session: KubeSession, error: unknown): boolean {
+function mayRepeat(request: WireRequest, session: Session, error: unknown): boolean {
   return wasRefused(error) || (request.method === 'GET' && !session.isOpen);
 }
 

@@ -1,6 +1,7 @@
 import { createServer as createHttp1 } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { createSecureServer, createServer as createHttp2 } from 'node:http2';
+import { createServer as createHttps1 } from 'node:https';
 import type { Http2ServerRequest, ServerHttp2Session } from 'node:http2';
 import { createServer as createTcp } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
@@ -29,9 +30,11 @@ export interface ListenOptions {
   readonly host?: string;
   /** Default: any free one. */
   readonly port?: number;
-  /** PEM. With it the listener speaks TLS; without, h2c and HTTP/1.1 on the same port. */
   /** Streams a connection may have at once; default: no limit. */
   readonly maxStreams?: number;
+  /** As a server that knows no HTTP/2, whatever the client would like. */
+  readonly http1Only?: boolean;
+  /** PEM. With it the listener speaks TLS; without, h2c and HTTP/1.1 on the same port. */
   readonly tls?: { readonly key: string; readonly cert: string; readonly clientCa?: string };
 }
 
@@ -70,12 +73,14 @@ class Listener implements ApiListener {
   private readonly valves = new Set<Valve>();
   private readonly sessions = new Set<ServerHttp2Session>();
   private readonly settings: { readonly maxConcurrentStreams?: number };
+  private readonly http1Only: boolean;
   private isBlackHole = false;
 
   constructor(handler: Handler, options: ListenOptions) {
     this.host = options.host ?? '127.0.0.1';
     this.port = options.port ?? 0;
     this.scheme = options.tls === undefined ? 'http' : 'https';
+    this.http1Only = options.http1Only ?? false;
     this.settings = options.maxStreams === undefined ? {} : { maxConcurrentStreams: options.maxStreams };
     const serve = options.tls === undefined ? this.plain(handler) : this.secure(handler, options.tls);
     this.tcp = createTcp((socket) => {
@@ -140,7 +145,7 @@ class Listener implements ApiListener {
     this.track(http2);
     return (connection) => {
       sniff(connection, (isHttp2) => {
-        (isHttp2 ? http2 : http1).emit('connection', connection);
+        (isHttp2 && !this.http1Only ? http2 : http1).emit('connection', connection);
       });
     };
   }
@@ -149,6 +154,10 @@ class Listener implements ApiListener {
     const { key, cert, clientCa } = tls;
     const client =
       clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: false };
+    if (this.http1Only) {
+      const http1 = createHttps1({ key, cert, ...client }, handler);
+      return (connection) => http1.emit('connection', connection);
+    }
     const server = createSecureServer(
       { key, cert, allowHTTP1: true, settings: this.settings, ...client },
       handler,
