@@ -15,12 +15,21 @@ export function collectStatus(metrics: Metrics, status: () => StatusDocument): v
       if (kind === 'address') metrics.vipPresent.set({ vip, link }, present ? 1 : 0);
       yield '';
     }
-    metrics.watchAge.clear();
-    for (const { resource, ageMs, relists } of document.watches) {
-      if (ageMs !== undefined) metrics.watchAge.set({ resource }, ageMs / 1000);
-      metrics.watchRelists.advanceTo({ resource }, relists);
-    }
+    collectWatches(metrics, document);
   });
+}
+
+/** Several watches may be on one resource, as those on the Leases of two namespaces: the oldest news counts. */
+function collectWatches(metrics: Metrics, { watches }: StatusDocument): void {
+  metrics.watchAge.clear();
+  for (const [resource, all] of Map.groupBy(watches, (watch) => watch.resource)) {
+    const ages = all.flatMap(({ ageMs }) => ageMs ?? []);
+    if (ages.length > 0) metrics.watchAge.set({ resource }, Math.max(...ages) / 1000);
+    metrics.watchRelists.advanceTo(
+      { resource },
+      all.reduce((sum, { relists }) => sum + relists, 0),
+    );
+  }
 }
 
 function collectIpam(metrics: Metrics, { ipam }: StatusDocument): void {
@@ -56,16 +65,26 @@ function collectPeers(metrics: Metrics, { peers }: StatusDocument): void {
   }
 }
 
+/**
+ * Services of one name in two namespaces have leases of one name: this node leads if it leads one of them, and the
+ * renewal that is longest ago counts.
+ */
 function* collectLeases(metrics: Metrics, document: StatusDocument): Generator<''> {
   metrics.isLeader.clear();
   metrics.leaseHolder.clear();
   metrics.leaseRenewAge.clear();
+  const led = new Set<string>();
+  const ages = new Map<string, number>();
   for (const lease of document.leases) {
     const name = leaseLabel(lease.lease);
-    metrics.isLeader.set({ node: lease.identity, lease_name: name }, lease.isHolder ? 1 : 0);
+    if (lease.isHolder) led.add(name);
+    metrics.isLeader.set({ node: lease.identity, lease_name: name }, led.has(name) ? 1 : 0);
     if (lease.holder !== '') metrics.leaseHolder.set({ lease_name: name, holder: lease.holder }, 1);
-    if (lease.lastRenewAgeMs !== undefined)
-      metrics.leaseRenewAge.set({ lease_name: name }, lease.lastRenewAgeMs / 1000);
+    if (lease.lastRenewAgeMs !== undefined) {
+      const age = Math.max(lease.lastRenewAgeMs, ages.get(name) ?? 0);
+      ages.set(name, age);
+      metrics.leaseRenewAge.set({ lease_name: name }, age / 1000);
+    }
     yield '';
   }
 }

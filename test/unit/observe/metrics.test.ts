@@ -183,3 +183,25 @@ test('every name is a valid one, unique, and counters end in _total', () => {
     if (type === 'counter' && name !== 'kube_vip_manager_all_services_events') assert.match(name, /_total$/);
   }
 });
+
+test('OBS-01 leases of one name in two namespaces are one series: it leads that leads one; the oldest renewal and the deafest watch count', () => {
+  const metrics = createMetrics();
+  const [lease] = statusDocument().leases;
+  assert.ok(lease !== undefined);
+  const led = { ...lease, lease: 'shop/kubevip-web', isHolder: true, lastRenewAgeMs: 900 };
+  const followed = { ...lease, lease: 'blog/kubevip-web', isHolder: false, lastRenewAgeMs: 1500 };
+  const [watch] = statusDocument().watches;
+  assert.ok(watch !== undefined);
+  const deaf = { ...watch, resource: 'leases', ageMs: 45_000, relists: 2 };
+  const well = { ...watch, resource: 'leases', ageMs: 100, relists: 3 };
+  for (const turned of [false, true]) {
+    const inOrder = <T>(items: readonly T[]): readonly T[] => (turned ? items.toReversed() : items);
+    const status = { ...statusDocument(), leases: inOrder([led, followed]), watches: inOrder([deaf, well]) };
+    collectStatus(metrics, () => status);
+    const text = [...metrics.exposition()].join('');
+    assert.match(text, /^kube_vip_is_leader\{node="cp-1",lease_name="kubevip-web"\} 1$/m);
+    assert.match(text, /^kube_vip_lease_last_renew_age_seconds\{lease_name="kubevip-web"\} 1\.5$/m);
+    assert.match(text, /^kube_vip_watch_age_seconds\{resource="leases"\} 45$/m);
+    assert.match(text, /^kube_vip_watch_relists_total\{resource="leases"\} 5$/m);
+  }
+});
