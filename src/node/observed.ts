@@ -82,7 +82,11 @@ export class Observed {
   /** A link-local IPv6 address that can be a source on this link. */
   linkLocalOn(ifindex: number): Ip | undefined {
     const usable = ({ tentative, dadFailed }: Address): boolean => !tentative && !dadFailed;
-    return this.resolve(this.linkLocals.get(ifindex)).find(usable)?.address;
+    return this.linkLocalsOn(ifindex).find(usable)?.address;
+  }
+
+  linkLocalsOn(ifindex: number): readonly Address[] {
+    return this.resolve(this.linkLocals.get(ifindex));
   }
 
   isOwnMac(mac: string): boolean {

@@ -55,6 +55,10 @@ export class Announcements {
     return [...(this.byLink.get(name) ?? [])];
   }
 
+  links(): readonly string[] {
+    return [...this.byLink.keys()];
+  }
+
   countOn(link: string): number {
     return this.byLink.get(link)?.size ?? 0;
   }

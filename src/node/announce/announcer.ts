@@ -19,6 +19,7 @@ import { Firsts } from './firsts.ts';
 import { Announcements, type Announcement } from './announcements.ts';
 import { frameContext, Frames, type FrameContext } from './frames.ts';
 import { SendSockets } from './sockets.ts';
+import { Sourceless } from './sourceless.ts';
 
 export interface AnnouncerParts {
   readonly kernel: Pick<Kernel, 'openPacketSocket'>;
@@ -64,10 +65,12 @@ export class Announcer {
   private isClosed = false;
   private entered = 0;
   private readonly firsts = new Firsts();
+  private readonly sourceless: Sourceless;
 
   constructor(parts: AnnouncerParts) {
     this.parts = parts;
     this.sockets = new SendSockets(parts.kernel);
+    this.sourceless = new Sourceless({ ...parts, announcements: this.announcements });
   }
 
   /** What these specs name has changed owners; nobody's any more is silent on return. New ones wait for `kick`. */
@@ -159,6 +162,7 @@ export class Announcer {
   close(): void {
     this.isClosed = true;
     this.timer?.cancel();
+    this.sourceless.close();
     this.due.clear();
     this.sockets.closeAll();
   }
@@ -176,6 +180,7 @@ export class Announcer {
     entry.generation = observed.generation;
     entry.context = 'kind' in context ? undefined : context;
     if (!('kind' in context)) {
+      if (entry.obstacle?.kind === 'sourceless') this.sourceless.found(entry.link);
       entry.obstacle = undefined;
       return context;
     }
@@ -184,6 +189,7 @@ export class Announcer {
       this.parts.log.error('VIP cannot be announced', { ...naming(entry), reason: context.reason });
     }
     entry.obstacle = context;
+    if (context.kind === 'sourceless') this.sourceless.waits(entry.link);
     return undefined;
   }
 
@@ -205,6 +211,7 @@ export class Announcer {
     entry.place = undefined;
     this.parts.onActive(entry.link);
     if (this.announcements.countOn(entry.link) > 0) return;
+    this.sourceless.forget(entry.link);
     const link = this.parts.observed.linkNamed(entry.link);
     if (link !== undefined) this.sockets.close(link.index);
   }

@@ -28,6 +28,8 @@ export interface FrameContext {
 
 export type Obstacle =
   | { readonly kind: 'wait'; readonly reason: string }
+  /** As `wait`, for something that may not come by itself. */
+  | { readonly kind: 'sourceless'; readonly reason: string }
   /** Never possible, whatever happens on this node. */
   | { readonly kind: 'impossible'; readonly reason: string };
 
@@ -47,7 +49,13 @@ export function frameContext(observed: Observed, vip: Ip, linkName: string): Fra
   if (!observed.isUsable(vip)) return wait('the address is not usable yet');
   if (!isIpv6) return { vip, link, source: undefined };
   const source = observed.linkLocalOn(link.index);
-  return source === undefined ? wait(`link ${linkName} has no link-local address`) : { vip, link, source };
+  if (source !== undefined) return { vip, link, source };
+  const duplicate = observed.linkLocalsOn(link.index).find(({ dadFailed }) => dadFailed)?.address;
+  const reason =
+    duplicate === undefined
+      ? `link ${linkName} has no link-local address`
+      : `another machine has the link-local address ${duplicate} of link ${linkName}, too`;
+  return { kind: 'sourceless', reason };
 }
 
 function wait(reason: string): Obstacle {

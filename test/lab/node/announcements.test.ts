@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Capture, ensurePrivilege, waitFor } from '../../../lab/index.ts';
@@ -90,6 +91,30 @@ describe('announcements on the wire', { skip: refused?.because ?? false }, () =>
     );
     assert.equal(first.source, stage.machine.mac);
     assert.equal(first.destination, '33:33:00:00:00:01');
+  });
+
+  it('a link without a link-local address: an IPv6 VIP waits, and is announced when the link has one', async () => {
+    const { machine } = stage;
+    await machine.run('ip', ['link', 'set', 'eth0', 'addrgenmode', 'none']);
+    await machine.run('ip', ['-6', 'address', 'flush', 'dev', 'eth0', 'scope', 'link']);
+    const capture = await Capture.start(stage.lab.client, 'icmp6');
+    try {
+      stage.node().publish('control-plane', holding([vip6]));
+      const reason = 'link eth0 has no link-local address';
+      const stateOf = (): unknown =>
+        stage
+          .node()
+          .status()
+          .find(({ spec }) => spec.kind === 'announcement')?.state;
+      await waitFor(() => isDeepStrictEqual(stateOf(), { state: 'waiting', reason }), { what: reason });
+      await machine.run('sysctl', ['-qw', 'net/ipv6/conf/eth0/addr_gen_mode=0']);
+      await waitFor(() => naOf(capture.frames(), vip6).length > 0, { what: 'an advertisement' });
+      assert.deepEqual(stateOf(), { state: 'ready' });
+    } finally {
+      stage.node().withdraw('control-plane');
+      await machine.run('ip', ['link', 'set', 'eth0', 'addrgenmode', 'eui64']);
+      await capture.stop();
+    }
   });
 
   it('the first announcement is on the wire as soon as the VIP is published', async () => {

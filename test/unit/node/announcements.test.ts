@@ -161,19 +161,61 @@ test('CP-115 ARP-03 a link-local IPv6 VIP is not announced, and the log says so 
   assert.equal(node.status()[1]?.state.state, 'failed');
 });
 
-test('a link without a link-local address delays the announcement, and nothing else', async () => {
-  const { node, kernel, sent, clock } = await scene((k) => k.takeAddress('eth0', 'fe80::ff:fe00:2', 64));
-  node.publish('control-plane', [addressOf('2001:db8::1', { noDad: true }), announcementOf('2001:db8::1')]);
-  await clock.advance(60_000);
+test('a link without a link-local address delays the announcement and says so, until it has one', async () => {
+  const { node, kernel, sent, clock, logged, news } = await scene((k) =>
+    k.takeAddress('eth0', 'fe80::ff:fe00:2', 64),
+  );
+  const vips = ['2001:db8::1', '2001:db8::2'];
+  const specs = vips.flatMap((vip) => [addressOf(vip, { noDad: true }), announcementOf(vip)]);
+  node.publish('control-plane', specs);
+  await clock.advance(3999);
+  assert.deepEqual(warnings(logged), [], 'it may come in a moment');
+  await clock.advance(56_001);
   assert.deepEqual(sent(), []);
   assert.deepEqual(node.status()[1]?.state, {
     state: 'waiting',
     reason: 'link eth0 has no link-local address',
   });
-  kernel.putAddress('eth0', 'fe80::7', 64, { noDad: true, scope: 'link' });
-  await clock.flush();
-  assert.deepEqual(sent(), ['60000 eth0 na 2001:db8::1 from fe80::7']);
+  const complaint = 'warn IPv6 VIPs cannot be announced, waiting for a link-local address 2001:db8::1';
+  assert.deepEqual(warnings(logged), [complaint]);
+  assert.deepEqual(
+    news.filter((line) => line.includes('failed')),
+    vips.map((vip) => `failed ${vip} eth0`),
+  );
+  kernel.putAddress('eth0', 'fe80::7', 64, { scope: 'link' });
+  await clock.advance(1000);
+  assert.deepEqual(
+    sent(),
+    vips.map((vip) => `61000 eth0 na ${vip} from fe80::7`),
+  );
+  assert.ok(logged.includes('info IPv6 VIPs are announced: their link has a link-local address'));
+  node.withdraw('control-plane');
+  kernel.takeAddress('eth0', 'fe80::7', 64);
+  node.publish('control-plane', specs);
+  await clock.advance(60_000);
+  assert.deepEqual(warnings(logged), [complaint, complaint], 'each tenure says it anew');
 });
+
+test('a link-local address that another machine has, too, is named as the reason', async () => {
+  const { node, kernel, clock, logged } = await scene((k) => {
+    k.takeAddress('eth0', 'fe80::ff:fe00:2', 64);
+    k.failDad('fe80::7');
+    k.putAddress('eth0', 'fe80::7', 64, { scope: 'link' });
+  });
+  await clock.advance(1000);
+  node.publish('control-plane', [addressOf('2001:db8::1', { noDad: true }), announcementOf('2001:db8::1')]);
+  await clock.advance(5000);
+  assert.deepEqual(node.status()[1]?.state, {
+    state: 'waiting',
+    reason: 'another machine has the link-local address fe80::7 of link eth0, too',
+  });
+  assert.equal(warnings(logged).length, 1);
+  assert.match(kernel.showAddresses(), /dadfailed/);
+});
+
+function warnings(logged: readonly string[]): readonly string[] {
+  return logged.filter((line) => line.startsWith('warn'));
+}
 
 test('after the specs are withdrawn no announcement leaves', async () => {
   const { node, sent, clock, kernel } = await scene();
