@@ -1,15 +1,18 @@
 import type { KubeObject } from '../kube/types.ts';
-import { annotationPrefix, type Endpoint, type EndpointSlice, type Service } from './types.ts';
+import { annotationPrefix, type Endpoint, type EndpointSlice, type Ingress, type Service } from './types.ts';
 
 /** Label of an EndpointSlice that names its Service. */
 export const serviceNameLabel = 'kubernetes.io/service-name';
 
-/** Keeps of a Service only what is read here. Hostile shapes pass: nothing here trusts a field's type. */
+/**
+ * Keeps of a Service only what is read here. What is null, as from a server that is not written in Go, is as if it were
+ * not there: one object that cannot be read would stop the watch of all.
+ */
 export function projectService(raw: KubeObject): Service {
   const { metadata, spec, status } = raw as Service;
   const { name, namespace, uid, resourceVersion, creationTimestamp, annotations } = metadata;
   const own = Object.entries(annotations ?? {}).filter(([key]) => key.startsWith(annotationPrefix));
-  const ingress = status?.loadBalancer?.ingress;
+  const ingress = status?.loadBalancer?.ingress?.map(shown);
   return {
     metadata: drop({
       name,
@@ -27,10 +30,14 @@ export function projectService(raw: KubeObject): Service {
       ipFamilies: spec?.ipFamilies,
       ipFamilyPolicy: spec?.ipFamilyPolicy,
       loadBalancerSourceRanges: spec?.loadBalancerSourceRanges,
-      ports: spec?.ports?.map(({ port, protocol = 'TCP' }) => ({ port, protocol })),
+      ports: spec?.ports?.map(({ port, protocol }) => ({ port, protocol: protocol ?? 'TCP' })),
     }),
     ...(ingress === undefined ? {} : { status: { loadBalancer: { ingress } } }),
   };
+}
+
+function shown({ ip, hostname, ports }: Ingress): Ingress {
+  return drop({ ip, hostname, ports });
 }
 
 const one: readonly string[] = ['-'];
@@ -52,7 +59,7 @@ export class SliceProjector {
         namespace: metadata.namespace,
         labels: { [serviceNameLabel]: serviceName },
       }),
-      ...(addressType === undefined ? {} : { addressType }),
+      ...drop({ addressType }),
       endpoints: (endpoints ?? none).map((endpoint) => this.intern(endpoint)),
     };
   };
@@ -85,9 +92,9 @@ export class SliceProjector {
   };
 
   private intern(endpoint: Endpoint): Endpoint {
-    const { nodeName, hostname, conditions = {} } = endpoint;
+    const { nodeName, hostname } = endpoint;
     const isEmpty = (endpoint.addresses ?? []).length === 0;
-    const { ready, serving, terminating } = conditions;
+    const { ready, serving, terminating } = endpoint.conditions ?? {};
     const place = nodeName ?? hostname ?? '';
     const key = `${place} ${ready} ${serving} ${terminating} ${isEmpty}`;
     const known = this.known.get(key);
@@ -104,7 +111,8 @@ export class SliceProjector {
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
-/** Without the properties that are undefined. */
+/** Without the properties that are undefined, or null. */
 function drop<T extends object>(value: T): Defined<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as Defined<T>;
+  const parts = Object.entries(value).filter(([, part]) => part !== undefined && part !== null);
+  return Object.fromEntries(parts) as Defined<T>;
 }
