@@ -115,16 +115,18 @@ class LinuxKernel implements OpenKernel {
     return this.netlink.batch(keys.map(removeAddressRequest)).map(({ error }) => error);
   }
 
-  async routes(
-    filter: { readonly table?: number; readonly family?: Family } = {},
-  ): Promise<readonly t.Route[]> {
-    const { table, family } = filter;
+  async routes(filter: t.RouteFilter = {}): Promise<readonly t.Route[]> {
+    const { table, protocol, family } = filter;
     const lists = await this.dumpFamilies('dump routes', rtm.RTM_GETROUTE, family, {
-      encode: (of) => rtRoute.encodeRouteQuery(of, table),
+      encode: (of) => rtRoute.encodeRouteQuery(of, { table, protocol }),
       decode: rtRoute.decodeRoute,
     });
     // A kernel that does not check strictly has ignored the filter.
-    return lists.filter((route) => table === undefined || route.table === table);
+    return lists.filter(
+      (route) =>
+        (table === undefined || route.table === table) &&
+        (protocol === undefined || route.protocol === protocol),
+    );
   }
 
   setRoute(route: t.Route): void {

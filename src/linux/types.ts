@@ -90,6 +90,13 @@ export interface Route {
   readonly realm: number | undefined;
 }
 
+/** Which routes a dump has; what is left out matches all. */
+export interface RouteFilter {
+  readonly table?: number;
+  readonly protocol?: number;
+  readonly family?: Family;
+}
+
 export interface Rule {
   readonly family: Family;
   readonly priority: number;
@@ -194,7 +201,7 @@ export interface Kernel {
    */
   setAddresses(requests: readonly AddressRequest[]): readonly (KernelError | undefined)[];
   removeAddresses(keys: readonly AddressKey[]): readonly (KernelError | undefined)[];
-  routes(filter?: { readonly table?: number; readonly family?: Family }): Promise<readonly Route[]>;
+  routes(filter?: RouteFilter): Promise<readonly Route[]>;
   setRoute(route: Route): void;
   removeRoute(route: Route): void;
   rules(): Promise<readonly Rule[]>;

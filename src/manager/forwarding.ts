@@ -14,6 +14,7 @@ import {
 import { StartError } from './errors.ts';
 import { servicesMark } from './instance.ts';
 import type { Parts } from './parts.ts';
+import { removeOldRoutes } from './routing-table.ts';
 
 /** What is there before the API server is known. */
 type EarlyParts = Pick<Parts, 'config' | 'clock' | 'log' | 'kernel' | 'node' | 'controlPlaneVips'>;
@@ -54,6 +55,7 @@ export async function leaveNothing(parts: EarlyParts): Promise<void> {
   node.withdraw('control-plane');
   node.sweepRoutes(({ destination }) => destination !== undefined && own.has(destination.address));
   node.sweep(({ address }) => own.has(address.address));
+  await removeOldRoutes(parts);
   await removeLeftovers(parts);
 }
 

@@ -11,7 +11,7 @@ import {
   type NodeObject,
 } from '../kube/index.ts';
 import type { Ip } from '../lib/ip.ts';
-import type { NodeOptions } from '../node/index.ts';
+import { removeStrayRoutes, type NodeOptions } from '../node/index.ts';
 import { openBalancer } from './balancer.ts';
 import type { Parts } from './parts.ts';
 
@@ -109,6 +109,18 @@ export function routesOf(config: Config): Pick<NodeOptions, 'routes'> {
   const { routingTableId: table, routingProtocol: protocol, routingTableType } = config;
   // Linux takes table 0 for the main one. 0 is no type that a route can have: kube-vip means unicast.
   return { routes: { table: table || RT_TABLE_MAIN, protocol, type: routingTableType || RTN_UNICAST } };
+}
+
+/** Routes to our VIPs of a predecessor that wrote them elsewhere, or where this process writes none. */
+export function removeOldRoutes({
+  config,
+  kernel,
+  log,
+  controlPlaneVips,
+}: Pick<Parts, 'config' | 'kernel' | 'log' | 'controlPlaneVips'>): Promise<void> {
+  const vips = new Set(controlPlaneVips.map(({ vip }) => vip));
+  const table = routesOf(config).routes?.table;
+  return removeStrayRoutes({ kernel, log }, { vips, protocol: config.routingProtocol, table });
 }
 
 function checkPeriodMs({ backendHealthCheckInterval: seconds }: Config): number {

@@ -13,7 +13,7 @@ import { giveOwnMemoryBack } from './memory.ts';
 import { modeName } from './mode.ts';
 import { startObserving } from './observing.ts';
 import { buildParts, closeParts, type Parts } from './parts.ts';
-import { cleanRoutingTable } from './routing-table.ts';
+import { cleanRoutingTable, removeOldRoutes } from './routing-table.ts';
 import { buildServices } from './services.ts';
 import { listenForSignals, type Signals } from './signals.ts';
 
@@ -113,6 +113,7 @@ async function run(parts: Parts, signals: Signals, dumps: { dump?: () => void })
     },
   };
   try {
+    await removeOldRoutes(parts);
     cleanRoutingTable(parts, () => services?.operator.waitingFor() === undefined, signals.signal);
     await withSessions(parts, signals.signal, () => {
       const features = [

@@ -167,13 +167,16 @@ function encodeMultipath(route: Route, littleEndian: boolean): Uint8Array {
   return writer.done();
 }
 
-/** The body of RTM_GETROUTE for a dump; the kernel filters by table if it checks strictly. */
+/** The body of RTM_GETROUTE for a dump; the kernel filters by table and protocol if it checks strictly. */
 export function encodeRouteQuery(
   family: Family,
-  table?: number,
+  {
+    table,
+    protocol = 0,
+  }: { readonly table?: number | undefined; readonly protocol?: number | undefined } = {},
   littleEndian = hostIsLittleEndian,
 ): Uint8Array {
-  const writer = new NlWriter(littleEndian).u8(familyNumber(family)).zeros(11);
+  const writer = new NlWriter(littleEndian).u8(familyNumber(family)).zeros(4).u8(protocol).zeros(6);
   routeAttributes.encode(writer, { table });
   return writer.done();
 }

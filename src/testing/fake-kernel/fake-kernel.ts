@@ -15,6 +15,7 @@ import type {
   PacketSocket,
   PacketSocketOptions,
   Route,
+  RouteFilter,
   Rule,
   Subscription,
   WatchOptions,
@@ -24,7 +25,7 @@ import { FakeAddresses } from './addresses.ts';
 import { FakeEvents } from './events.ts';
 import { FakeLinks } from './links.ts';
 import { FakePackets, type SentFrame } from './packets.ts';
-import { FakeRoutes, type RouteFilter } from './routes.ts';
+import { FakeRoutes } from './routes.ts';
 import { showAddress, showLink, showRoute, showRule } from './show.ts';
 import { defaultSysctl } from './sysctls.ts';
 import { refuse, type FakeLinkOptions, type FakeWorld } from './world.ts';

@@ -9,18 +9,13 @@ import {
 } from '../../lib/ip.ts';
 import { errnoOf } from '../../linux/errors.ts';
 import { describeRoute, describeRule } from '../../linux/objects.ts';
-import type { Address, KernelOp, Link, NextHop, Route, Rule } from '../../linux/types.ts';
+import type { Address, KernelOp, Link, NextHop, Route, RouteFilter, Rule } from '../../linux/types.ts';
 import { linkFor, refuse, type FakeWorld } from './world.ts';
 
 const mainTable = 254;
 const kernelProtocol = 2;
 /** RTN_LOCAL. */
 const localType = 2;
-
-export interface RouteFilter {
-  readonly table?: number;
-  readonly family?: Family;
-}
 
 /** Routes and rules. The local table (the kernel's own book-keeping) is left out. */
 export class FakeRoutes {
@@ -38,6 +33,7 @@ export class FakeRoutes {
     return [...this.connected(), ...this.routes].filter(
       (route) =>
         (filter.table === undefined || route.table === filter.table) &&
+        (filter.protocol === undefined || route.protocol === filter.protocol) &&
         (filter.family === undefined || route.family === filter.family),
     );
   }

@@ -186,6 +186,23 @@ describe('the control plane in routing-table mode', { skip: refused?.because ?? 
     await cluster.api.bringBack();
     for (const each of [vip, vip6]) await until(node, each, true);
   });
+
+  it('after SIGKILL and a start in another mode, or with another table, no route of before is left', async () => {
+    for (const other of [{ vip_arp: 'true', vip_routingtable: 'false' }, { vip_routingtableid: '201' }]) {
+      const first = start({}, { supervise: false });
+      for (const each of [vip, vip6]) await until(node, each, true);
+      await first.kill();
+      const next = start(other, { supervise: false });
+      for (const each of [vip, vip6])
+        await waitFor(async () => !(await isRouted(node, each)), {
+          what: `the old route to ${each} to go`,
+          detail: () => next.process.tail(),
+        });
+      await waitFor(() => node.holds(vip), { what: 'the VIP', detail: () => next.process.tail() });
+      await next.stop();
+      assert.equal(await isRouted(node, vip, 201), false);
+    }
+  });
 });
 
 describe('routing-table mode on every node, real API servers', { skip: refused?.because ?? false }, () => {

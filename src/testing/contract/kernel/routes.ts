@@ -88,6 +88,18 @@ export function routeContract(name: string, open: OpenSubject): void {
     ]);
   });
 
+  on('routes may be asked for by their protocol, whatever their table', async (subject) => {
+    const near = linkOf(subject);
+    const ours = [
+      route('10.1.0.0/16', { nextHops: [via('192.0.2.2', near.index)], protocol: 248 }),
+      route('2001:db8:1::/48', { nextHops: [via('2001:db8::2', near.index)], protocol: 248, priority: 7 }),
+    ];
+    const other = route('10.3.0.0/16', { nextHops: [via('192.0.2.2', near.index)], protocol: 99 });
+    for (const each of [...ours, other]) subject.kernel.setRoute(each);
+    assert.deepEqual(await subject.kernel.routes({ protocol: 248 }), ours);
+    assert.deepEqual(await subject.kernel.routes({ protocol: 99, family: 6 }), []);
+  });
+
   on('a route may have many next hops, with weights', async (subject) => {
     const near = linkOf(subject);
     const hops = [via('192.0.2.2', near.index), via('192.0.2.3', near.index, 3)];
