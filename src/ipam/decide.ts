@@ -83,10 +83,11 @@ export function claimOf(service: Candidate, granted: readonly Ip[]): Claim | und
 
 /**
  * It is going, or is not ours any more: our finalizer must not hold it. Who stays keeps our label, and by that its
- * address as long as it names it.
+ * address as long as it names it. Controllers for other classes have the same finalizer, and those of kube-vip the same
+ * label: what is theirs and stays is left alone.
  */
-function letGo({ hasFinalizer, isDeleting, isLabelled, isOurs }: Candidate): Verdict {
-  if (!hasFinalizer || (!isLabelled && !isOurs)) return { kind: 'nothing' };
+function letGo({ hasFinalizer, isDeleting, isLabelled, isOfOthers, isOurs }: Candidate): Verdict {
+  if (!hasFinalizer || (!isLabelled && !isOurs) || (isOfOthers && !isDeleting)) return { kind: 'nothing' };
   return {
     kind: 'write',
     change: { label: isDeleting ? 'remove' : 'keep', finalizer: 'remove' },

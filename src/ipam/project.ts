@@ -23,10 +23,8 @@ export function projectCandidate(object: KubeObject, options: IpamOptions): Cand
   const spec = raw.spec ?? {};
   const isLoadBalancer = spec.type === 'LoadBalancer';
   const isDeleting = deletionTimestamp !== undefined;
-  const isOurs =
-    isLoadBalancer &&
-    annotations?.[annotation.ignore] !== 'true' &&
-    isOurClass(spec.loadBalancerClass, options);
+  const isOfOthers = isLoadBalancer && !isOurClass(spec.loadBalancerClass, options);
+  const isOurs = isLoadBalancer && !isOfOthers && annotations?.[annotation.ignore] !== 'true';
   const isLabelled = labels?.[implementationLabel.key] === implementationLabel.value;
   const hasFinalizer = finalizers?.includes(finalizer) ?? false;
   const asked = text(annotations?.[annotation.addresses]).trim();
@@ -43,6 +41,7 @@ export function projectCandidate(object: KubeObject, options: IpamOptions): Cand
     key: `${namespace}/${name}`,
     isOurs,
     isLoadBalancer,
+    isOfOthers,
     isDeleting,
     isLabelled,
     hasFinalizer,

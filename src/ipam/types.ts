@@ -37,6 +37,8 @@ export interface Candidate extends KubeObject {
   /** Ours to give an address to, by type, class and annotation. */
   readonly isOurs: boolean;
   readonly isLoadBalancer: boolean;
+  /** Of a class that another controller is for. */
+  readonly isOfOthers: boolean;
   readonly isDeleting: boolean;
   readonly isLabelled: boolean;
   readonly hasFinalizer: boolean;

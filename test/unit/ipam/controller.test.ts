@@ -141,6 +141,25 @@ test('IPAM-13 class mode takes the one class, and only that', async (t) => {
   assert.equal(s.updates().length, 1);
 });
 
+test('IPAM-13 controllers for two classes leave one another alone', async (t) => {
+  const s = await scene(t, { className: 'example.com/a', withoutClass: false });
+  s.pools({ 'range-global': '192.0.2.1-192.0.2.9' });
+  const other = await scene(t, { className: 'example.com/b', withoutClass: false }, s.api);
+  s.start();
+  other.start();
+  s.service('shop/a', { spec: { loadBalancerClass: 'example.com/a' } });
+  await s.has('shop/a', '192.0.2.1');
+  s.service('shop/b', { spec: { loadBalancerClass: 'example.com/b' } });
+  await s.has('shop/b', '192.0.2.2');
+  // Each hears of what the other did to this one before it hears of the next one of its own.
+  s.service('shop/a2', { spec: { loadBalancerClass: 'example.com/a' } });
+  s.service('shop/b2', { spec: { loadBalancerClass: 'example.com/b' } });
+  await eventually('both have theirs', () => s.addressOf('shop/a2') !== '' && s.addressOf('shop/b2') !== '');
+  assert.equal(s.updates().length, 4);
+  for (const name of ['a', 'b', 'a2', 'b2'])
+    assert.deepEqual(s.read(`shop/${name}`)?.metadata.finalizers, [finalizer], name);
+});
+
 test('IPAM-13 the finalizer holds a deleted Service until it is seen, and nobody whose type was changed', async (t) => {
   const s = await scene(t);
   s.pools({ 'range-global': '192.0.2.1-192.0.2.1' });
