@@ -123,9 +123,13 @@ function encoding(e: NftExpression, set: SetReference | undefined): readonly [st
       ];
     case 'lookup':
       return ['lookup', (w) => putLookup(w, e, set)];
+    case 'no lookup':
+      return ['lookup', (w) => putNoLookup(w, e)];
     case 'update':
     case 'delete':
       return ['dynset', (w) => putDynamic(w, e)];
+    case 'limit':
+      return ['limit', (w) => putLimit(w, e.perSecond)];
     case 'numgen inc':
       return ['numgen', (w) => putNumbers(w, [1, reg(e.to)], [2, e.modulus], [3, 0], [4, 0])];
     case 'jhash':
@@ -203,10 +207,24 @@ function putLookup(
   if (set?.id !== undefined) putBe32(writer, 4, set.id);
 }
 
+/** NFT_LOOKUP_F_INV in NFTA_LOOKUP_FLAGS. */
+function putNoLookup(writer: NlWriter, { set, key }: Extract<NftExpression, { op: 'no lookup' }>): void {
+  putText(writer, 1, set);
+  putNumbers(writer, [2, reg(key)], [5, 1]);
+}
+
 function putDynamic(writer: NlWriter, e: Extract<NftExpression, { op: 'update' | 'delete' }>): void {
   putText(writer, 1, e.set);
-  putNumbers(writer, [3, e.op === 'update' ? 1 : 2], [4, reg(e.key)], [5, reg(e.data)]);
+  putNumbers(writer, [3, e.op === 'update' ? 1 : 2], [4, reg(e.key)]);
+  if (e.data !== undefined) putBe32(writer, 5, reg(e.data));
   if (e.op === 'update') putBe64(writer, 6, BigInt(e.timeoutMs));
+}
+
+/** NFTA_LIMIT_*: so many packets (type 0) a second, and as many at once. */
+function putLimit(writer: NlWriter, perSecond: number): void {
+  putBe64(writer, 1, BigInt(perSecond));
+  putBe64(writer, 2, 1n);
+  putNumbers(writer, [3, perSecond], [4, 0], [5, 0]);
 }
 
 function putTranslation(writer: NlWriter, e: Extract<NftExpression, { op: 'snat' | 'dnat' }>): void {

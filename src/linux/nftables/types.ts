@@ -64,15 +64,20 @@ export type NftExpression =
       readonly key: Register;
       readonly to?: Register | 'verdict';
     }
-  /** Puts the key into a dynamic map, or restarts the timeout of one that is there (its data stays). */
+  /** Ends the rule when the key is there. */
+  | { readonly op: 'no lookup'; readonly set: string; readonly key: Register }
+  /** Puts the key into a dynamic set or map, or restarts the timeout of one that is there (its data stays). */
   | {
       readonly op: 'update';
       readonly set: string;
       readonly key: Register;
-      readonly data: Register;
+      /** For a map. */
+      readonly data?: Register;
       readonly timeoutMs: number;
     }
-  | { readonly op: 'delete'; readonly set: string; readonly key: Register; readonly data: Register }
+  | { readonly op: 'delete'; readonly set: string; readonly key: Register; readonly data?: Register }
+  /** Ends the rule for what comes by more often than so many times a second, after a second's worth at once. */
+  | { readonly op: 'limit'; readonly perSecond: number }
   /** 0, 1, 2 ... `modulus` - 1, 0 ...: the next number for each packet that comes by. */
   | { readonly op: 'numgen inc'; readonly modulus: number; readonly to: Register }
   | {

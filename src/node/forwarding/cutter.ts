@@ -15,6 +15,8 @@ export interface HeldConnection {
   readonly server: ConnectionEnd | undefined;
   /** Its client would wait for an answer that does not come. */
   readonly isEstablished: boolean;
+  /** It has ended: forgotten like the others, and nobody is told. */
+  readonly hasEnded?: boolean;
   /** What its source needs to forget it. */
   readonly key?: string;
 }
@@ -101,8 +103,12 @@ export class Cutter {
   private async cut(key: string, held: readonly HeldConnection[], source: Connections): Promise<void> {
     // What counts is the spec of now, not of when the dump began.
     const spec = this.specs.get(key);
-    const dead = held.filter(({ server }) => spec !== undefined && !serves(spec, server));
-    if (spec === undefined || dead.length === 0) return;
+    const lost = held.filter(({ server }) => spec !== undefined && !serves(spec, server));
+    if (spec === undefined || lost.length === 0) return;
+    const ended = lost.filter(({ hasEnded }) => hasEnded === true);
+    if (ended.length > 0) await source.forget(spec, ended);
+    const dead = lost.filter(({ hasEnded }) => hasEnded !== true);
+    if (dead.length === 0) return;
     const { counters, log, observer } = this.shared;
     // Not in one expression: others count while this one waits.
     const forgotten = await source.forget(spec, dead);

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { howEnded, publish, shares, spread } from '../../../src/testing/contract/balancer/clients.ts';
+import { publish, shares, spread } from '../../../src/testing/contract/balancer/clients.ts';
 import { knock } from '../../../src/testing/contract/balancer/refusals.ts';
 import { virtualServer, withState } from '../../../src/testing/contract/balancer/subject.ts';
 import type { BalancerSubject } from '../../../src/testing/contract/balancer/index.ts';
 import type { ForwardingSpecStatus } from '../../../src/node/forwarding/index.ts';
 import { ip } from '../../../src/lib/ip.ts';
 import { openKernel, openNftables, systemClock } from '../../../src/linux/index.ts';
-import { hostU32 } from '../../../src/node/forwarding/nftables/data.ts';
-import { MAX_FLOWS } from '../../../src/node/forwarding/nftables/direct-return.ts';
+import { MAX_ENDED } from '../../../src/node/forwarding/nftables/flow-rules.ts';
 import { TABLE } from '../../../src/node/forwarding/nftables/translation.ts';
 import { openSubject } from './host-subject.ts';
 import { ownServerDies } from './own-server.ts';
@@ -36,24 +35,54 @@ function onlyStatus(subject: BalancerSubject): ForwardingSpecStatus {
   return status;
 }
 
-const flows = (name: 'flows' | 'closing'): number =>
-  runHere(`nft -j list map netdev kube-vip-lb ${name}_vs_6443_10.77.0.100`).match(/"concat"/g)?.length ?? 0;
+const list = (name: 'flows' | 'ended'): string =>
+  runHere(`nft -j list ${name === 'flows' ? 'map' : 'set'} netdev kube-vip-lb ${name}_vs_6443_10.77.0.100`);
+const flows = (name: 'flows' | 'ended'): number => list(name).match(/"concat"/g)?.length ?? 0;
+/** What the only flow has left; seconds. */
+const expires = (): number => Number(/"expires": (\d+)/.exec(list('flows'))?.[1]);
 
 /** As many elements as there is room for; none is a client's. */
-function fillMap(set: string, size: number): void {
+function fillSet(set: string, size: number): void {
   const kernel = openKernel({ clock: systemClock() });
   const nftables = openNftables(kernel.poller);
-  const data = hostU32(0x0a4d0003);
   const atOnce = 2000;
   for (let from = 0; from < size; from += atOnce) {
     const elements = Array.from({ length: Math.min(atOnce, size - from) }, (_, n) => ({
       key: `c6120${(from + n).toString(16).padStart(5, '0')}000000`,
-      data,
     }));
     nftables.commit([{ do: 'add elements', family: 'netdev', table: TABLE, set, elements }]);
   }
   nftables.close();
   kernel.close();
+}
+
+/** Connections of the client that this server has not ended. */
+function held(server: string): number {
+  const text = run(server as 'server1', `ss -Htn dst ${addressOf('client', 4)} sport = :6443`);
+  return text.split('\n').length;
+}
+
+/** The client has two ports to connect from. */
+async function withTwoPorts(body: () => Promise<void>): Promise<void> {
+  const range = run('client', 'sysctl -n net.ipv4.ip_local_port_range').trim();
+  setSysctl('client', 'net.ipv4.ip_local_port_range', '40000\t40001');
+  try {
+    await body();
+  } finally {
+    setSysctl('client', 'net.ipv4.ip_local_port_range', range);
+  }
+}
+
+/** Earlier connections from both ports, to that server; over or not. */
+function remember(server: string, hasEnded: boolean): void {
+  const ports = [40000, 40001].map((port) => `${addressOf('client', 4)} . ${port}`);
+  const add = (what: string, elements: readonly string[]): string =>
+    runHere(`nft add element netdev kube-vip-lb ${what}_vs_6443_10.77.0.100 { ${elements.join(', ')} }`);
+  add(
+    'flows',
+    ports.map((port) => `${port} timeout 1m : ${server}`),
+  );
+  if (hasEnded) add('ended', ports);
 }
 
 test('connections are not tracked on the holder, and servers see the client’s own address', () =>
@@ -70,54 +99,82 @@ test('connections are not tracked on the holder, and servers see the client’s 
     connection.close();
   }));
 
-test('a flow is remembered, and moves to the short memory when it ends', () =>
+test('a flow is remembered for a quarter of an hour, and for a minute once it has ended', () =>
   withSubject(async (subject) => {
     const vip = subject.vip(0, 4);
     await publish(subject, [virtualServer(subject, vip)]);
     const connection = await subject.connect('client', vip, 6443);
+    const { server } = connection;
+    const before = held(server);
     assert.equal(await connection.echo(), true);
-    assert.deepEqual([flows('flows'), flows('closing')], [1, 0]);
-    // Plain traffic keeps it for a quarter of an hour, from now on.
-    assert.match(runHere('nft list map netdev kube-vip-lb flows_vs_6443_10.77.0.100'), /expires 14m/);
+    assert.deepEqual([flows('flows'), flows('ended')], [1, 0]);
+    assert.ok(expires() > 800);
     connection.close();
-    await until('the flow has ended', () => flows('flows') === 0);
-    assert.equal(flows('closing'), 1);
+    // The client ends first: its last acknowledgement comes after that.
+    await until('the server has ended too', () => held(server) < before);
+    assert.deepEqual([flows('flows'), flows('ended')], [1, 1]);
+    assert.ok(expires() <= 60);
   }));
 
-test('a port that is used again does not lead back to its old server', () =>
+test('a client that only acknowledges is remembered too', () =>
   withSubject(async (subject) => {
     const vip = subject.vip(0, 4);
-    const spec = virtualServer(subject, vip);
-    await publish(subject, [spec]);
-    const range = run('client', 'sysctl -n net.ipv4.ip_local_port_range').trim();
-    setSysctl('client', 'net.ipv4.ip_local_port_range', '40000\t40001');
-    try {
-      // Earlier connections from both ports, to the server that gets the next one and then dies.
-      const old = [40000, 40001].map((port) => `${addressOf('client', 4)} . ${port} : 0x0a4d0003`);
-      runHere(`nft add element netdev kube-vip-lb closing_vs_6443_10.77.0.100 { ${old.join(', ')} }`);
+    await publish(subject, [virtualServer(subject, vip)]);
+    const connection = await subject.connect('client', vip, 6443);
+    await until('its acknowledgement has come', () => expires() > 800);
+    connection.close();
+  }));
+
+test('a port that is used again takes its turn: it does not lead back to its old server', () =>
+  withSubject((subject) =>
+    withTwoPorts(async () => {
+      const vip = subject.vip(0, 4);
+      await publish(subject, [virtualServer(subject, vip)]);
+      remember('0x0a4d0004', true);
       const connection = await subject.connect('client', vip, 6443);
       assert.equal(connection.server, 'server1');
-      assert.equal(flows('closing'), 1);
-      subject.unplug(1);
+      assert.equal(await connection.echo(), true);
+      assert.deepEqual([flows('flows'), flows('ended')], [2, 1]);
+      connection.close();
+    }),
+  ));
+
+test('a SYN that is sent again goes to the same server', () =>
+  withSubject((subject) =>
+    withTwoPorts(async () => {
+      const vip = subject.vip(0, 4);
+      await publish(subject, [virtualServer(subject, vip)]);
+      remember('0x0a4d0004', false);
+      const connection = await subject.connect('client', vip, 6443);
+      assert.equal(connection.server, 'server2');
+      connection.close();
+    }),
+  ));
+
+test('what has ended is forgotten with its server, and counted as nobody’s connection', () =>
+  withSubject((subject) =>
+    withTwoPorts(async () => {
+      const vip = subject.vip(0, 4);
+      const spec = virtualServer(subject, vip);
+      await publish(subject, [spec]);
+      remember('0x0a4d0003', true);
       subject.forwarding.set([withState(spec, 1, 'dead')]);
-      assert.equal(await howEnded(connection), 'ECONNRESET');
-    } finally {
-      subject.plugIn(1);
-      setSysctl('client', 'net.ipv4.ip_local_port_range', range);
-    }
-  }));
+      await until('it is forgotten', () => flows('flows') === 0);
+      const { connectionsCut, clientsReset } = subject.forwarding.status().counters;
+      assert.deepEqual([connectionsCut, clientsReset], [0, 0]);
+    }),
+  ));
 
 test('a connection ends well when there is no room to remember more ends', () =>
   withSubject(async (subject) => {
     const vip = subject.vip(0, 4);
     await publish(subject, [virtualServer(subject, vip)]);
     const connection = await subject.connect('client', vip, 6443);
-    const established = (): number =>
-      run(connection.server as 'server1', 'ss -Htn state established sport = :6443').split('\n').length;
-    const before = established();
-    fillMap('closing_vs_6443_10.77.0.100', MAX_FLOWS);
+    const { server } = connection;
+    const before = held(server);
+    fillSet('ended_vs_6443_10.77.0.100', MAX_ENDED);
     connection.close();
-    await until('the server has ended too', () => established() < before);
+    await until('the server has ended too', () => held(server) < before);
   }));
 
 test('a client that knocks at a dead server gets another one, and no reset', () =>

@@ -146,17 +146,19 @@ test('translation of IPv6, by a hash', () => {
 test('direct return', () => {
   const text = printed(directReturnTable([direct(virtualServer('10.0.0.100', ['10.0.0.1', '10.0.0.2']))]));
   const flows = '@flows_vs_6443_10.0.0.100';
-  const closing = '@closing_vs_6443_10.0.0.100';
+  const ended = '@ended_vs_6443_10.0.0.100';
   const client = 'ip saddr . tcp sport';
   const send = 'meta mark vmap @servers_eth0';
+  const known = `meta mark set ${client} map ${flows}`;
+  const keepOn = `${known} update ${flows} { ${client} timeout 15m : meta mark } ${send}`;
   assert.deepEqual(chain(text, 'vs_6443_10.0.0.100'), [
-    `tcp flags ! fin,syn,rst meta mark set ${client} map ${flows} ` +
-      `update ${flows} { ${client} timeout 15m : meta mark } ${send}`,
+    `tcp flags psh / fin,syn,rst,psh ${keepOn}`,
+    `tcp flags ! fin,syn,rst ${client} != ${ended} ${keepOn}`,
     'meta protocol ip tcp flags syn / fin,syn,rst,ack goto new_6443_10.0.0.100',
-    `tcp flags fin,rst meta mark set ${client} map ${flows} ` +
-      `update ${closing} { ${client} timeout 1m : meta mark } delete ${flows} { ${client} : meta mark } ${send}`,
-    `tcp flags fin,rst meta mark set ${client} map ${flows} ${send}`,
-    `meta mark set ${client} map ${closing} ${send}`,
+    `tcp flags ! fin,syn,rst ${known} ${send}`,
+    `tcp flags fin,rst ${known} update ${flows} { ${client} timeout 1m : meta mark } ` +
+      `limit rate 1000/second burst 1000 packets update ${ended} { ${client} timeout 1m } ${send}`,
+    `meta protocol ip tcp flags fin,rst ${send}`,
     'meta mark set 0x00000000',
   ]);
   assert.deepEqual(chain(text, 'new_6443_10.0.0.100'), [
@@ -164,8 +166,8 @@ test('direct return', () => {
   ]);
   assert.match(text, /elements = \{ 0x00000000 : 0x0a000001, 0x00000001 : 0x0a000002 \}/);
   assert.deepEqual(chain(text, 'note_6443_10.0.0.100'), [
-    `update ${flows} { ${client} timeout 1m : meta mark } delete ${closing} { ${client} : meta mark } ` +
-      `meta mark set ${client} map ${flows} ${send}`,
+    `${client} ${ended} delete ${ended} { ${client} } delete ${flows} { ${client} : meta mark }`,
+    `update ${flows} { ${client} timeout 1m : meta mark } ${known} ${send}`,
   ]);
   assert.deepEqual(chain(text, 'to_eth0_10.0.0.1'), [
     '@ll,0,48 set 0x20000000002 @ll,48,48 set 0x20000000001 fwd to "eth0"',

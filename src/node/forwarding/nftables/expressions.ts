@@ -13,6 +13,7 @@ const header = {
 const FIN = 0x01;
 const SYN = 0x02;
 const RST = 0x04;
+const PSH = 0x08;
 const ACK = 0x10;
 
 /** Registers that an address takes. */
@@ -68,6 +69,8 @@ function flags(mask: number, is: '==' | '!=', value: number): readonly NftExpres
 
 /** The first segment of a connection. */
 export const isSyn = flags(FIN | SYN | RST | ACK, '==', SYN);
+/** The last segment of something that was sent, on a connection that goes on: after its FIN an end has nothing to send. */
+export const isPushed = flags(FIN | SYN | RST | PSH, '==', PSH);
 /** A segment that neither opens nor closes. */
 export const isPlain = flags(FIN | SYN | RST, '==', 0);
 /** What answers a SYN to a port where nobody listens (RFC 9293, 3.10.7.1), and nothing that was established. */

@@ -4,7 +4,7 @@ import type { NftElement, Nftables } from '../../../linux/index.ts';
 import type { Connections, HeldConnection } from '../cutter.ts';
 import type { VirtualServerSpec } from '../types.ts';
 import { hostU32 } from './data.ts';
-import { flowsName, OPENING_MS } from './direct-return.ts';
+import { endedName, flowsName, OPENING_MS } from './flow-rules.ts';
 import { markOf } from './marks.ts';
 import { nameOf } from './service.ts';
 import { TABLE } from './translation.ts';
@@ -24,7 +24,11 @@ export class FlowMemory implements Connections {
   }
 
   private async ofOne(spec: VirtualServerSpec): Promise<readonly HeldConnection[]> {
-    const elements = await this.nftables.elements('netdev', TABLE, flowsName({ name: nameOf(spec) }));
+    const name = nameOf(spec);
+    const elements = await this.nftables.elements('netdev', TABLE, flowsName({ name }));
+    const ended = new Set(
+      (await this.nftables.elements('netdev', TABLE, endedName({ name }))).map(({ key }) => key),
+    );
     const servers = new Map(spec.realServers.map((server) => [hostU32(markOf(server.address)), server]));
     return elements.flatMap((element) => {
       const client = clientOf(element);
@@ -32,8 +36,9 @@ export class FlowMemory implements Connections {
       const server = servers.get(element.data);
       const service = { address: spec.vip, port: spec.port };
       // A client that has sent nothing but its SYN sends it again, and gets another server.
-      const isEstablished = (element.expiresInMs ?? 0) > OPENING_MS;
-      return [{ client, service, server, isEstablished, key: element.key }];
+      const hasEnded = ended.has(element.key);
+      const isEstablished = !hasEnded && (element.expiresInMs ?? 0) > OPENING_MS;
+      return [{ client, service, server, isEstablished, hasEnded, key: element.key }];
     });
   }
 
