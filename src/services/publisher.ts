@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Fence } from '../lib/fence.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
-import type { BulkNodeStore, Owner, Wish } from '../node/types.ts';
+import type { BulkNodeStore, Owner, Spec, Wish } from '../node/types.ts';
 import { holderSpecs, preservedSpecs, type Place, type Ports } from './placement.ts';
 import type { LeaseKey, PlacementConfig, ServiceKey } from './types.ts';
 import { Withdrawals } from './withdrawals.ts';
@@ -41,6 +41,8 @@ export class Publisher {
   private pending: Wish[] = [];
   private isBatching = false;
   private readonly leaving: Withdrawals;
+  /** Those that fall silent: their fence has fallen, so they have said nothing since. */
+  private readonly silencing: Withdrawals;
   /** Why those are leaving that wait for it. */
   private readonly reasons = new Map<ServiceKey, string>();
 
@@ -50,11 +52,18 @@ export class Publisher {
     this.leaving = new Withdrawals(parts.clock, (keys) => {
       this.remove(keys);
     });
+    this.silencing = new Withdrawals(parts.clock, (keys) => {
+      this.batch(() => {
+        for (const key of keys) this.silence(key);
+      });
+    });
   }
 
-  /** What is leaving is as good as gone. */
+  /** What is leaving is as good as gone, and what is about to fall silent is. */
   get(key: ServiceKey): Published | undefined {
-    return this.leaving.has(key) ? undefined : this.content.get(key);
+    if (this.leaving.has(key)) return undefined;
+    const published = this.content.get(key);
+    return published !== undefined && this.silencing.has(key) ? silent(published) : published;
   }
 
   keys(): readonly ServiceKey[] {
@@ -80,6 +89,7 @@ export class Publisher {
     const { lease, places, ports, fence } = wanted;
     const before = this.get(key);
     this.leaving.drop(key);
+    this.silencing.drop(key);
     this.reasons.delete(key);
     const texts = places.map(
       ({ vip, link, prefixLength, fromName = false }) => `${vip}/${prefixLength} ${link} ${fromName}`,
@@ -101,23 +111,41 @@ export class Publisher {
       this.withdraw(key);
       return;
     }
-    const { silent, fence, ports } = before;
-    const specs = silent
+    this.silencing.drop(key);
+    const { silent: isSilent, fence, ports } = before;
+    const specs = isSilent
       ? preservedSpecs(places, this.config, ports)
       : holderSpecs(places, this.config, fence, ports);
     this.wish({ owner: ownerOf(key), specs });
     this.content.set(key, { ...before, places, signature: '' });
   }
 
-  /** `vip_preserve_on_leadership_loss`: the IPv4 addresses stay, without a word. IPv6 ones go at once. */
-  silence(key: ServiceKey, before: Published): void {
-    const specs = preservedSpecs(before.places, this.config, before.ports);
-    if (specs.length === 0) {
-      this.withdraw(key);
-      return;
+  /**
+   * `vip_preserve_on_leadership_loss`: the IPv4 addresses stay, without a word. IPv6 ones go at once; of very many
+   * the rest when `withdrawn` says so.
+   */
+  silenceAll(keys: readonly ServiceKey[], reason: string): void {
+    const leaving: ServiceKey[] = [];
+    const staying: ServiceKey[] = [];
+    for (const key of keys) {
+      if (this.get(key) === undefined) continue;
+      if (this.preserved(key).length > 0) staying.push(key);
+      else leaving.push(key);
     }
-    this.wish({ owner: ownerOf(key), specs });
-    this.content.set(key, { ...before, silent: true, signature: '' });
+    this.withdrawAll(leaving, reason);
+    if (staying.length > 0) this.silencing.add(staying);
+  }
+
+  private silence(key: ServiceKey): void {
+    const before = this.content.get(key);
+    if (before === undefined) return;
+    this.wish({ owner: ownerOf(key), specs: this.preserved(key) });
+    this.content.set(key, silent(before));
+  }
+
+  private preserved(key: ServiceKey): readonly Spec[] {
+    const { places = [], ports } = this.content.get(key) ?? {};
+    return preservedSpecs(places, this.config, ports);
   }
 
   withdraw(key: ServiceKey): void {
@@ -129,17 +157,22 @@ export class Publisher {
   withdrawAll(keys: readonly ServiceKey[], reason?: string): void {
     const present = keys.filter((key) => this.get(key) !== undefined);
     if (reason !== undefined) for (const key of present) this.reasons.set(key, reason);
+    for (const key of present) this.silencing.drop(key);
     if (present.length > 0) this.leaving.add(present);
   }
 
-  /** Resolves when everything is off the node that was withdrawn; undefined: it is. */
+  /** Resolves when everything is off the node that was withdrawn, or not preserved; undefined: it is. */
   withdrawn(): Promise<void> | undefined {
-    return this.leaving.ended();
+    const [one, other] = [this.leaving.ended(), this.silencing.ended()];
+    return one === undefined || other === undefined
+      ? (one ?? other)
+      : Promise.all([one, other]).then(() => undefined);
   }
 
   /** Everything that was withdrawn is off the node on return, however long that takes. */
   finish(): void {
     this.leaving.finish();
+    this.silencing.finish();
   }
 
   /** The VIPs first: nothing may stand between this call and the addresses leaving the link. */
@@ -149,6 +182,7 @@ export class Publisher {
     this.pending.push(...present.map((key) => ({ owner: ownerOf(key), specs: [] })));
     this.flush();
     for (const key of present) {
+      this.silencing.drop(key);
       const { places = [], lease } = this.content.get(key) ?? {};
       const reason = this.reasons.get(key);
       this.content.delete(key);
@@ -170,6 +204,10 @@ export class Publisher {
     this.pending = [];
     if (wishes.length > 0) this.parts.node.publishAll(wishes);
   }
+}
+
+function silent(before: Published): Published {
+  return { ...before, silent: true, signature: '' };
 }
 
 function ownerOf(key: ServiceKey): Owner {

@@ -295,20 +295,13 @@ export class Tenure {
   private lost({ lease, members, trailing }: Campaign, reason: LossReason): void {
     const held = [...members, ...trailing].filter((key) => this.publisher.get(key)?.lease === lease);
     if (this.options.preserve && reason !== 'released') {
-      this.publisher.batch(() => {
-        for (const key of held) this.silence(key);
-      });
+      this.publisher.silenceAll(held, reason);
+      for (const key of held) this.parts.ceased(key);
     } else this.publisher.withdrawAll(held, reason);
     for (const key of held) if (this.publisher.get(key) === undefined) this.membership.settle(key);
     for (const key of members) this.succession?.gaveUp(key);
     this.succession?.changed(lease);
     this.parts.observer.campaign?.(lease, 'lost', reason);
-  }
-
-  private silence(key: ServiceKey): void {
-    const before = this.publisher.get(key);
-    if (before !== undefined) this.publisher.silence(key, before);
-    this.parts.ceased(key);
   }
 
   private observed(campaign: Campaign): void {

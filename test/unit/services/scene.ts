@@ -101,6 +101,8 @@ export class TestNode {
   canList = true;
   /** How often it asked for a new list. */
   refreshes = 0;
+  /** Called whenever the specs of so many Services have gone to the node. */
+  published: (services: number) => void = () => undefined;
   /** Set: this machine throws at whoever asks something of it. */
   isBroken = false;
   private readonly node: Node;
@@ -139,6 +141,7 @@ export class TestNode {
           publishAll: (wishes) => {
             if (this.isBroken) throw new Error('broken');
             node.publishAll(wishes);
+            this.published(wishes.length);
           },
         },
         sweep: (keep) => node.sweep(({ address }) => address.protocol === 249 && !keep(address.address)),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { recordOf } from '../../../src/testing/contract/election-subject.ts';
+import type { ServicesOptions } from '../../../src/services/index.ts';
 import { World, type TestNode } from './scene.ts';
 
 const lease = 'kube-system/plndr-svcs-lock';
@@ -18,8 +19,8 @@ interface Stage {
 }
 
 /** A holder of hundreds of VIPs, whose kernel needs a tenth of a millisecond to remove one. */
-async function stage(): Promise<Stage> {
-  const world = new World();
+async function stage(options: Partial<ServicesOptions> = {}): Promise<Stage> {
+  const world = new World(options);
   for (const name of ['a', 'b']) await world.add(name);
   for (let n = 0; n < many; n++) world.serve({ name: `web${n}`, vip: vipOf(n) });
   await world.run(1000);
@@ -89,6 +90,71 @@ test('VIPs whose lease is taken go in turns too; one that is wanted again meanwh
     'held again',
   );
   assert.deepEqual(world.doubles, []);
+  await end();
+});
+
+test('VIPs that are preserved fall silent in turns, and go in turns when another node holds', async () => {
+  const { world, holder, other, end } = await stage({ preserve: true });
+  const turns: number[] = [];
+  let isSameTurn = false;
+  holder.published = (services) => {
+    if (!isSameTurn) turns.push(0);
+    isSameTurn = true;
+    setImmediate(() => (isSameTurn = false));
+    world.clock.pause(services / 10);
+    turns.push((turns.pop() ?? 0) + services);
+  };
+  // Nobody can have the lease until the holder has lost it.
+  other.isCutOff = true;
+  holder.isCutOff = true;
+  for (let n = 0; n < 5000 && turns.length === 0; n++) await world.clock.advance(1);
+  assert.ok(turns.reduce((sum, services) => sum + services, 0) < many, 'not all in one turn');
+  const sent = holder.kernel.frames.length;
+  const report = [...holder.operator.services()].map(({ state }) => state);
+  assert.ok(
+    report.every((state) => /^preserved/.test(state)),
+    report[0],
+  );
+  await world.run(100);
+  assert.equal(
+    turns.reduce((sum, services) => sum + services, 0),
+    many,
+  );
+  assert.ok(Math.max(...turns) <= 256, `silent in turns of ${turns.join()}`);
+  assert.equal(holder.vips().length, many);
+  assert.equal(holder.kernel.frames.length, sent, 'what still waits for its turn is silent');
+  turns.splice(0);
+  other.isCutOff = false;
+  await world.run(8000);
+  assert.equal(other.vips().length, many);
+  holder.isCutOff = false;
+  await world.run(3000);
+  assert.deepEqual(holder.vips(), []);
+  assert.ok(Math.max(...turns) <= 256, `gone in turns of ${turns.join()}`);
+  await end();
+});
+
+test('preserved VIPs that wait for their turn to fall silent go at the stop, and stay when the lease is held again', async () => {
+  const { world, holder, other, end } = await stage({ preserve: true });
+  other.isCutOff = true;
+  // One turn does not do.
+  holder.published = (services) => {
+    world.clock.pause(services / 10);
+  };
+  world.lease(lease).put(recordOf('somebody', { leaseDurationSeconds: 2 }));
+  world.serve({ name: 'web0', vip: vipOf(0), port: 8080 });
+  await world.run(6000);
+  assert.equal(world.holderOf(lease), holder.name);
+  assert.equal(holder.vips().length, many);
+  const states = [...holder.operator.services()].map(({ state }) => state);
+  assert.ok(
+    states.every((state) => state === 'advertised'),
+    states.join(),
+  );
+  holder.isCutOff = true;
+  holder.stop.abort();
+  await world.run(15_000);
+  assert.deepEqual(holder.vips(), []);
   await end();
 });
 
