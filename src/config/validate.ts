@@ -185,8 +185,9 @@ const instanceName: Rule = ({ instanceName: name }) => {
     : [{ setting: 'instanceName', problem: `contains invalid character ${JSON.stringify(bad)}`, remedy }];
 };
 
-/** RFC 1123, as the API server wants names of Leases and of namespaces. */
-const leaseName = /^(?:[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)?\/?[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
+/** `NAME`, `NAMESPACE/NAME` or `/NAME`, as the API server wants them: a label, and a subdomain of at most 253 characters (RFC 1123). */
+const leaseName =
+  /^(?:(?:[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)?\/)?(?=[^/]{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 
 /** An election over a name that cannot exist would try for ever. */
 const leaseNames: Rule = (config) =>

@@ -70,11 +70,23 @@ describe('lease timings', () => {
 });
 
 describe('lease names', () => {
-  for (const name of ['plndr-cp-lock', 'ns1/foo', '/foo', 'a.b', '9'])
+  for (const name of ['plndr-cp-lock', 'ns1/foo', '/foo', 'a.b', '9', 'l'.repeat(253)])
     test(`${name} passes`, () => {
       assert.equal(load({ env: { ...working, vip_leasename: name } }).config.leaseName, name);
     });
-  for (const name of ['ns1/', 'a/b/c', 'Upper', 'under_score', '-a', 'n.s/foo', ' foo'])
+  for (const name of [
+    'ns1/',
+    'a/b/c',
+    'Upper',
+    'under_score',
+    '-a',
+    'n.s/foo',
+    ' foo',
+    'a..b',
+    'a.-b',
+    'a-.b',
+    `ns/${'l'.repeat(254)}`,
+  ])
     test(`${name} is refused`, () => {
       const text = refusal({ env: { ...working, vip_leasename: name } });
       assert.match(
