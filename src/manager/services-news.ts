@@ -13,12 +13,7 @@ export function servicesNews(
 ): ServicesObserver {
   const elections = new ElectionNews(metrics, globalLease);
   const active = new Map<string, number>();
-  const leases = new Map<string, LeaseNews>();
-  const newsOf = (lease: string): LeaseNews => {
-    const news = leases.get(lease) ?? createLeaseNews(metrics, lease);
-    leases.set(lease, news);
-    return news;
-  };
+  const leases = new ServiceLeases(metrics, globalLease);
   return {
     event: (type) => {
       metrics.serviceEvents.increment({ type });
@@ -52,22 +47,84 @@ export function servicesNews(
     gone: (key) => {
       const { namespace, name } = split(key);
       elections.gone(key);
+      leases.use(key, undefined);
       for (const reason of reconcileFailures)
         metrics.serviceReconcileErrors.remove({ namespace, name, reason });
     },
     electing: (key, lease) => {
       elections.electing(key, lease);
+      // Who has none for now may have the same one again.
+      if (lease !== undefined) leases.use(key, lease);
     },
     campaign: (lease, change, reason = '') => {
-      if (change === 'acquired') newsOf(lease).acquired();
-      if (change === 'ended') leases.delete(lease);
+      if (change === 'acquired') leases.acquired(lease);
       if (change !== 'lost') return;
-      newsOf(lease).lost(reason);
+      leases.lost(lease, reason);
       if (reason === 'released' || reason === 'resigned') return;
       elections.lost(lease);
       onLoss(lease, reason);
     },
   };
+}
+
+/** What became of the leases, by the name that metrics show: it goes with the last Service that needs one of that name. */
+class ServiceLeases {
+  private readonly metrics: Metrics;
+  private readonly globalLease: string;
+  private readonly news = new Map<string, LeaseNews>();
+  private readonly used = new Map<string, string>();
+  private readonly users = new Map<string, Set<string>>();
+
+  constructor(metrics: Metrics, globalLease: string) {
+    this.metrics = metrics;
+    this.globalLease = globalLease;
+  }
+
+  acquired(lease: string): void {
+    this.newsOf(nameOf(lease)).acquired();
+  }
+
+  /** A lease that nobody needs any more is released last of all. */
+  lost(lease: string, reason: string): void {
+    const name = nameOf(lease);
+    if (lease !== this.globalLease && !this.users.has(name)) this.forget(name);
+    else this.newsOf(name).lost(reason);
+  }
+
+  /** The lease of this Service; undefined: it is gone. */
+  use(key: string, lease: string | undefined): void {
+    const before = this.used.get(key);
+    const name = lease === undefined || lease === this.globalLease ? undefined : nameOf(lease);
+    if (before === name) return;
+    if (name === undefined) this.used.delete(key);
+    else {
+      this.used.set(key, name);
+      this.users.set(name, (this.users.get(name) ?? new Set()).add(key));
+    }
+    if (before === undefined) return;
+    const others = this.users.get(before);
+    others?.delete(key);
+    if (others?.size !== 0) return;
+    this.users.delete(before);
+    this.forget(before);
+  }
+
+  private newsOf(name: string): LeaseNews {
+    const news = this.news.get(name) ?? createLeaseNews(this.metrics, name);
+    this.news.set(name, news);
+    return news;
+  }
+
+  private forget(name: string): void {
+    if (name === nameOf(this.globalLease)) return;
+    this.newsOf(name).forget();
+    this.news.delete(name);
+  }
+}
+
+/** Services of one name in two namespaces have leases of one name. */
+function nameOf(lease: string): string {
+  return lease.slice(lease.indexOf('/') + 1);
 }
 
 /** The elections for single Services, as kube-vip counts them. */

@@ -37,15 +37,24 @@ export function createNodeNews(metrics: Metrics, clock: Clock): NodeNews {
 export interface LeaseNews {
   acquired(): void;
   lost(reason: string): void;
+  /** Nobody here needs a lease of this name any more: no series of it stays. */
+  forget(): void;
 }
 
 export function createLeaseNews(metrics: Metrics, lease: string): LeaseNews {
   const labels = { lease_name: leaseLabel(lease) };
+  const reasons = new Set<string>();
   return {
     acquired: () => metrics.leaseTransitions.increment(labels),
     lost(reason) {
+      reasons.add(reason);
       metrics.leaseTransitions.increment(labels);
       metrics.leaseLosses.increment({ ...labels, reason });
+    },
+    forget() {
+      metrics.leaseTransitions.remove(labels);
+      for (const reason of reasons) metrics.leaseLosses.remove({ ...labels, reason });
+      reasons.clear();
     },
   };
 }

@@ -44,3 +44,34 @@ test('OBS-04 what fails for a Service is counted under the reasons of kube-vip',
     'reconcile shop/web service_context',
   ]);
 });
+
+test('SVC-21 no series of a lease stays when the last Service that needed one of its name is deleted', async (t) => {
+  const world = new World(byLease);
+  t.after(() => world.close());
+  const node = await world.add('a');
+  await world.run(400);
+  world.serve({ name: 'web', vip: '192.0.2.1' });
+  const annotations = { 'kube-vip.io/leaseName': 'blog/kubevip-web' };
+  world.serve({ name: 'namesake', vip: '192.0.2.2', annotations });
+  world.serve({ name: 'other', vip: '192.0.2.3' });
+  await world.run(400);
+  const series = (): readonly string[] => [
+    ...new Set(
+      [...[...node.metrics.exposition()].join('').matchAll(/lease_name="([^"]*)"/g)].map(
+        ([, name = '']) => name,
+      ),
+    ),
+  ];
+  assert.deepEqual(series(), ['kubevip-web', 'kubevip-other']);
+  // Without endpoints the lease is given up, and may be held again.
+  world.endpoints('other');
+  await world.run(400);
+  assert.deepEqual(series(), ['kubevip-web', 'kubevip-other']);
+  world.remove('other');
+  world.remove('web');
+  await world.run(400);
+  assert.deepEqual(series(), ['kubevip-web']);
+  world.remove('namesake');
+  await world.run(400);
+  assert.deepEqual(series(), []);
+});
