@@ -74,4 +74,11 @@ test('SVC-21 no series of a lease stays when the last Service that needed one of
   world.remove('namesake');
   await world.run(400);
   assert.deepEqual(series(), []);
+  // Who is given the address of a deleted Service holds its former lease for a while.
+  world.serve({ name: 'first', vip: '192.0.2.4' });
+  await world.run(400);
+  world.remove('first');
+  world.serve({ name: 'second', vip: '192.0.2.4' });
+  await world.run(20_000);
+  assert.deepEqual(series(), ['kubevip-second']);
 });
