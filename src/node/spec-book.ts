@@ -57,6 +57,7 @@ interface Held {
 }
 
 const nobody: readonly Held[] = [];
+const nothing: readonly (readonly [SpecKey, Spec])[] = [];
 
 /** The specs of all owners, and who wants what. Lists where a map would hold one or two as a rule: they are small. */
 export class SpecBook {
@@ -71,15 +72,16 @@ export class SpecBook {
   }
 
   /** Replaces what the owner wanted; returns one spec for each key that it wanted before or wants now. */
-  replace(owner: Owner, specs: readonly Spec[]): readonly Spec[] {
-    const before = this.byOwner.get(owner) ?? [];
-    const after = new Map<SpecKey, Spec>();
-    for (const spec of specs) after.set(keyOf(spec), spec);
-    for (const [key] of before) if (!after.has(key)) this.forget(owner, key);
-    for (const [key, spec] of after) this.note(key, { owner, spec });
-    if (after.size === 0) this.byOwner.delete(owner);
-    else this.byOwner.set(owner, [...after]);
-    return before.length === 0 ? [...after.values()] : [...new Map([...before, ...after]).values()];
+  replace(owner: Owner, specs: readonly Spec[]): readonly (readonly [SpecKey, Spec])[] {
+    const before = this.byOwner.get(owner) ?? nothing;
+    const keyed = new Map<SpecKey, Spec>();
+    for (const spec of specs) keyed.set(keyOf(spec), spec);
+    const after = [...keyed];
+    for (const held of before) if (!keyed.has(held[0])) this.forget(owner, held[0]);
+    for (const mine of after) this.note(mine[0], { owner, spec: mine[1] });
+    if (after.length === 0) this.byOwner.delete(owner);
+    else this.byOwner.set(owner, after);
+    return before.length === 0 ? after : [...new Map([...before, ...after])];
   }
 
   has(key: SpecKey): boolean {
@@ -97,55 +99,53 @@ export class SpecBook {
 
   /** Undefined when nobody wants it, or it is held back. Where owners disagree on the form, the one that came first wins. */
   address(key: SpecKey): WantedAddress | undefined {
-    const specs = this.specs(key).filter((spec) => spec.kind === 'address');
-    const [first] = specs;
+    const specs = this.specs(key, 'address');
+    const first = specs[0];
     if (first === undefined || this.isHeldBack(first.vip)) return undefined;
-    const { vip, link, prefixLength, scope } = first;
-    const mark = first.mark === undefined ? {} : { mark: first.mark };
-    const noDad = specs.some((spec) => spec.noDad);
-    return {
-      ...{ vip, link, prefixLength, scope, noDad, ...mark },
-      get validLifetime() {
-        return longest(specs);
-      },
-      mayAdd: anyHolds(specs),
-    };
+    return new JointAddress(specs, first);
   }
 
   announcement(key: SpecKey): WantedAnnouncement | undefined {
-    const specs = this.specs(key).filter((spec) => spec.kind === 'announcement');
-    const [first] = specs;
+    const specs = this.specs(key, 'announcement');
+    const first = specs[0];
     if (first === undefined) return undefined;
-    const periodMs = Math.min(...specs.map((spec) => spec.periodMs));
+    const periodMs = specs.reduce((least, spec) => Math.min(least, spec.periodMs), first.periodMs);
     return { vip: first.vip, link: first.link, periodMs, maySend: anyHolds(specs) };
   }
 
   route(key: SpecKey): WantedRoute | undefined {
-    const specs = this.specs(key).filter((spec) => spec.kind === 'route');
-    const [first] = specs;
+    const specs = this.specs(key, 'route');
+    const first = specs[0];
     if (first === undefined || this.isHeldBack(first.vip)) return undefined;
     const turn = Math.max(...specs.map((spec) => spec.turn));
     return { vip: first.vip, link: first.link, turn, maySet: anyHolds(specs) };
   }
 
   advertisement(key: SpecKey): WantedAdvertisement | undefined {
-    const specs = this.specs(key).filter((spec) => spec.kind === 'advertisement');
-    const [first] = specs;
+    const specs = this.specs(key, 'advertisement');
+    const first = specs[0];
     if (first === undefined || this.isHeldBack(first.vip)) return undefined;
     return { vip: first.vip, link: first.link, mayAdvertise: anyHolds(specs) };
   }
 
   /** Of each owner. */
   guards(key: SpecKey): readonly GuardSpec[] {
-    return this.specs(key).filter((spec) => spec.kind === 'guard');
+    return this.specs(key, 'guard');
   }
 
-  private specs(key: SpecKey): readonly Spec[] {
-    return (this.byKey.get(key) ?? nobody).map(({ spec }) => spec);
+  /** The kind is part of the key. */
+  private specs<K extends Spec['kind']>(key: SpecKey, kind: K): readonly SpecOf<K>[] {
+    const found: SpecOf<K>[] = [];
+    for (const { spec } of this.byKey.get(key) ?? nobody) if (isOf(spec, kind)) found.push(spec);
+    return found;
   }
 
   private note(key: SpecKey, mine: Held): void {
-    const held = this.byKey.get(key) ?? nobody;
+    const held = this.byKey.get(key);
+    if (held === undefined) {
+      this.byKey.set(key, [mine]);
+      return;
+    }
     const isKnown = held.some(({ owner }) => owner === mine.owner);
     const now = isKnown ? held.map((each) => (each.owner === mine.owner ? mine : each)) : [...held, mine];
     this.byKey.set(key, now);
@@ -158,9 +158,43 @@ export class SpecBook {
   }
 }
 
+type SpecOf<K extends Spec['kind']> = Extract<Spec, { readonly kind: K }>;
+
+function isOf<K extends Spec['kind']>(spec: Spec, kind: K): spec is SpecOf<K> {
+  return spec.kind === kind;
+}
+
+/** A class, because a thousand come at once: an object with a getter made in place takes many times as long. */
+class JointAddress implements WantedAddress {
+  readonly vip: Ip;
+  readonly link: string;
+  readonly prefixLength: number;
+  readonly scope: Scope;
+  readonly noDad: boolean;
+  readonly mark?: number;
+  readonly mayAdd: () => boolean;
+  private readonly specs: readonly AddressSpec[];
+
+  constructor(specs: readonly AddressSpec[], { vip, link, prefixLength, scope, mark }: AddressSpec) {
+    this.vip = vip;
+    this.link = link;
+    this.prefixLength = prefixLength;
+    this.scope = scope;
+    this.noDad = specs.some((spec) => spec.noDad);
+    if (mark !== undefined) this.mark = mark;
+    this.mayAdd = anyHolds(specs);
+    this.specs = specs;
+  }
+
+  get validLifetime(): number | undefined {
+    return longest(this.specs);
+  }
+}
+
 /** An owner that wants it forever outlasts all others. */
 function longest(specs: readonly AddressSpec[]): number | undefined {
-  const most = Math.max(...specs.map(lifetimeOf));
+  let most = -Infinity;
+  for (const spec of specs) most = Math.max(most, lifetimeOf(spec));
   return most === Infinity ? undefined : most;
 }
 
@@ -173,9 +207,9 @@ function lifetimeOf({ validLifetime, fence }: AddressSpec): number {
 function anyHolds(
   specs: readonly (AddressSpec | AnnouncementSpec | RouteSpec | AdvertisementSpec)[],
 ): () => boolean {
+  const only = specs.length === 1 ? specs[0]?.fence : undefined;
+  if (only !== undefined) return () => only.holds();
   const fences = specs.map(({ fence }) => fence);
-  const [first, second] = fences;
   if (fences.includes(undefined)) return () => true;
-  if (first !== undefined && second === undefined) return () => first.holds();
   return () => fences.some((fence) => fence?.holds() === true);
 }

@@ -163,24 +163,28 @@ class NodeTruth implements Node {
   }
 
   publish(owner: Owner, specs: readonly Spec[]): void {
-    this.apply(this.book.replace(owner, specs));
+    this.applyKeyed(this.book.replace(owner, specs));
   }
 
   publishAll(wishes: readonly Wish[]): void {
     const changed = new Map<SpecKey, Spec>();
     for (const { owner, specs } of wishes) {
-      for (const spec of this.book.replace(owner, specs)) changed.set(keyOf(spec), spec);
+      for (const [key, spec] of this.book.replace(owner, specs)) changed.set(key, spec);
     }
-    this.apply([...changed.values()]);
+    this.applyKeyed(changed);
+  }
+
+  private apply(changed: readonly Spec[]): void {
+    this.applyKeyed(changed.map((spec) => [keyOf(spec), spec]));
   }
 
   /** What nobody wants any more is gone on return; of very much that is wanted, the rest follows in later turns. */
-  private apply(changed: readonly Spec[]): void {
+  private applyKeyed(changed: Iterable<readonly [SpecKey, Spec]>): void {
     if (!this.isKnown) return;
     const now: Spec[] = [];
     const gone: Spec[] = [];
-    for (const spec of changed) {
-      if (!this.book.has(keyOf(spec))) gone.push(spec);
+    for (const [key, spec] of changed) {
+      if (!this.book.has(key)) gone.push(spec);
       else if (now.length < handOverAtOnce) now.push(spec);
       else this.pending.push(spec);
     }

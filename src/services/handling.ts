@@ -42,12 +42,13 @@ export class Handling {
   /** A failure with one Service is that Service's alone. */
   handle(key: ServiceKey): void {
     const { catalogue, clock, log, observer } = this.parts;
-    const start = clock.now();
+    const standing = this.standing.get(key);
+    const start = standing === undefined ? clock.now() : undefined;
     const done = (failure: ReconcileFailure | undefined): void => {
-      observer.reconciled?.(key, (clock.now() - start) / 1000, failure);
+      const seconds = start === undefined ? 0 : (clock.now() - start) / 1000;
+      observer.reconciled?.(key, seconds, failure);
     };
     try {
-      const standing = this.standing.get(key);
       if (standing !== undefined) this.carry(key, standing);
       else done(failureOf(this.reconcile(key)));
     } catch (error) {

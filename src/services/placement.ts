@@ -1,7 +1,7 @@
 import type { Fence } from '../lib/fence.ts';
 import { familyOf, hostLength, ipToBytes, type Ip } from '../lib/ip.ts';
 import { clip } from '../lib/text.ts';
-import type { GuardedPort, Spec } from '../node/types.ts';
+import type { AddressSpec, GuardedPort, Spec } from '../node/types.ts';
 import type { Withhold } from './decide.ts';
 import type { PlacementConfig } from './types.ts';
 
@@ -115,20 +115,17 @@ export function holderSpecs(
   if (config.reach === 'bgp')
     return places.flatMap((place): Spec[] => {
       const { vip, link } = place;
-      const address: readonly Spec[] = config.attach ? [{ ...addressSpec(place, config), fence }] : [];
+      const address: readonly Spec[] = config.attach ? [addressSpec(place, config, fence)] : [];
       return [...guardSpec(place, ports), ...address, { kind: 'advertisement', vip, link, fence }];
     });
-  return places.flatMap((place): Spec[] => [
-    ...guardSpec(place, ports),
-    { ...addressSpec(place, config), fence },
-    {
-      kind: 'announcement',
-      vip: place.vip,
-      link: place.link,
-      periodMs: config.announcePeriodMs,
-      fence,
-    },
-  ]);
+  const specs: Spec[] = [];
+  for (const place of places) {
+    const { vip, link } = place;
+    if (ports !== undefined) specs.push({ kind: 'guard', vip, link, ports });
+    specs.push(addressSpec(place, config, fence));
+    specs.push({ kind: 'announcement', vip, link, periodMs: config.announcePeriodMs, fence });
+  }
+  return specs;
 }
 
 /** What a former holder keeps under `vip_preserve_on_leadership_loss`: the IPv4 addresses, silent. */
@@ -146,8 +143,9 @@ function guardSpec({ vip, link }: Place, ports: Ports): Spec[] {
 function addressSpec(
   { vip, link, prefixLength, fromName = false }: Place,
   config: PlacementConfig,
-): Spec & { kind: 'address' } {
-  return {
+  fence?: Fence,
+): AddressSpec {
+  const spec: AddressSpec = {
     kind: 'address',
     vip,
     prefixLength,
@@ -157,6 +155,7 @@ function addressSpec(
     noDad: config.noDad,
     mark: config.mark,
   };
+  return fence === undefined ? spec : { ...spec, fence };
 }
 
 function withhold(reason: Withhold['reason'], message: string): Withhold {

@@ -91,10 +91,9 @@ export class Publisher {
     this.leaving.drop(key);
     this.silencing.drop(key);
     this.reasons.delete(key);
-    const texts = places.map(
-      ({ vip, link, prefixLength, fromName = false }) => `${vip}/${prefixLength} ${link} ${fromName}`,
-    );
-    const signature = `${texts.join()} ${ports === undefined ? '' : JSON.stringify(ports)}`;
+    let signature = ports === undefined ? '' : JSON.stringify(ports);
+    for (const { vip, link, prefixLength, fromName = false } of places)
+      signature += ` ${vip}/${prefixLength} ${link} ${fromName}`;
     if (before?.fence === fence && before.signature === signature && !before.silent) return;
     this.wish({ owner: ownerOf(key), specs: holderSpecs(places, this.config, fence, ports) });
     this.content.set(key, { ...wanted, signature, silent: false });
@@ -215,5 +214,6 @@ function ownerOf(key: ServiceKey): Owner {
 }
 
 function namesOf(places: readonly Place[]): string {
+  if (places.length === 1) return places[0]?.vip ?? '';
   return places.map(({ vip }) => vip).join();
 }

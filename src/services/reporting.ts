@@ -40,10 +40,11 @@ export class Reporting {
   /** This node advertises the Service. */
   carried({ entry, lease, elsewhere }: Advert, { places }: Published): void {
     const { claim, key, service } = entry;
-    const vips = places.map(({ vip }) => vip).filter((vip) => !this.held.has(vip));
+    const vips: Ip[] = [];
     for (const { vip } of places) {
       const problem = this.held.get(vip);
-      if (problem !== undefined) this.parts.notices.heldBack(entry, vip, problem);
+      if (problem === undefined) vips.push(vip);
+      else this.parts.notices.heldBack(entry, vip, problem);
     }
     this.parts.observer.provides?.(key, vips);
     if (vips.length === 0) {
@@ -55,8 +56,9 @@ export class Reporting {
     const { everyNode, globalLease, node, reach } = this.options;
     // Several nodes write, each of which may serve one family only: all of them say the same.
     const isOneOfMany = everyNode && lease === globalLease && claim.kind === 'claim';
-    const known = new Set([...places.map(({ vip }) => vip), ...elsewhere]);
-    const shown = isOneOfMany ? claim.addresses.filter((vip) => known.has(vip)) : vips;
+    const isKnown = (vip: Ip): boolean =>
+      elsewhere.includes(vip) || places.some((place) => place.vip === vip);
+    const shown = isOneOfMany ? claim.addresses.filter(isKnown) : vips;
     // With routes, and with peers that every node tells of it, a VIP has no single host.
     const isAlone = reach === 'layer2' || (reach === 'bgp' && lease !== globalLease);
     this.wanted.set(key, { ingress: ingressOf(service, shown), vipHost: isAlone ? node : undefined });

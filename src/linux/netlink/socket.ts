@@ -66,6 +66,8 @@ export class NetlinkSocket {
   private readonly poller: Poller;
   private readonly fd: number;
   private readonly buffer = new Uint8Array(bufferBytes);
+  /** For all batches, one after the other: they are of a size. */
+  private readonly writer = new NlWriter();
   private sequence = 1;
   private answeredTo: number | undefined;
 
@@ -113,14 +115,16 @@ export class NetlinkSocket {
     const doing = requests[0]?.doing;
     if (doing === undefined) return [];
     const first = this.sequencesFor(requests.length);
-    const writer = new NlWriter();
+    const writer = acks === 'last' ? this.writer : new NlWriter();
+    // What an encoding that failed has left.
+    if (writer.length > 0) writer.take();
     const collector = new Collector(requests, first, acks);
-    for (const [i, request] of requests.entries()) {
+    requests.forEach(({ type, flags = 0, payload }, i) => {
       const ack = collector.awaits(i) ? nl.NLM_F_ACK : 0;
-      const flags = (request.flags ?? 0) | nl.NLM_F_REQUEST | ack;
-      nl.writeMessage(writer, { type: request.type, flags, sequence: first + i, payload: request.payload });
-    }
-    sys.send(doing, this.fd, writer.done());
+      const message = { type, flags: flags | nl.NLM_F_REQUEST | ack, sequence: first + i, payload };
+      nl.writeMessage(writer, message);
+    });
+    sys.send(doing, this.fd, writer.take());
     while (collector.isWaiting && this.receiveInto(doing, collector));
     return collector.outcomes();
   }
@@ -250,11 +254,11 @@ class Collector {
     this.first = first;
     this.acks = acks;
     this.unacknowledged = new Uint8Array(requests.length);
-    for (const [i, { ack = true }] of requests.entries()) {
-      if (!ack || (acks === 'last' && i < requests.length - 1)) continue;
+    requests.forEach(({ ack = true }, i) => {
+      if (!ack || (acks === 'last' && i < requests.length - 1)) return;
       this.unacknowledged[i] = 1;
       this.awaited++;
-    }
+    });
   }
 
   /** This request is to be acknowledged, and has not been. */

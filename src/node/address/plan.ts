@@ -62,7 +62,8 @@ export function planAddress(view: AddressView): AddressPlan {
   }
   // A predecessor's address with another prefix; IPv6 has the address once, so there it is the target.
   const misfits = here.filter((address) => address !== target && isMarked(address));
-  const removeAfter = unique([...stale(key), ...misfits]);
+  const old = view.placed.length === 0 ? misfits : [...stale(key), ...misfits];
+  const removeAfter = old.length < 2 ? old : unique(old);
   if (target === undefined) return planMissing(view, wanted, link, removeAfter);
   return planPresent(view, wanted, link, target, removeAfter);
 }

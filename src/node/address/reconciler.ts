@@ -182,21 +182,26 @@ export class AddressReconciler {
   }
 
   private set(jobs: readonly Job[]): void {
-    const asked = jobs.flatMap((job) => {
+    const asked: Job[] = [];
+    const requests: AddressRequest[] = [];
+    for (const job of jobs) {
       const { set } = job.plan;
-      return set === undefined || job.setFailed ? [] : [{ job, set }];
-    });
+      if (set === undefined || job.setFailed) continue;
+      asked.push(job);
+      requests.push(set.request);
+    }
     if (asked.length === 0) return;
-    const errors = this.parts.kernel.setAddresses(asked.map(({ set }) => set.request));
-    for (const [i, { job, set }] of asked.entries()) {
-      const error = errors[i];
+    const errors = this.parts.kernel.setAddresses(requests);
+    asked.forEach((job, i) => {
+      const [request, error] = [requests[i], errors[i]];
+      if (request === undefined) return;
       if (error === undefined || error.kind === 'already') {
-        this.wasSet(job, set.request);
+        this.wasSet(job, request);
       } else {
         job.setFailed = true;
         this.refused(job.record, error);
       }
-    }
+    });
   }
 
   private wasSet({ record, plan }: Job, request: AddressRequest): void {
@@ -215,7 +220,8 @@ export class AddressReconciler {
   }
 
   private remove(jobs: readonly Job[], keysOf: (plan: AddressPlan) => readonly AddressKey[]): void {
-    const keys = jobs.flatMap(({ plan }) => keysOf(plan));
+    const keys: AddressKey[] = [];
+    for (const { plan } of jobs) for (const key of keysOf(plan)) keys.push(key);
     if (keys.length === 0) return;
     const failures = removeAddresses(this.parts.kernel, this.parts.observed, keys);
     for (const { record, plan } of jobs) {

@@ -71,11 +71,21 @@ export class Turns {
     this.parts.done();
   }
 
+  /** As many as one turn handles at most. */
+  private oldest(): readonly AddressRecord[] {
+    const oldest: AddressRecord[] = [];
+    for (const record of this.backlog) {
+      if (oldest.length === turnRecords) break;
+      oldest.push(record);
+    }
+    return oldest;
+  }
+
   private arm(): void {
     if (this.backlog.size === 0) return;
     this.next ??= this.parts.clock.after('address-backlog', 0, () => {
       this.next = undefined;
-      this.run([...this.backlog].slice(0, turnRecords), this.turnEnd());
+      this.run(this.oldest(), this.turnEnd());
     });
   }
 }

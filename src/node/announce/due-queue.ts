@@ -42,12 +42,16 @@ export class DueQueue<T> {
   }
 
   private enter(due: Due<T>): Due<T> {
-    const { at } = due;
-    const run = this.runs.find(({ last }) => last.at <= at);
+    const run = this.runEndingBy(due.at);
     if (run !== undefined) run.append(due);
     else if (this.runs.length < maxRuns) this.runs.push(new Run(due));
     else this.runs[maxRuns - 1]?.insert(due);
     return due;
+  }
+
+  private runEndingBy(at: number): Run<T> | undefined {
+    for (const run of this.runs) if (run.last.at <= at) return run;
+    return undefined;
   }
 
   /** The earliest item and its time, if it is due. */
@@ -65,7 +69,7 @@ export class DueQueue<T> {
   }
 
   private next(): Run<T> | undefined {
-    let [next] = this.runs;
+    let next = this.runs[0];
     if (next === undefined) return undefined;
     for (const run of this.runs) if (run.first.at < next.first.at) next = run;
     return next;

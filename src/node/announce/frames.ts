@@ -89,8 +89,9 @@ export class Frames {
   }
 
   private gratuitousArp(vip: Ip, link: Link, form: GratuitousForm): Uint8Array {
-    const patterns = this.arp.get(link) ?? new Map<GratuitousForm, Uint8Array>();
-    this.arp.set(link, patterns);
+    const known = this.arp.get(link);
+    const patterns = known ?? new Map<GratuitousForm, Uint8Array>();
+    if (known === undefined) this.arp.set(link, patterns);
     const pattern = patterns.get(form);
     if (pattern !== undefined) {
       readdressGratuitousArp(pattern, hardwareTypeOf(link), vip);

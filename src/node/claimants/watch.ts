@@ -87,8 +87,9 @@ export class ClaimantWatch {
   /** VIPs are about to come to this link. The first ones find somebody who listens, and so do a few. */
   expect(link: string): void {
     const vips = this.parts.wantedOn(link);
-    const isHeard = (family: 4 | 6): boolean => this.ears.has(`${link} ${family}`);
-    if (vips.length <= few || !vips.every((vip) => isHeard(familyOf(vip)))) this.listen(link);
+    const isDeaf = (family: 4 | 6): boolean =>
+      !this.ears.has(`${link} ${family}`) && vips.some((vip) => familyOf(vip) === family);
+    if (vips.length <= few || isDeaf(4) || isDeaf(6)) this.listen(link);
     else this.changed(link);
   }
 
