@@ -1,7 +1,8 @@
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock, Random } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { KernelError } from '../../linux/errors.ts';
+import { errnoOf, type KernelError } from '../../linux/errors.ts';
+import { familyOf } from '../../lib/ip.ts';
 import { naming, type AddressRecord } from './record.ts';
 
 const retryBackoff = { baseMs: 50, maxMs: 5000 };
@@ -61,8 +62,10 @@ export class Again {
   }
 
   /** What only an operator can change is tried again with the next dump (undefined), not in a loop. */
-  private retryInMs({ attempts }: AddressRecord, { kind }: KernelError): number | undefined {
-    if (kind === 'unsupported') return unsupportedRetryMs;
+  private retryInMs({ attempts, vip }: AddressRecord, { errno, kind }: KernelError): number | undefined {
+    // A link whose MTU is below 1280 has no IPv6 either (RFC 8200 5), which Linux calls an invalid argument.
+    const lacksIpv6 = errno === errnoOf.EINVAL && familyOf(vip) === 6;
+    if (kind === 'unsupported' || lacksIpv6) return unsupportedRetryMs;
     const mayPass = kind === 'retry' || kind === 'gone';
     return mayPass ? backoffMs(attempts, retryBackoff, this.parts.random) : undefined;
   }

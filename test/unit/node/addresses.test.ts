@@ -251,6 +251,17 @@ test('what the kernel refuses for a moment is tried again with growing pauses', 
   assert.equal(news.filter((line) => line.startsWith('failed')).length, 3);
 });
 
+test('an IPv6 VIP whose link has lost IPv6 with its MTU is back within three seconds of its return', async () => {
+  const { node, kernel, clock, marked, logged } = await scene();
+  kernel.failNext('set address', errnoOf.EINVAL, 2);
+  node.publish('control-plane', [addressOf('2001:db8::1')]);
+  await clock.advance(5999);
+  assert.equal(marked(), '');
+  await clock.advance(1);
+  assert.match(marked(), /2001:db8::1/);
+  assert.equal(logged.filter((line) => line.startsWith('error')).length, 1);
+});
+
 test('what only an operator can change is said once and tried at the next full check', async () => {
   const { node, kernel, clock, marked, logged } = await scene();
   kernel.failNext('set address', errnoOf.EPERM, 2);
