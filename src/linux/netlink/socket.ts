@@ -4,9 +4,12 @@ import type { Poller } from '../poll.ts';
 import * as sys from '../sys.ts';
 import type { Doing } from '../sys.ts';
 import type { Subscription } from '../types.ts';
+import { Answers, type NetlinkOutcome, type NetlinkRequest } from './answers.ts';
 import * as nl from './message.ts';
 import type { NetlinkMessage } from './message.ts';
 import { NlWriter } from './wire.ts';
+
+export type { NetlinkOutcome, NetlinkRequest } from './answers.ts';
 
 /** Protocol numbers of socket(AF_NETLINK, ...), linux/netlink.h. */
 export const NETLINK_ROUTE = 0;
@@ -30,21 +33,6 @@ const eventQueueBytes = 8 << 20;
 const dumpAttempts = 8;
 /** As many bytes as the kernel ever puts into one datagram of a dump, and room for any answer. */
 const bufferBytes = 65536;
-
-export interface NetlinkRequest {
-  readonly doing: Doing;
-  readonly type: number;
-  /** Besides NLM_F_REQUEST and NLM_F_ACK, which are added. */
-  readonly flags?: number;
-  readonly payload: Uint8Array;
-  /** False for messages the kernel never acknowledges (the ends of an nfnetlink batch). */
-  readonly ack?: boolean;
-}
-
-export interface NetlinkOutcome {
-  readonly error: KernelError | undefined;
-  readonly replies: readonly NetlinkMessage[];
-}
 
 export interface EventHandlers {
   /** The payload is valid only during the call. */
@@ -118,15 +106,15 @@ export class NetlinkSocket {
     const writer = acks === 'last' ? this.writer : new NlWriter();
     // What an encoding that failed has left.
     if (writer.length > 0) writer.take();
-    const collector = new Collector(requests, first, acks);
+    const answers = new Answers(requests, first, acks);
     requests.forEach(({ type, flags = 0, payload }, i) => {
-      const ack = collector.awaits(i) ? nl.NLM_F_ACK : 0;
+      const ack = answers.awaits(i) ? nl.NLM_F_ACK : 0;
       const message = { type, flags: flags | nl.NLM_F_REQUEST | ack, sequence: first + i, payload };
       nl.writeMessage(writer, message);
     });
     sys.send(doing, this.fd, writer.take());
-    while (collector.isWaiting && this.receiveInto(doing, collector));
-    return collector.outcomes();
+    while (answers.isWaiting && this.receiveInto(doing, answers));
+    return answers.outcomes();
   }
 
   /**
@@ -184,7 +172,7 @@ export class NetlinkSocket {
   }
 
   /** False when nothing more will come. */
-  private receiveInto(doing: Doing, collector: Collector): boolean {
+  private receiveInto(doing: Doing, answers: Answers): boolean {
     let length = sys.receive(doing, this.fd, this.buffer);
     if (length === undefined) {
       if (!sys.waitReadable(doing, this.fd, answerTimeoutMs)) return false;
@@ -193,7 +181,7 @@ export class NetlinkSocket {
     if (length === undefined) return false;
     for (const message of nl.splitMessages(this.buffer.subarray(0, length))) {
       this.answeredTo ??= message.portId;
-      collector.take(message);
+      answers.take(message);
     }
     return true;
   }
@@ -233,73 +221,6 @@ export class NetlinkSocket {
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
   }
-}
-
-const noReplies: readonly NetlinkMessage[] = [];
-
-/** Sorts what the kernel answers by the request it answers. */
-class Collector {
-  private readonly requests: readonly NetlinkRequest[];
-  /** The sequence number of the first request; the others follow. */
-  private readonly first: number;
-  private readonly errors = new Map<number, KernelError>();
-  private readonly replies = new Map<number, NetlinkMessage[]>();
-  /** 1: still to be acknowledged. */
-  private readonly unacknowledged: Uint8Array;
-  private readonly acks: 'each' | 'last';
-  private awaited = 0;
-
-  constructor(requests: readonly NetlinkRequest[], first: number, acks: 'each' | 'last') {
-    this.requests = requests;
-    this.first = first;
-    this.acks = acks;
-    this.unacknowledged = new Uint8Array(requests.length);
-    requests.forEach(({ ack = true }, i) => {
-      if (!ack || (acks === 'last' && i < requests.length - 1)) return;
-      this.unacknowledged[i] = 1;
-      this.awaited++;
-    });
-  }
-
-  /** This request is to be acknowledged, and has not been. */
-  awaits(index: number): boolean {
-    return this.unacknowledged[index] === 1;
-  }
-
-  get isWaiting(): boolean {
-    return this.awaited > 0;
-  }
-
-  outcomes(): readonly NetlinkOutcome[] {
-    const isLast = this.acks === 'last';
-    return this.requests.map((request, i) => {
-      const isLost = isLast ? this.isWaiting : this.awaits(i);
-      return {
-        error: this.errors.get(i) ?? (isLost ? unanswered(request) : undefined),
-        replies: this.replies.get(i) ?? noReplies,
-      };
-    });
-  }
-
-  take(message: NetlinkMessage): void {
-    const index = message.sequence - this.first;
-    const request = this.requests[index];
-    // An answer to an earlier request whose caller gave up.
-    if (request === undefined) return;
-    if (message.type !== nl.NLMSG_ERROR && message.type !== nl.NLMSG_DONE) {
-      const copy = { ...message, payload: message.payload.slice() };
-      this.replies.set(index, [...(this.replies.get(index) ?? []), copy]);
-      return;
-    }
-    const { errno, kernelText } = nl.decodeAck(message);
-    if (errno !== 0) this.errors.set(index, new KernelError({ ...request.doing, errno, kernelText }));
-    if (this.awaits(index)) this.awaited--;
-    this.unacknowledged[index] = 0;
-  }
-}
-
-function unanswered({ doing }: NetlinkRequest): KernelError {
-  return new KernelError({ ...doing, errno: errnoOf.EAGAIN, kernelText: 'the kernel did not answer' });
 }
 
 function openSocket(protocol: number, isStrict: boolean): number {
