@@ -113,7 +113,7 @@ function startBalancer(
     const all = [...reflector.items.values()];
     balancer.nodesChanged(all);
     if (isDirect) ownServer.setAddresses(addressesOf(all, parts.identity, options.vips));
-    const others = discover(all, family).candidates.filter(
+    const others = discover(all, family, options.vips).candidates.filter(
       ({ node }) => node.toLowerCase() !== parts.identity,
     );
     api.others?.(others.map(({ address }) => address));
@@ -196,7 +196,7 @@ function virtualServers({ config, link }: Parts, servers: PerVip): ForwardingSpe
 function addressesOf(nodes: readonly NodeObject[], identity: string, vips: readonly Ip[]): readonly Ip[] {
   const own = nodes.filter(({ metadata }) => metadata.name?.toLowerCase() === identity);
   return [...new Set(vips.map(familyOf))].flatMap((family) =>
-    discover(own, family).candidates.map(({ address }) => address),
+    discover(own, family, vips).candidates.map(({ address }) => address),
   );
 }
 

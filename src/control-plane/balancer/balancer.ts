@@ -127,7 +127,7 @@ export class Balancer {
     // Nothing is known yet: what a predecessor has put into the kernel is better than nothing.
     if (this.nodes === undefined) return;
     for (const family of new Set(this.options.vips.map(familyOf))) {
-      const { candidates, areUnready } = discover(this.nodes, family);
+      const { candidates, areUnready } = discover(this.nodes, family, this.options.vips);
       this.step(family, { kind: 'candidates', candidates });
       this.tellWhetherDeserted(family, candidates.length === 0);
       this.tellWhetherUnready(family, areUnready);

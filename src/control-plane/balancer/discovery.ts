@@ -20,9 +20,16 @@ export interface Discovery {
  * The API servers that may serve a VIP of this family: InternalIPs of ready control-plane nodes. When none is
  * ready, those of all: a kubelet that is not ready says little about the API server beside it, and a network that is
  * not installed yet, or broken everywhere, must not take the API away with which it is mended. The probes tell.
+ *
+ * @param vips never servers, although a kubelet that finds its address by itself may report one as its Node's.
  */
-export function discover(nodes: Iterable<NodeObject>, family: Family): Discovery {
-  const all = [...nodes].filter(mayServe).map((node) => ({ node, found: addressesOf(node, family) }));
+export function discover(nodes: Iterable<NodeObject>, family: Family, vips: readonly Ip[]): Discovery {
+  const all = [...nodes]
+    .filter(mayServe)
+    .map((node) => ({
+      node,
+      found: addressesOf(node, family).filter(({ address }) => !vips.includes(address)),
+    }));
   const ready = all.filter(({ node }) => isReady(node)).flatMap(({ found }) => found);
   const areUnready = ready.length === 0;
   const candidates = areUnready ? all.flatMap(({ found }) => found) : ready;

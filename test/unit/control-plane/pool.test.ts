@@ -193,11 +193,11 @@ test('CP-165 an IPv6 VIP is served by IPv6 InternalIPs of ready control-plane no
     node('d', ['fd00::4', 'rubbish']),
   ];
   assert.deepEqual(
-    discover(nodes, 6).candidates.map(({ address }) => address),
+    discover(nodes, 6, []).candidates.map(({ address }) => address),
     ['fd00::1', 'fd00::4'],
   );
   assert.deepEqual(
-    discover(nodes, 4).candidates.map(({ node: name }) => name),
+    discover(nodes, 4, []).candidates.map(({ node: name }) => name),
     ['a'],
   );
 });
@@ -208,11 +208,16 @@ test('when no control-plane node is ready those that are not are the last resort
     node('b', ['10.0.0.2'], false),
     node('c', ['10.0.0.3'], false, false),
   ];
-  const { candidates: found, areUnready } = discover(nodes, 4);
+  const { candidates: found, areUnready } = discover(nodes, 4, []);
   assert.deepEqual([found.map(({ node: name }) => name), areUnready], [['a', 'b'], true]);
-  assert.deepEqual(discover([...nodes, node('d', ['10.0.0.4'])], 4), {
+  assert.deepEqual(discover([...nodes, node('d', ['10.0.0.4'])], 4, []), {
     candidates: [{ node: 'd', address: '10.0.0.4' }],
     areUnready: false,
   });
-  assert.deepEqual(discover(nodes, 6), { candidates: [], areUnready: false });
+  assert.deepEqual(discover(nodes, 6, []), { candidates: [], areUnready: false });
+});
+
+test('a VIP is no server, although a kubelet reports it as an address of its Node', () => {
+  const nodes = [node('a', ['10.0.0.100', '10.0.0.1']), node('b', ['10.0.0.100'])];
+  assert.deepEqual(discover(nodes, 4, [ip('10.0.0.100')]).candidates, [{ node: 'a', address: '10.0.0.1' }]);
 });
