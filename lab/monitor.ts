@@ -9,6 +9,7 @@ let marks = 0;
 export class Monitor {
   readonly #machine: Machine;
   readonly #process: LabProcess;
+  #lines: Promise<readonly string[]> | undefined;
 
   private constructor(machine: Machine, process: LabProcess) {
     this.#machine = machine;
@@ -17,13 +18,25 @@ export class Monitor {
 
   static async start(machine: Machine, objects: 'address' | 'route'): Promise<Monitor> {
     const name = `monitor${++monitorsStarted}`;
-    const monitor = new Monitor(machine, machine.start(name, ['ip', '-o', 'monitor', objects]));
+    const monitor = new Monitor(machine, machine.start(name, ['ip', '-ts', '-o', 'monitor', objects]));
     await monitor.#heard();
     return monitor;
   }
 
   /** The lines, one a change. */
   async stop(): Promise<readonly string[]> {
+    return (await this.stamped()).map(({ text }) => text);
+  }
+
+  /** The same, each with when it was said; milliseconds and fractions of them, by the local clock. */
+  async stamped(): Promise<readonly { readonly at: number; readonly text: string }[]> {
+    return (await (this.#lines ??= this.#end())).map((line) => {
+      const [, stamp = '', micros = '', text = ''] = /^\[(\S+\.\d{3})(\d{3})\] (.*)$/.exec(line) ?? [];
+      return { at: Date.parse(`${stamp}Z`) + Number(micros) / 1000, text };
+    });
+  }
+
+  async #end(): Promise<readonly string[]> {
     await this.#heard();
     await this.#process.stop();
     return this.#process

@@ -206,15 +206,27 @@ describe('the balancer starts', { skip: refused?.because ?? false }, () => {
       await (await balancing(translating)).daemon.kill();
       const before = await traces();
       const monitor = node.start('monitor', ['nft', 'monitor']);
+      // It says neither that it listens nor that it has read everything.
+      const hears = (mark: string): Promise<unknown> =>
+        waitFor(
+          async () => {
+            await node.run('nft', [`add table ip ${mark}; delete table ip ${mark}`]);
+            return monitor.log().includes(mark);
+          },
+          { what: 'nft monitor to listen' },
+        );
       try {
+        await hears('begin');
         const { daemon, said } = start(translating);
         await daemon.waitReady();
         await waitFor(() => said().includes('this node holds the control-plane VIP'), {
           what: 'the VIP to be held',
         });
         assert.deepEqual(await traces(), before);
+        await hears('end');
         assert.doesNotMatch(monitor.log(), /kube-vip-lb/);
         await daemon.stop();
+        await waitFor(() => monitor.log().includes('kube-vip-lb'), { what: 'the end to be told of' });
         assert.deepEqual(await traces(), clean);
       } finally {
         await monitor.kill();

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { ensurePrivilege, waitFor } from '../../../lab/index.ts';
+import { ensurePrivilege, Monitor, waitFor } from '../../../lab/index.ts';
 import { ip } from '../../../src/lib/ip.ts';
 import { holding, owners, percentile, setStage, type Stage } from './stage.ts';
 
@@ -67,8 +65,7 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
   it('CP-94 ARP-04 an IPv6 VIP that fails detection is re-added with nodad, far within one tick', async () => {
     const other = stage.lab.node(1);
     await other.ip(`addr add ${vip6}/128 dev eth0 nodad`);
-    const monitor = watchAddresses();
-    await monitor.ready;
+    const monitor = await Monitor.start(stage.machine, 'address');
     try {
       stage.news.length = 0;
       stage.node().publish('control-plane', holding([vip6]));
@@ -76,8 +73,7 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
       const found = await find(vip6);
       assert.equal(found?.['nodad'], true);
       assert.equal(found['dadfailed'], undefined);
-      await monitor.says(/ nodad/);
-      const lines = await monitor.stop();
+      const lines = await monitor.stamped();
       const failed = lines.find(({ text }) => text.includes(vip6) && text.includes('dadfailed'));
       const again = lines.find(({ text }) => text.includes(vip6) && / nodad/.test(text));
       assert.ok(failed !== undefined && again !== undefined, JSON.stringify(lines));
@@ -160,8 +156,7 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
   });
 
   async function removeByHand(runs: number): Promise<void> {
-    const monitor = watchAddresses();
-    await monitor.ready;
+    const monitor = await Monitor.start(stage.machine, 'address');
     let byEvent = 0;
     for (let i = 0; i < runs; i++) {
       const { restored, dumps } = stage.node().counters();
@@ -170,9 +165,7 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
       if (stage.node().counters().dumps === dumps) byEvent++;
     }
     assert.ok(byEvent > 0.9 * runs, `${byEvent} of ${runs} without a list of everything`);
-    await stage.machine.ip('addr add 127.0.0.8/32 dev lo', 'addr del 127.0.0.8/32 dev lo');
-    await monitor.says(/127\.0\.0\.8/);
-    const lines = await monitor.stop();
+    const lines = await monitor.stamped();
     const gaps: number[] = [];
     for (const address of [vip, vip6]) {
       let goneAt: number | undefined;
@@ -242,8 +235,7 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
   it('adopts a VIP of a predecessor without taking it off, and sweeps one that nobody wants', async () => {
     stage.node().publish('control-plane', holding([vip, vip6], { noDad: true }));
     const node = await stage.restart();
-    const monitor = watchAddresses();
-    await monitor.ready;
+    const monitor = await Monitor.start(stage.machine, 'address');
     assert.deepEqual(
       node
         .leftovers()
@@ -257,10 +249,9 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
     node.publish('control-plane', holding([vip], { noDad: true }));
     node.sweep();
     await gone(vip6);
-    await sleep(50);
     const lines = await monitor.stop();
     assert.deepEqual(
-      lines.filter(({ text }) => text.includes(`${vip}/`)),
+      lines.filter((line) => line.includes(`${vip}/`)),
       [],
       'not even an event',
     );
@@ -299,52 +290,4 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
     assert.notEqual(await find('10.88.0.7'), undefined);
     await machine.ip('addr del 10.88.0.7/24 dev eth0');
   });
-
-  /** Events with time stamps, as another process hears them. */
-  function watchAddresses(): {
-    readonly ready: Promise<unknown>;
-    /** It tells a little later than the kernel tells the program. */
-    readonly says: (what: RegExp) => Promise<unknown>;
-    readonly stop: () => Promise<readonly { readonly at: number; readonly text: string }[]>;
-  } {
-    const child = spawn('ip', ['-ts', '-o', 'monitor', 'address'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
-    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    // `ip monitor` says nothing when it is listening: it has by the time it hears of an address of ours.
-    const ready = (async () => {
-      await sleep(100);
-      await waitFor(
-        async () => {
-          await stage.machine.tryRun('ip', ['addr', 'replace', '127.0.0.9/32', 'dev', 'lo']);
-          await stage.machine.tryRun('ip', ['addr', 'del', '127.0.0.9/32', 'dev', 'lo']);
-          return output.includes('127.0.0.9');
-        },
-        { what: 'ip monitor to listen' },
-      );
-    })();
-    return {
-      ready,
-      says: (what) => waitFor(() => what.test(output), { what: `ip monitor to say ${what.source}` }),
-      stop: async () => {
-        child.kill();
-        await ended;
-        return output
-          .split('\n')
-          .filter(Boolean)
-          .map((line) => {
-            const match = /^\[([^\]]+)\] (.*)$/.exec(line);
-            return {
-              at: Date.parse(`${(match?.[1] ?? '').slice(0, -3)}Z`) + microseconds(match?.[1]),
-              text: match?.[2] ?? '',
-            };
-          });
-      },
-    };
-  }
-
-  /** `Date.parse` stops at milliseconds. */
-  function microseconds(stamp: string | undefined): number {
-    return Number(stamp?.slice(-3) ?? 0) / 1000;
-  }
 });
