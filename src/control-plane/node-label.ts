@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import ipaddr from 'ipaddr.js';
 import { backoffMs } from '../lib/backoff.ts';
-import type { Clock, Random } from '../lib/clock.ts';
+import type { Clock, Random, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import { familyOf, type Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
@@ -60,6 +60,12 @@ export interface NodeLabelsParts {
 }
 
 /**
+ * Labels that are missing are written again after this long: what is seen of the Node is behind our own writes, and who
+ * takes a label off each time is not answered at his pace.
+ */
+const restoreAfterMs = 1000;
+
+/**
  * Keeps labels of a Node in step with what is wanted, in the background: nobody who takes or drops a
  * VIP waits for it, and a slow API server delays only the labels. Retries until the newest wish is
  * written; a wish that was replaced meanwhile is never written late.
@@ -69,6 +75,8 @@ export class NodeLabels {
   private readonly wanted = new Map<string, string | null>();
   /** What the API server has, as far as it is known: a predecessor may have left a label. */
   private readonly written = new Map<string, string | null>();
+  private seen: Readonly<Record<string, string>> = {};
+  private restoring: Timer | undefined;
   private working: Promise<void> | undefined;
   /** Told already. */
   private problem: string | undefined;
@@ -82,8 +90,17 @@ export class NodeLabels {
   set(key: string, value: string | null): void {
     if (this.wanted.get(key) === value) return;
     this.wanted.set(key, value);
-    this.working ??= this.work().finally(() => {
-      this.working = undefined;
+    this.start();
+  }
+
+  /** The labels of the Node as it is now: one that was registered anew, or edited by hand, may lack some of ours. */
+  see(labels: Readonly<Record<string, string>>): void {
+    this.seen = labels;
+    if (this.stop.signal.aborted || this.missing().length === 0) return;
+    this.restoring ??= this.parts.clock.after('node-label-restore', restoreAfterMs, () => {
+      this.restoring = undefined;
+      for (const key of this.missing()) this.written.delete(key);
+      this.start();
     });
   }
 
@@ -98,10 +115,23 @@ export class NodeLabels {
     const timer = this.parts.clock.after('node-label-close', budgetMs, () => {
       this.stop.abort();
     });
+    this.restoring?.cancel();
     for (const key of this.wanted.keys()) this.set(key, null);
     await this.working;
     timer.cancel();
     this.stop.abort();
+  }
+
+  private start(): void {
+    this.working ??= this.work().finally(() => {
+      this.working = undefined;
+    });
+  }
+
+  private missing(): readonly string[] {
+    const isMissing = ([key, value]: readonly [string, string | null]): boolean =>
+      value !== null && this.seen[key] !== value;
+    return [...this.wanted].filter(isMissing).map(([key]) => key);
   }
 
   private async work(): Promise<void> {

@@ -33,6 +33,11 @@ export class ServiceLabels {
     this.labels.set(label, vips.length === 0 ? null : serviceLabelValue(vips));
   }
 
+  /** The labels that our Node has now. */
+  see(labels: Readonly<Record<string, string>>): void {
+    this.labels.see(labels);
+  }
+
   /** Removes what a crashed predecessor left; which labels are whose, only a namespace tells. */
   async clean(signal: AbortSignal): Promise<void> {
     const { api, identity, clock, config, random, log } = this.parts;

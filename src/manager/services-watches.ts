@@ -19,6 +19,7 @@ import {
   type ServicesOperator,
 } from '../services/index.ts';
 import type { Parts } from './parts.ts';
+import type { ServiceLabels } from './service-labels.ts';
 
 /** What the services operator follows at the API server. */
 export interface ServicesWatches {
@@ -27,10 +28,12 @@ export interface ServicesWatches {
   readonly nodes: Reflector<NodeObject>;
 }
 
+/** `labels`, where our Node has some, is told of those it has. */
 export function watchServices(
-  { api, clock, config, log, random }: Parts,
+  { api, clock, config, identity, log, random }: Parts,
   operator: ServicesOperator,
   nodeAddresses: NodeAddresses,
+  labels: Pick<ServiceLabels, 'see'> | undefined,
 ): ServicesWatches {
   const namespace = config.serviceNamespace === '' ? {} : { namespace: config.serviceNamespace };
   const shared = { client: api.client, clock, random, log };
@@ -59,8 +62,20 @@ export function watchServices(
         }),
     nodes: createReflector<NodeObject>(shared, {
       resource: nodes,
-      map: projectNodeAddresses,
-      listener: nodeAddresses.listener,
+      map: (raw) => {
+        const node = projectNodeAddresses(raw);
+        const { name, labels: all = {} } = raw.metadata;
+        return labels === undefined || name !== identity
+          ? node
+          : { ...node, metadata: { ...node.metadata, labels: all } };
+      },
+      listener: {
+        ...nodeAddresses.listener,
+        changed: (name, now, before) => {
+          nodeAddresses.listener.changed?.(name, now, before);
+          if (name === identity) labels?.see(now.metadata.labels ?? {});
+        },
+      },
     }),
   };
 }

@@ -113,7 +113,7 @@ export function buildServices(
     },
     options,
   );
-  const watches: ServicesWatches = watchServices(parts, operator, nodeAddresses);
+  const watches: ServicesWatches = watchServices(parts, operator, nodeAddresses, labels);
   return {
     operator,
     writer,

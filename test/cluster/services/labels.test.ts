@@ -35,6 +35,13 @@ describe('labels of Nodes', { skip: whySkipped() }, () => {
     await become({ 'api.shop': vip(2) });
   });
 
+  it('SVC-33 a Node that is deleted and registered again has its labels again', async () => {
+    const { cluster, node } = stage;
+    await cluster.api.client.delete(`/api/v1/nodes/${node.name}`);
+    await cluster.registerNode(node);
+    await become({ 'api.shop': vip(2) });
+  });
+
   it('SVC-33 what a killed daemon left is removed by the next, and nothing is left on exit', async () => {
     const { cluster, objects, node } = stage;
     const daemon = cluster.daemon(node);

@@ -129,3 +129,39 @@ test('a right that is missing is told of once', async () => {
   await clock.advance(120_000);
   assert.equal(lines.length, 1);
 });
+
+test('SVC-33 a label that the Node lacks is written again, once a second at most', async () => {
+  const sent: Patch[] = [];
+  const clock = new FakeClock();
+  const patch = (change: Patch): Promise<void> => {
+    sent.push(change);
+    return Promise.resolve();
+  };
+  const labels = new NodeLabels({ patch, clock, random: () => 1, log: silentLogger });
+  labels.set('a', '1');
+  labels.set('b', '2');
+  await clock.flush();
+  sent.splice(0);
+  // Behind our own writes: no answer, if the rest follows.
+  labels.see({ a: '1' });
+  labels.see({ a: '1', b: '2' });
+  await clock.advance(5000);
+  assert.deepEqual(sent, []);
+  // Registered anew, and again before that was seen.
+  labels.see({ other: 'x' });
+  labels.see({ a: 'by hand' });
+  await clock.advance(900);
+  assert.deepEqual(sent, []);
+  await clock.advance(200);
+  assert.deepEqual(sent, [{ a: '1', b: '2' }]);
+  // What is not wanted any more is no loss.
+  labels.set('a', null);
+  await clock.flush();
+  labels.see({ b: '2' });
+  await clock.advance(5000);
+  assert.deepEqual(sent.slice(1), [{ a: null }]);
+  labels.see({});
+  await labels.close(1000);
+  await clock.advance(5000);
+  assert.deepEqual(sent.slice(2), [{ b: null }]);
+});
