@@ -9,6 +9,7 @@ export { endBesideResolver, resolveName } from './resolver.ts';
 export { sysctlLink } from './sysctl.ts';
 export type * from './types.ts';
 export { openNftables, type NftablesOptions } from './nftables/nftables.ts';
+export { openRuleCounters, type RuleCounters } from './nftables/rule-counters.ts';
 export type * from './nftables/types.ts';
 export { openConntrack } from './conntrack/conntrack.ts';
 export type * from './conntrack/types.ts';

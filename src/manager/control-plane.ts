@@ -9,11 +9,13 @@ import {
   type ControlPlaneOptions,
 } from '../control-plane/index.ts';
 import { nodes } from '../kube/index.ts';
+import { openRuleCounters } from '../linux/index.ts';
 import { healthCheck } from './health.ts';
 import { openBalancer } from './balancer.ts';
 import { runEveryNode } from './bgp.ts';
 import { hasControlPlaneElection } from './mode.ts';
 import type { Parts } from './parts.ts';
+import { watchRefusals } from './refusals.ts';
 import { runRoutingTable } from './routing-table.ts';
 
 /** Total time that a stopping process may spend on anything but the removal of VIPs: half a kubelet's grace period. */
@@ -83,10 +85,15 @@ async function runElected(wiring: ControlPlaneWiring, signal: AbortSignal): Prom
     options,
   );
   const gates = startGates(wiring, plane, signal);
+  const refusals =
+    balancer === undefined
+      ? undefined
+      : watchRefusals({ ...wiring, counters: openRuleCounters(wiring.kernel.poller) });
   try {
     await plane.run(signal);
   } finally {
     gates.close();
+    refusals?.close();
     await balancer?.close();
     await label?.close(STOP_BUDGET_MS);
   }

@@ -10,6 +10,7 @@ export {
   type ForwardingStatus,
 } from './forwarding/index.ts';
 export { TABLE as BALANCER_TABLE } from './forwarding/nftables/translation.ts';
+export { TABLE as ROLE_TABLE } from './forwarding/real-server-role.ts';
 export { createNode, type Node, type NodeComponents, type NodeOptions } from './store.ts';
 export { servicesMarks } from './mark.ts';
 export { removeStrayRoutes } from './route/strays.ts';

@@ -41,6 +41,11 @@ function declareMetrics() {
       'Frames in which another station claimed a VIP that this node holds.',
       ['vip', 'link'],
     ),
+    refusalsWithheld: counter(
+      'kube_vip_refusals_withheld_total',
+      'Refusals of a dead API server that clients of a balanced VIP did not get, so that they knock again and reach another: by the holder of the VIP, or by the server itself (`directroute`). Read every ten seconds.',
+      ['by'],
+    ),
     addressRestores: counter(
       'kube_vip_address_restores_total',
       'VIPs that vanished from the link behind our back and were put back.',

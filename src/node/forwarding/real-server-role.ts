@@ -13,7 +13,7 @@ import type { ForwardingState, RealServerRoleSpec } from './types.ts';
 /** IFA_PROTO of a VIP that this node serves but does not hold: another mark than that of held ones. */
 export const ROLE_PROTOCOL = 249;
 const LOOPBACK = 1;
-const TABLE = 'kube-vip-role';
+export const TABLE = 'kube-vip-role';
 /** Where the settings of before are kept while ours are in force, so that a successor can put them back. */
 const NOTES_CHAIN = 'settings_before';
 

@@ -223,6 +223,10 @@ describe('the balancer starts', { skip: refused?.because ?? false }, () => {
           what: 'the VIP to be held',
         });
         assert.deepEqual(await traces(), before);
+        assert.match(
+          (await daemon.http('/metrics'))?.body ?? '',
+          /^kube_vip_refusals_withheld_total\{by="holder"\} 0$/m,
+        );
         await hears('end');
         assert.doesNotMatch(monitor.log(), /kube-vip-lb/);
         await daemon.stop();

@@ -6,6 +6,7 @@ import { decodeFamilyId } from '../../../src/linux/genetlink.ts';
 import * as ipvs from '../../../src/linux/ipvs/codec.ts';
 import { parseConnections } from '../../../src/linux/ipvs/connections.ts';
 import * as nft from '../../../src/linux/nftables/decode.ts';
+import { decodeRuleCounter } from '../../../src/linux/nftables/rule-counters.ts';
 import { decodeListener } from '../../../src/linux/sock-diag.ts';
 import { testHostileBytes } from '../linux/hostile.ts';
 import type { Decoder } from '../linux/hostile.ts';
@@ -15,6 +16,7 @@ const decoders: Readonly<Record<string, Decoder>> = {
   'a table': nft.decodeTable,
   'a chain': nft.decodeChain,
   'a rule': nft.decodeRule,
+  'the counter of a rule': decodeRuleCounter,
   'a set': nft.decodeSet,
   elements: nft.decodeElements,
   'a table name': nft.decodeTableName,
