@@ -375,8 +375,8 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'ARP-05',
     file: publisherSource,
-    from: 'const specs = preservedSpecs(before.places, this.config, before.ports);',
-    to: 'const specs: ReturnType<typeof preservedSpecs> = [];',
+    from: 'return preservedSpecs(places, this.config, ports);',
+    to: 'return preservedSpecs(places.slice(0, 0), this.config, ports);',
     test: operator,
   },
   {
