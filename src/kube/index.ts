@@ -1,5 +1,6 @@
 export type * from './types.ts';
 export { createBackendProber } from './backend-probe.ts';
+export { withPresence } from './presence.ts';
 export { Http2KubeClient } from './client.ts';
 export type { ClientComponents, ClientOptions, ClientStatus } from './client.ts';
 export type { Connection } from './connection.ts';

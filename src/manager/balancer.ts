@@ -10,11 +10,12 @@ import {
   createBackendProber,
   createReflector,
   nodes,
+  withPresence,
   type KubeObject,
   type NodeObject,
 } from '../kube/index.ts';
 import type { Forwarding, ForwardingSpec, ForwardingStatus } from '../node/index.ts';
-import type { BalancerStatus } from '../observe/index.ts';
+import { parseListenAddress, type BalancerStatus } from '../observe/index.ts';
 import { familyOf, ip, type Ip } from '../lib/ip.ts';
 import { openForwarding, removeLeftovers } from './forwarding.ts';
 import type { Parts } from './parts.ts';
@@ -62,7 +63,8 @@ function startBalancer(
 ): RunningBalancer {
   const { config, clock, random, log, api } = parts;
   const options = optionsFrom(config, sources);
-  const prober = createBackendProber(api.credentials, {
+  const isDirect = config.loadBalancerForwardingMethod === 'directroute';
+  const apiServers = createBackendProber(api.credentials, {
     port: config.port,
     path: config.lbProbePath,
     onLost: (host) => {
@@ -70,9 +72,19 @@ function startBalancer(
       ownServer.lost(ip(host));
     },
   });
+  const presence = isDirect ? presenceOf(config) : undefined;
+  const prober =
+    presence === undefined
+      ? apiServers
+      : withPresence(apiServers, {
+          ...presence,
+          onChange: (host) => {
+            balancer.lost(ip(host));
+          },
+        });
   let isActive = false;
   const ownServer = new OwnServer(
-    { prober, clock, random },
+    { prober: apiServers, clock, random },
     {
       ...options,
       changed: () => {
@@ -82,7 +94,6 @@ function startBalancer(
       },
     },
   );
-  const isDirect = config.loadBalancerForwardingMethod === 'directroute';
   const isListening = (vip: Ip): boolean => !ownServer.refuses(familyOf(vip));
   const role = (): ForwardingSpec[] =>
     (isDirect ? options.vips : []).map((vip) => ({
@@ -153,6 +164,16 @@ function startBalancer(
       await forwarding.close();
     },
   };
+}
+
+/** Where this program listens on every node, if the settings are the same everywhere: one without it is no real server. */
+function presenceOf(config: Config): { readonly port: number; covers(host: string): boolean } | undefined {
+  const listen = parseListenAddress(config.prometheusHttpServer);
+  const port = listen?.port ?? config.healthCheckPort;
+  if (port === 0) return undefined;
+  const on = listen?.host;
+  if (on === undefined || on === '::') return { port, covers: () => true };
+  return on === '0.0.0.0' ? { port, covers: (host) => familyOf(ip(host)) === 4 } : undefined;
 }
 
 function report(
