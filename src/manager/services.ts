@@ -13,6 +13,7 @@ import {
   type ServicesOptions,
 } from '../services/index.ts';
 import { createUncontestedElection } from '../election/index.ts';
+import { aborted } from '../lib/abort.ts';
 import { hostLength, type Ip } from '../lib/ip.ts';
 import { resolveName } from '../linux/index.ts';
 import { servicesMark } from './instance.ts';
@@ -145,9 +146,15 @@ export function buildServices(
         operator.withdrawNow();
       };
       process.on('exit', withdrawNow);
+      // Beside the releases, which may last a renew deadline where the API server refuses them; behind the VIPs.
+      const ended = new AbortController();
+      const unlabelled = aborted(AbortSignal.any([signal, ended.signal]))
+        .then(() => clock.sleep('node-labels-end', 0))
+        .then(() => labels?.close(LABELS_BUDGET_MS));
       try {
         await operator.run(signal);
       } finally {
+        ended.abort();
         process.off('exit', withdrawNow);
         gate.close();
         rehearsal.end();
@@ -155,7 +162,7 @@ export function buildServices(
         parts.heldBackListeners.delete(heldBack);
         reports.close();
         writer.close();
-        await labels?.close(LABELS_BUDGET_MS);
+        await unlabelled;
       }
     },
   };
