@@ -13,7 +13,6 @@ import {
   type ServicesOptions,
 } from '../services/index.ts';
 import { createUncontestedElection } from '../election/index.ts';
-import { aborted } from '../lib/abort.ts';
 import { hostLength, type Ip } from '../lib/ip.ts';
 import { resolveName } from '../linux/index.ts';
 import { servicesMark } from './instance.ts';
@@ -28,8 +27,9 @@ import type { Parts } from './parts.ts';
 
 /** A VIP left by a predecessor goes after this long when nothing can be learned about its lease. */
 const LEFTOVER_GRACE_MS = 3000;
-/** How long a stopping process waits for its labels to be off the Node. */
+/** How long a stopping process tries to take its labels off the Node, and how long at least when its leases are released. */
 const LABELS_BUDGET_MS = 5000;
+const LABELS_LEAST_MS = 500;
 
 export interface ServicesFeature {
   readonly operator: ServicesOperator;
@@ -146,15 +146,11 @@ export function buildServices(
         operator.withdrawNow();
       };
       process.on('exit', withdrawNow);
-      // Beside the releases, which may last a renew deadline where the API server refuses them; behind the VIPs.
-      const ended = new AbortController();
-      const unlabelled = aborted(AbortSignal.any([signal, ended.signal]))
-        .then(() => clock.sleep('node-labels-end', 0))
-        .then(() => labels?.close(LABELS_BUDGET_MS));
+      let stoppedAt = clock.now();
+      signal.addEventListener('abort', () => (stoppedAt = clock.now()), { once: true });
       try {
         await operator.run(signal);
       } finally {
-        ended.abort();
         process.off('exit', withdrawNow);
         gate.close();
         rehearsal.end();
@@ -162,7 +158,9 @@ export function buildServices(
         parts.heldBackListeners.delete(heldBack);
         reports.close();
         writer.close();
-        await unlabelled;
+        // They went with the VIPs. Where the API server refuses that, the releases have taken of the time.
+        const left = LABELS_BUDGET_MS - (clock.now() - stoppedAt);
+        await labels?.close(Math.max(left, LABELS_LEAST_MS));
       }
     },
   };
