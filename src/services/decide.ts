@@ -71,9 +71,12 @@ export function claimOf(
   const notOurs = selection(service, config);
   if (notOurs !== undefined) return notOurs;
   const wanted = wantedAddresses(service);
-  if (wanted.addresses.length + wanted.hostnames.length + wanted.invalid.length === 0)
-    return withhold('no-address', 'no controller has given it an address yet');
   const annotations = service.metadata.annotations ?? {};
+  if (wanted.addresses.length + wanted.hostnames.length + wanted.invalid.length === 0) {
+    const isEmpty = annotations[annotation.addresses] !== undefined;
+    const why = isEmpty ? `${annotation.addresses} is empty` : 'no controller has given it an address yet';
+    return withhold('no-address', why);
+  }
   if (annotations[annotation.leaseName] !== undefined && isLocal(service)) {
     return withhold(
       'lease-policy',

@@ -5,14 +5,15 @@ import type { Conflict } from './conflicts.ts';
 import type { Withhold } from './decide.ts';
 import { sourceRanges } from './guard.ts';
 import { missingParts } from './missing.ts';
-import type {
-  LeaseKey,
-  PlacementConfig,
-  Service,
-  ServiceKey,
-  ServiceNotice,
-  ServicesObserver,
-  WithholdReason,
+import {
+  annotation,
+  type LeaseKey,
+  type PlacementConfig,
+  type Service,
+  type ServiceKey,
+  type ServiceNotice,
+  type ServicesObserver,
+  type WithholdReason,
 } from './types.ts';
 
 /** Reasons a user can do something about. The others are everyday life. */
@@ -164,7 +165,10 @@ export class Notices {
     const seconds = `${patienceMs / 1000} s`;
     const type = 'Warning';
     if (reason === 'no-address') {
-      const text = `no address for ${seconds}: is a controller running that assigns one?`;
+      const isEmpty = service.metadata.annotations?.[annotation.addresses] !== undefined;
+      const text = isEmpty
+        ? `${message}, and nothing else is looked at while it is there: remove it, or let it name an address`
+        : `no address for ${seconds}: is a controller running that assigns one?`;
       return { type, reason: 'NoAddress', message: text };
     }
     if (reason === 'class-mismatch' && (service.status?.loadBalancer?.ingress ?? []).length === 0) {

@@ -28,6 +28,19 @@ test('SVC-11 a Service without address waits, delays nobody, and is taken up whe
   await world.close();
 });
 
+test('an annotation that is there and empty is named: nothing else is looked at because of it', async () => {
+  const world = await worldOf();
+  const annotations = { 'kube-vip.io/loadbalancerIPs': ' ' };
+  world.serve({ name: 'emptied', vip: '', annotations, spec: { loadBalancerIP: '192.0.2.1' } });
+  await world.clock.advance(31_000);
+  assert.deepEqual(notices(world), ['a ! emptied NoAddress']);
+  assert.match(
+    world.nodes[0]?.told.join() ?? '',
+    /^emptied NoAddress kube-vip\.io\/loadbalancerIPs is empty, and nothing else is looked at while it is there/,
+  );
+  await world.close();
+});
+
 test('what a user must know is told once, by the holder, and hurts no other Service', async () => {
   const world = await worldOf();
   world.nodes[0]?.kernel.putAddress('eth0', '192.0.2.9', 24, { preferredLifetime: undefined });
