@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import type { LoadedConfig, Surroundings } from '../config/index.ts';
+import type { Config, LoadedConfig, Surroundings } from '../config/index.ts';
 import type { HeldSignals } from '../held-signals.ts';
 import type { CloudControllerOptions } from '../manager/index.ts';
 
@@ -15,6 +15,8 @@ export interface Io extends Surroundings {
   endableAtOnce(): void;
   /** Runs the daemon until it ends; resolves with the exit status. */
   runManager(loaded: LoadedConfig): Promise<number>;
+  /** The daemon cannot run with such settings: nothing of a predecessor's control plane stays on the node either. */
+  leaveNothing(readable: Config): Promise<void>;
   /** The same for the address controller. */
   runCloudController(loaded: LoadedConfig, options: CloudControllerOptions): Promise<number>;
 }
@@ -48,6 +50,7 @@ export function processIo(held: HeldSignals): Io {
     },
     // Loaded only here: no other command waits for the daemon's modules.
     runManager: async (loaded) => (await import('../manager/index.ts')).runManager(loaded, held),
+    leaveNothing: async (readable) => (await import('../manager/index.ts')).clearAfterRefusal(readable),
     runCloudController: async (loaded, options) =>
       (await import('../manager/index.ts')).runCloudController(loaded, options, held),
   };

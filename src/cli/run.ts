@@ -11,6 +11,7 @@ import {
   settingList,
   unimplemented,
   UsageError,
+  type Config,
   type FlagScan,
   type FlagTable,
   type LoadedConfig,
@@ -84,9 +85,9 @@ async function act(
 ): Promise<number> {
   switch (command.action) {
     case 'manager':
-      return io.runManager(refuseUnbuilt(loadFromFlags(flags, io)));
+      return io.runManager(await loadForDaemon(flags, io));
     case 'service': {
-      const loaded = refuseUnbuilt(loadFromFlags(flags, io));
+      const loaded = await loadForDaemon(flags, io);
       return io.runManager({ ...loaded, config: { ...loaded.config, prometheusHttpServer: '' } });
     }
     case 'cloudController': {
@@ -172,6 +173,20 @@ function refuseUnbuilt(loaded: LoadedConfig): LoadedConfig {
   const lines = unimplemented(loaded.config, loaded.sources);
   if (lines.length > 0) throw new NotBuiltError(lines.join('\n'));
   return loaded;
+}
+
+/** Refused settings end a start like anything else that is wrong, so nothing of a crashed predecessor may stay behind. */
+async function loadForDaemon(flags: FlagScan, io: Io): Promise<LoadedConfig> {
+  let readable: Config | undefined;
+  try {
+    const loaded = loadFromFlags(flags, io);
+    readable = loaded.config;
+    return refuseUnbuilt(loaded);
+  } catch (error) {
+    if (error instanceof ConfigError) readable = error.readable;
+    if (readable?.enableControlPlane === true) await io.leaveNothing(readable);
+    throw error;
+  }
 }
 
 /** One line for each thing that is wrong; of what nobody expected, the stack. */

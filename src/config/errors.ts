@@ -1,4 +1,5 @@
 import { KubeVipError } from '../lib/errors.ts';
+import type { Config } from './settings.ts';
 
 /** One thing wrong with a configuration. */
 export interface ConfigProblem {
@@ -29,11 +30,14 @@ export class ConfigError extends KubeVipError {
   readonly problems: readonly ConfigProblem[];
   /** What was passed over on the way, which may be why. */
   readonly warnings: readonly string[];
+  /** What could be read, the rest at its default: to know what a predecessor may have left, and for nothing else. */
+  readonly readable: Config | undefined;
 
-  constructor(problems: readonly ConfigProblem[], warnings: readonly string[] = []) {
+  constructor(problems: readonly ConfigProblem[], warnings: readonly string[] = [], readable?: Config) {
     super(problems.map(problemText).join('\n'));
     this.problems = problems;
     this.warnings = warnings;
+    this.readable = readable;
   }
 }
 

@@ -53,10 +53,10 @@ function check(
 ): LoadedConfig {
   if (flags.problems.length > 0) throw new UsageError(flags.problems.join('\n'));
   const read = readSettings({ flags, env, readFile });
-  if (read.problems.length > 0) throw new ConfigError(read.problems, read.warnings);
+  if (read.problems.length > 0) throw new ConfigError(read.problems, read.warnings, read.config);
   const normalized = normalize(read, hostname);
   const problems = validate(normalized.config, normalized.sources, purpose);
-  if (problems.length > 0) throw new ConfigError(problems, normalized.warnings);
+  if (problems.length > 0) throw new ConfigError(problems, normalized.warnings, normalized.config);
   return normalized;
 }
 

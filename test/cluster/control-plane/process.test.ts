@@ -224,6 +224,18 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
       assert.equal((await daemon.process.untilExit()).code, 1);
       assert.equal(await held(), false);
     });
+    for (const refused of [
+      { vip_leaseduration: '1' },
+      { vip_arpRate: 'often' },
+      { bgp_enable: 'true' },
+      { vip_ddns: 'true' },
+    ]) {
+      await leaveVip();
+      await withDaemon(refused, async (daemon) => {
+        assert.equal((await daemon.process.untilExit()).code, 1);
+        assert.equal(await held(), false, JSON.stringify(refused));
+      });
+    }
     await leaveVip();
     // Detection waits for an answer from the local API server, which never comes.
     await node.cable.blackholeApi(6443);

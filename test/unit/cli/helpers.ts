@@ -5,6 +5,8 @@ export interface Outcome {
   readonly status: number;
   readonly out: string;
   readonly err: string;
+  /** VIPs of refused settings, which the daemon was told to leave nothing of. */
+  readonly cleared: readonly string[];
   /** What the daemon or the address controller was started with, if it was. */
   readonly started: LoadedConfig | undefined;
   /** The flags of the address controller. */
@@ -18,6 +20,7 @@ export async function kubeVip(
 ): Promise<Outcome> {
   let out = '';
   let err = '';
+  const cleared: string[] = [];
   let started: LoadedConfig | undefined;
   let controller: Outcome['controller'];
   const io: Io = {
@@ -35,6 +38,7 @@ export async function kubeVip(
       started = loaded;
       return 0;
     },
+    leaveNothing: async ({ address }) => void cleared.push(address),
     runCloudController: async (loaded, options) => {
       started = loaded;
       controller = options;
@@ -42,5 +46,5 @@ export async function kubeVip(
     },
   };
   const status = await run(argv, io);
-  return { status, out, err, started, controller };
+  return { status, out, err, cleared, started, controller };
 }

@@ -87,6 +87,19 @@ describe('the daemon', () => {
     );
   });
 
+  test('with refused settings has nothing of a predecessor left behind, as far as its VIPs can be read', async () => {
+    const plane = { vip_arp: 'true', cp_enable: 'true', address: '192.0.2.1', vip_nodename: 'n' };
+    const cleared = async (command: string, env: Readonly<Record<string, string>>) =>
+      (await kubeVip(command.split(' '), env)).cleared;
+    assert.deepEqual(await cleared('manager', { ...plane, vip_leaseduration: '1' }), ['192.0.2.1']);
+    assert.deepEqual(await cleared('service', { ...plane, port: 'x' }), ['192.0.2.1']);
+    assert.deepEqual(await cleared('manager', { ...plane, enable_upnp: 'true' }), ['192.0.2.1']);
+    assert.deepEqual(await cleared('manager', { ...plane, cp_enable: 'false' }), []);
+    assert.deepEqual(await cleared('manager', plane), []);
+    assert.deepEqual(await cleared('config', { ...plane, port: 'x' }), []);
+    assert.deepEqual(await cleared('manifest pod', { ...plane, port: 'x' }), []);
+  });
+
   test('is not started with what is not built yet', async () => {
     const { status, out, err, started } = await kubeVip(['manager', '--enableUPNP=true'], {
       ...arp,
