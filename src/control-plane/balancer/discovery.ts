@@ -24,12 +24,10 @@ export interface Discovery {
  * @param vips never servers, although a kubelet that finds its address by itself may report one as its Node's.
  */
 export function discover(nodes: Iterable<NodeObject>, family: Family, vips: readonly Ip[]): Discovery {
-  const all = [...nodes]
-    .filter(mayServe)
-    .map((node) => ({
-      node,
-      found: addressesOf(node, family).filter(({ address }) => !vips.includes(address)),
-    }));
+  const all = [...nodes].filter(mayServe).map((node) => ({
+    node,
+    found: addressesOf(node, family).filter(({ address }) => !vips.includes(address)),
+  }));
   const ready = all.filter(({ node }) => isReady(node)).flatMap(({ found }) => found);
   const areUnready = ready.length === 0;
   const candidates = areUnready ? all.flatMap(({ found }) => found) : ready;
