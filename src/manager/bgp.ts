@@ -12,6 +12,7 @@ import type { SpeakerOptions } from '../node/types.ts';
 import { openBalancer } from './balancer.ts';
 import { StartError } from './errors.ts';
 import { healthCheck } from './health.ts';
+import { ownLeftovers } from './own-leftovers.ts';
 import type { Parts } from './parts.ts';
 
 export interface EveryNodeWiring extends Parts {
@@ -57,11 +58,7 @@ export async function runEveryNode(wiring: EveryNodeWiring, signal: AbortSignal)
   const plane = new EveryNode(
     {
       node,
-      // Only our own VIPs: another instance on this node marks its addresses the same way.
-      sweep: () =>
-        node.sweep(
-          ({ address, link: on }) => own.has(address.address) && (on !== 'lo' || link.name === 'lo'),
-        ),
+      sweep: () => node.sweep(ownLeftovers(own, link.name)),
       endSessions: () => speaker?.stop() ?? Promise.resolve(),
       log,
     },

@@ -14,6 +14,7 @@ import { healthCheck } from './health.ts';
 import { openBalancer } from './balancer.ts';
 import { runEveryNode } from './bgp.ts';
 import { hasControlPlaneElection } from './mode.ts';
+import { ownLeftovers } from './own-leftovers.ts';
 import type { Parts } from './parts.ts';
 import { watchRefusals } from './refusals.ts';
 import { runRoutingTable } from './routing-table.ts';
@@ -55,12 +56,8 @@ async function runElected(wiring: ControlPlaneWiring, signal: AbortSignal): Prom
   const plane = new ControlPlane(
     {
       node,
-      // Only our own VIPs: another instance on this node marks its addresses the same way. And not those on
-      // `lo`, which make this node a real server of somebody else's balancer.
       sweep: () => {
-        node.sweep(
-          ({ address, link }) => own.has(address.address) && (link !== 'lo' || options.link === 'lo'),
-        );
+        node.sweep(ownLeftovers(own, options.link));
         balancer?.settle();
       },
       election: campaign.election,

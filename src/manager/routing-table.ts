@@ -13,6 +13,7 @@ import {
 import type { Ip } from '../lib/ip.ts';
 import { removeStrayRoutes, type NodeOptions } from '../node/index.ts';
 import { openBalancer } from './balancer.ts';
+import { ownLeftovers } from './own-leftovers.ts';
 import type { Parts } from './parts.ts';
 
 /** kube-vip's own limit for an answer of the API server. */
@@ -50,9 +51,7 @@ export async function runRoutingTable(wiring: RoutingTableWiring, signal: AbortS
       // Only our own VIPs: another instance on this node marks its addresses and routes the same way.
       sweep: () => {
         node.sweepRoutes(({ destination }) => destination !== undefined && own.has(destination.address));
-        node.sweep(
-          (leftover) => own.has(leftover.address.address) && (leftover.link !== 'lo' || link.name === 'lo'),
-        );
+        node.sweep(ownLeftovers(own, link.name));
         balancer?.settle();
       },
       check: self.check,

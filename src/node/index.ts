@@ -12,7 +12,7 @@ export {
 export { TABLE as BALANCER_TABLE } from './forwarding/nftables/translation.ts';
 export { TABLE as ROLE_TABLE } from './forwarding/real-server-role.ts';
 export { createNode, type Node, type NodeComponents, type NodeOptions } from './store.ts';
-export { servicesMarks } from './mark.ts';
+export { OWNER_PROTOCOL, servicesMarks } from './mark.ts';
 export { removeStrayRoutes } from './route/strays.ts';
 export { removeGuards } from './security/guards.ts';
 export type * from './types.ts';

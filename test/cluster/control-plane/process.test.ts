@@ -206,6 +206,29 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
     });
   });
 
+  it('a VIP that a predecessor held on lo, or on another link, goes when it is to be on this one', async () => {
+    const links = async (): Promise<readonly string[]> => {
+      const shown = await node.run('ip', ['-o', 'addr', 'show', 'to', vip]);
+      return shown.split('\n').flatMap((line) => line.split(/\s+/)[1] ?? []);
+    };
+    for (const [first, then] of [
+      ['lo', 'eth0'],
+      ['eth0', 'lo'],
+    ] as const) {
+      await withDaemon({ vip_interface: first }, async (daemon) => {
+        await untilHeld(daemon);
+        await daemon.kill();
+      });
+      await withDaemon({ vip_interface: then }, async (daemon) => {
+        await waitFor(async () => (await links()).join() === then, {
+          what: `the VIP on ${then} alone`,
+          detail: () => daemon.process.tail(),
+        });
+      });
+      assert.deepEqual(await links(), []);
+    }
+  });
+
   it('a start that fails, or is ended by SIGTERM, leaves no VIP of a predecessor', async () => {
     const leaveVip = async (): Promise<void> => {
       await withDaemon({}, async (daemon) => {
