@@ -39,6 +39,7 @@ export class ServicesView {
   private readonly waiting = new Set<ServiceKey>();
   private timer: Timer | undefined;
   private doubtedAt = -Infinity;
+  private interruptedAt = -Infinity;
 
   constructor(parts: ServicesViewParts) {
     this.parts = parts;
@@ -47,7 +48,12 @@ export class ServicesView {
   isCurrent(): boolean {
     const { clock, source } = this.parts;
     const at = source.provenAt();
-    return at !== undefined && clock.now() - at <= viewAgeMs;
+    return at !== undefined && at >= this.interruptedAt && clock.now() - at <= viewAgeMs;
+  }
+
+  /** No call has come through for a while: what happened meanwhile is not known, however recent the copy is. */
+  interrupted(): void {
+    this.interruptedAt = this.parts.clock.now();
   }
 
   /** The Service is told as soon as the copy is current; if it is not yet asked for, it is now. */

@@ -293,6 +293,7 @@ export class Tenure {
   }
 
   private lost({ lease, members, trailing }: Campaign, reason: LossReason): void {
+    if (reason === 'renew-deadline') this.view.interrupted();
     const held = [...members, ...trailing].filter((key) => this.publisher.get(key)?.lease === lease);
     if (this.options.preserve && reason !== 'released') {
       this.publisher.silenceAll(held, reason);

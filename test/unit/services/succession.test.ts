@@ -174,6 +174,28 @@ describe('a node whose Services are old news', () => {
     await world.close();
   });
 
+  test('cut off for a moment, and back, beside a node that came later: it lists before it acts', async () => {
+    const world = new World(each);
+    const stale = await world.add('a');
+    world.serve({ name: 'newer', vip: '192.0.2.2' });
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.2'), ['a']);
+    cutOff(world, 'a');
+    world.remove('newer');
+    await world.run(5000);
+    // It knows of no former lease, for it was not there when there was one.
+    await world.add('b');
+    world.serve({ name: 'older', vip: '192.0.2.2' });
+    await world.run(600);
+    assert.deepEqual(world.holders('192.0.2.2'), ['b']);
+    stale.isCutOff = false;
+    await world.run(3000);
+    assert.deepEqual(world.holders('192.0.2.2'), ['b']);
+    assert.deepEqual(world.doubles, []);
+    assert.equal(stale.refreshes, 1);
+    await world.close();
+  });
+
   test('a holder whose watch is deaf keeps the address until it hears, and nobody takes it before', async () => {
     const { world, stale } = await moved('a');
     world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
