@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks';
+import { constants, performance, PerformanceObserver } from 'node:perf_hooks';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { trimHeap } from '../linux/index.ts';
 
@@ -6,6 +6,8 @@ export interface MemoryParts {
   readonly clock: Clock;
   /** Bytes that V8 has taken for objects of JavaScript, garbage included. */
   readonly heapTotal: () => number;
+  /** The same when all garbage was last collected, by whomever; undefined: it has not been yet. */
+  readonly afterCollection: () => number | undefined;
   /** Share of the time since the last call in which the event loop was busy. */
   readonly busy: () => number;
   /** Collects all garbage and closes the gaps. Undefined: the launcher has not asked V8 for it. */
@@ -16,7 +18,8 @@ export interface MemoryParts {
 
 const everyMs = 20_000;
 /**
- * So much more than after the last collection is worth another one, but not at once: code that has not run for a while
+ * So much more than after the last collection is worth another one: as a rule V8 has made one itself some seconds after a
+ * burst, and another would free next to nothing. Not at once: code that has not run for a while
  * is collected, too, and has to be compiled again, a tenth of a second of work.
  */
 const grownBytes = 8 << 20;
@@ -31,21 +34,20 @@ const ownersMs = 1000;
  * From time to time gives back what a burst of events has left behind, which V8 and the C library would keep for the next one:
  * with 1 000 Services 40 MB of 73 after a start. Returns what ends it.
  */
-export function giveMemoryBack({ clock, heapTotal, busy, collect, trim }: MemoryParts): () => void {
+export function giveMemoryBack(parts: MemoryParts): () => void {
+  const { clock, heapTotal, afterCollection, busy, collect, trim } = parts;
   let timer: Timer;
-  let least = 0;
   let notBefore = -Infinity;
   const look = (): void => {
     const total = heapTotal();
     const isCalm = busy() <= atRest;
-    const isWorthIt = total >= least + grownBytes && total <= largestBytes && clock.now() >= notBefore;
+    const hasGrown = total >= (afterCollection() ?? 0) + grownBytes;
+    const isWorthIt = hasGrown && total <= largestBytes && clock.now() >= notBefore;
     if (collect === undefined || !isWorthIt || !isCalm) {
-      least = Math.min(least, total);
       finish(everyMs);
       return;
     }
     collect();
-    least = heapTotal();
     notBefore = clock.now() + againMs;
     timer = clock.after('trim heap', ownersMs, () => {
       finish(everyMs - ownersMs);
@@ -65,9 +67,16 @@ export function giveMemoryBack({ clock, heapTotal, busy, collect, trim }: Memory
 export function giveOwnMemoryBack(clock: Clock): () => void {
   const { gc } = globalThis;
   let before = performance.eventLoopUtilization();
-  return giveMemoryBack({
+  const heapTotal = (): number => process.memoryUsage().heapTotal;
+  let after: number | undefined;
+  const collections = new PerformanceObserver((list) => {
+    if (list.getEntries().some(isMajor)) after = heapTotal();
+  });
+  collections.observe({ entryTypes: ['gc'] });
+  const end = giveMemoryBack({
     clock,
-    heapTotal: () => process.memoryUsage().heapTotal,
+    heapTotal,
+    afterCollection: () => after,
     busy: () => {
       const now = performance.eventLoopUtilization();
       const { utilization } = performance.eventLoopUtilization(now, before);
@@ -82,4 +91,14 @@ export function giveOwnMemoryBack(clock: Clock): () => void {
           },
     trim: trimHeap,
   });
+  return () => {
+    collections.disconnect();
+    end();
+  };
+}
+
+/** Of all garbage, not of young objects alone. */
+function isMajor(collection: object): boolean {
+  const { kind } = (collection as { readonly detail?: { readonly kind?: number } }).detail ?? {};
+  return kind === constants.NODE_PERFORMANCE_GC_MAJOR;
 }

@@ -67,11 +67,16 @@ export function rehearseOnStandby({ clock, log, options, operator }: RehearsalPa
   const abort = new AbortController();
   const { signal } = abort;
   const look = async (): Promise<void> => {
-    for (let ms = firstLookMs; ; ms = Math.min(2 * ms, maxLookMs)) {
+    let [ms, seen] = [firstLookMs, -1];
+    for (;;) {
       await clock.sleep('rehearsal', ms, signal);
       if (signal.aborted || operator.advertised().length > 0) return;
-      const isReady = operator.waitingFor() === undefined && !operator.isBusy();
-      if (!isReady || operator.known() < worthIt) continue;
+      const known = operator.known();
+      // While Services come the machine has other work; then they are waited for.
+      const isSettled = known === seen && operator.waitingFor() === undefined && !operator.isBusy();
+      ms = known === seen ? Math.min(2 * ms, maxLookMs) : firstLookMs;
+      seen = known;
+      if (!isSettled || known < worthIt) continue;
       const vips = await rehearse(clock, options, signal);
       log.debug('a take-over was rehearsed', { vips });
       return;

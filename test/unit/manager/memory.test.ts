@@ -10,14 +10,22 @@ const mb = 1 << 20;
 /** A heap whose garbage is gone after a collection. */
 function rig(collects = true) {
   const clock = new FakeClock();
-  const state = { live: 12 * mb, garbage: 0, busy: 0, done: [] as string[] };
+  const state = {
+    live: 12 * mb,
+    garbage: 0,
+    busy: 0,
+    after: undefined as number | undefined,
+    done: [] as string[],
+  };
   const end = giveMemoryBack({
     clock,
     heapTotal: () => state.live + state.garbage,
+    afterCollection: () => state.after,
     busy: () => state.busy,
     collect: collects
       ? () => {
           state.garbage = 0;
+          state.after = state.live;
           state.done.push('collect');
         }
       : undefined,
@@ -44,6 +52,15 @@ test('what a burst has left is collected once, and what was outside of the heap 
   assert.deepEqual(await turn(), ['trim'], 'not worth it');
   end();
   assert.deepEqual(clock.timers(), []);
+});
+
+test('what V8 has collected by itself is not collected again', async () => {
+  const { state, turn } = rig();
+  state.after = 6 * mb;
+  assert.deepEqual(await turn(), ['trim']);
+  state.garbage = 10 * mb;
+  await turn();
+  assert.equal(state.done[0], 'collect', 'what has come since');
 });
 
 test('nothing is collected in the middle of work, in a heap that would take long, or without the flag', async () => {

@@ -93,14 +93,18 @@ test('a rehearsal ends with the turn under way when the real play begins', async
 
 test('a node that stands by with many Services rehearses once', async () => {
   const { pass } = standby(1000);
-  assert.deepEqual(await pass(1000), []);
+  assert.deepEqual(await pass(3000), []);
   assert.deepEqual(await pass(1000), ['a take-over was rehearsed']);
   assert.deepEqual(await pass(60_000), []);
 });
 
-test('it waits until the Services are known and are enough', async () => {
+test('it waits until the Services are known, are enough and have stopped coming', async () => {
   const { pass, state } = standby(0);
   assert.deepEqual(await pass(3000), []);
+  for (let known = 500; known < 1000; known += 50) {
+    state.known = known;
+    assert.deepEqual(await pass(1300), []);
+  }
   state.known = 1000;
   state.waiting = 'Services have not been listed yet';
   assert.deepEqual(await pass(5000), []);
