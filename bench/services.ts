@@ -1,5 +1,5 @@
 // npm run bench -- services [--sizes 10,100,1000,5000,10000] [--api real|embedded] [--nodes 2] [--program dist|source]
-//   [--stages singles,endpoints,rest,failover,restart] [--singles 100] [--rest 20] [--controller] [--json FILE]
+//   [--stages singles,endpoints,rest,failover,restart] [--singles 100] [--rest 60] [--controller] [--json FILE]
 //   [--profile DIR]
 // How long a Service needs to its VIP and its status, alone and in a burst, and what many of them cost.
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const { values } = parseArgs({
     program: { type: 'string', default: 'dist' },
     singles: { type: 'string', default: '100' },
     stages: { type: 'string', default: stages.join() },
-    rest: { type: 'string', default: '20' },
+    rest: { type: 'string', default: '60' },
     controller: { type: 'boolean', default: false },
     json: { type: 'string' },
     profile: { type: 'string' },

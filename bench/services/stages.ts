@@ -7,12 +7,15 @@ import { AddressMonitor } from './address-monitor.ts';
 import { AnnouncementMonitor } from './announcement-monitor.ts';
 import type { Driver, ServiceTimes } from './driver-client.ts';
 import type { Figures } from './figures.ts';
+import { collectionsSince } from './turns.ts';
 
 const leasePath = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/plndr-svcs-lock';
 
 /** What is measured at each size, after it was reached. */
 export const stages = ['singles', 'endpoints', 'rest', 'failover', 'restart'] as const;
 export type Stage = (typeof stages)[number];
+
+const standbyMs = 8000;
 
 export interface StageOptions {
   readonly stages: readonly Stage[];
@@ -175,9 +178,14 @@ export class Stages {
     const isReal = this.#cluster.api.kind === 'real';
     const writes = isReal ? await this.#writes() : Number.NaN;
     const cpu = cpuSeconds(pid);
+    const from = Date.now();
     await sleep(restSeconds * 1000);
     const spent = cpuSeconds(pid) - cpu;
-    this.#add('at rest: CPU of the holder', (spent / restSeconds) * 100, '%', 1);
+    this.#add(`at rest, ${restSeconds} s: CPU of the holder`, (spent / restSeconds) * 100, '%', 1);
+    const collections = collectionsSince(turnsFile(holder), from);
+    this.#add('at rest: collections that the program asked for meanwhile', collections.length, '');
+    const collecting = collections.reduce((sum, ms) => sum + ms, 0);
+    this.#add('at rest: CPU of these', collecting, 'ms');
     if (isReal) {
       const rate = ((await this.#writes()) - writes) / restSeconds;
       this.#add("at rest: writes to the API, all nodes' and its own", rate, '/s', 2);
@@ -198,10 +206,12 @@ export class Stages {
     const others = this.#cluster.lab.controlPlanes.filter((node) => node !== holder);
     const frames = await AnnouncementMonitor.start(this.#cluster.lab.client);
     const monitors = await Promise.all(others.map((node) => AddressMonitor.start(node)));
-    frames.reset();
     const daemon = this.#cluster.daemon(holder);
+    // The others stand by: what the burst has left to do is done.
+    await sleep(standbyMs);
     daemon.halt();
     for (const node of others) await this.#turns(node);
+    frames.reset();
     const stopAt = Date.now();
     daemon.signal('SIGTERM');
     const onLink = new Map<string, number>();
