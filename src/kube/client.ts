@@ -108,8 +108,9 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
       },
       components.lookup,
     );
-    this.calls = new SessionPool({ ...components, fallback }, this.options);
-    this.watches = new SessionPool({ ...components, fallback }, this.options);
+    const shared = { ...components, fallback, spoken: { isHttp1: false, isReported: false } };
+    this.calls = new SessionPool(shared, this.options);
+    this.watches = new SessionPool(shared, this.options);
   }
 
   get server(): string {

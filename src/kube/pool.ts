@@ -21,6 +21,15 @@ export interface PoolComponents {
   readonly log: Logger;
   readonly credentials: Credentials;
   readonly fallback: LoopbackFallback;
+  /** What the server has been found to speak, for all pools of a client. */
+  readonly spoken: Spoken;
+}
+
+export interface Spoken {
+  /** It said in plain words that it knows no HTTP/2. */
+  isHttp1: boolean;
+  /** That has been logged. */
+  isReported: boolean;
 }
 
 export interface PoolOptions {
@@ -43,9 +52,6 @@ export class SessionPool {
   private readonly stopping = new AbortController();
   private connecting: Promise<void> | undefined;
   private connectedWith: Connection | undefined;
-  /** The server said in plain words that it speaks no HTTP/2. */
-  private isHttp1 = false;
-  private reportedHttp1 = false;
   private failures = 0;
   private notBefore = -Infinity;
   private lastFailure: KubeError | undefined;
@@ -159,7 +165,7 @@ export class SessionPool {
     const ended = (session: Session): void => {
       this.ended(session);
     };
-    if ((protocol ?? (this.isHttp1 ? 'http/1.1' : 'h2')) === 'http/1.1') {
+    if ((protocol ?? (this.components.spoken.isHttp1 ? 'http/1.1' : 'h2')) === 'http/1.1') {
       this.noteHttp1(connection);
       return new Http1Session(socket, ended);
     }
@@ -169,15 +175,15 @@ export class SessionPool {
       return session;
     } catch (error) {
       const speaksOther = protocol === undefined && fromFailure(error, '').kind === 'garbage';
-      if (!speaksOther || this.isHttp1) throw error;
-      this.isHttp1 = true;
+      if (!speaksOther || this.components.spoken.isHttp1) throw error;
+      this.components.spoken.isHttp1 = true;
       return this.introduce(connection, lookup, signal);
     }
   }
 
   private noteHttp1({ server }: Connection): void {
-    if (this.reportedHttp1) return;
-    this.reportedHttp1 = true;
+    if (this.components.spoken.isReported) return;
+    this.components.spoken.isReported = true;
     this.components.log.warn(
       'the API server, or what stands in front of it, speaks HTTP/1.1 only: each watch takes a connection',
       {

@@ -30,9 +30,19 @@ async function answering(t: TestContext, bytes: string): Promise<ReturnType<type
 
 describe('a server that speaks HTTP/1.1 only', () => {
   it('is found out once, said once, and asked over one kept connection', async (t) => {
-    const { listener, client, log } = await startApi(t, http1);
+    const { api, listener, client, log } = await startApi(t, http1);
     for (let i = 0; i < 3; i++) assert.equal((await client.raw('/version')).status, 200);
     assert.equal(listener.accepted, 2, 'one that tried HTTP/2, and the one that is kept');
+    const ending = new AbortController();
+    const watching = client.watch(
+      leases,
+      { resourceVersion: String(api.revision), timeoutSeconds: 300, signal: ending.signal },
+      { event: () => undefined },
+    );
+    watching.catch(() => undefined);
+    await eventually('an open watch', () => api.openWatches === 1);
+    ending.abort();
+    assert.equal(listener.accepted, 3, 'one for the watch');
     assert.deepEqual(
       log.lines.filter((line) => line.includes('HTTP/1.1')),
       [
