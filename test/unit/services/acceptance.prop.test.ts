@@ -117,12 +117,19 @@ class Model {
     return this.mode.perServiceElection === true || (this.mode.electionOnDemand === true && isForced);
   }
 
-  /** Nodes of which one must carry it. Whoever holds the common lease may have no endpoint of a Local Service: nobody has its VIP then. */
-  due(service: string, leader: string): readonly string[] {
+  /**
+   * Nodes of which one must carry it. Whoever holds a lease for other Services, too, may have no endpoint of a Local one: nobody
+   * has its VIP then.
+   */
+  due(service: string, holderOf: (lease: string) => string | undefined): readonly string[] {
     const places = this.eligible(service);
     const it = this.services.get(service);
-    if (it === undefined || it.policy === 'Cluster' || this.hasLease(it)) return places;
-    return places.filter((each) => each === leader);
+    if (it === undefined || it.policy === 'Cluster') return places;
+    const own = `kubevip-${service}`;
+    const isNamed = [...this.services.values()].some(({ lease }) => lease === own);
+    if (this.hasLease(it) && !isNamed) return places;
+    const holder = holderOf(this.hasLease(it) ? `shop/${own}` : commonLease);
+    return places.filter((each) => each === holder);
   }
 
   wish(service: string, it: Wanted): Wish {
@@ -182,7 +189,7 @@ async function live(
     const places = model.eligible(service);
     if (places.length > 0) for (const vip of it.vips) due.add(vip);
     if (places.length === 0 || !model.isSimple(service)) continue;
-    const obliged = model.due(service, world.holderOf(commonLease) ?? '');
+    const obliged = model.due(service, (lease) => world.holderOf(lease));
     for (const vip of it.vips) {
       const holders = world.holders(vip);
       const where = `${vip} of ${service} on ${holders.join()}, may be on ${obliged.join()}`;
