@@ -75,6 +75,17 @@ describe('a server that speaks HTTP/1.1 only', () => {
     );
   });
 
+  it('holds no call up behind another that gets no answer', async (t) => {
+    const { api, client } = await startApi(t, http1);
+    await client.raw('/version');
+    const stall = api.fail({ path: '/api/v1/nodes' }, { stall: true });
+    const waiting = failure(client.list(nodes));
+    await eventually('the request', () => stall.hits === 1);
+    assert.equal((await client.raw('/version')).status, 200);
+    client.close();
+    assert.equal((await waiting).kind, 'unreachable');
+  });
+
   it('costs a connection with each call that gets no answer in time', async (t) => {
     const { api, listener, client, clock } = await startApi(t, http1);
     await client.raw('/version');
