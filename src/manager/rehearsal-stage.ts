@@ -28,6 +28,9 @@ const link: Link = {
   master: undefined,
 };
 
+/** For `vip_subnet=auto`: all VIPs are in its subnet (198.18.0.0/15 is for such plays, RFC 2544). */
+const ownAddress = { link: link.name, address: ip('198.19.0.1'), prefixLength: 15 };
+
 /** A node and an operator of this program that play among themselves. */
 export interface Stage {
   readonly node: Node;
@@ -37,7 +40,7 @@ export interface Stage {
   readonly ended: Promise<void>;
 }
 
-/** With so many Services, each with a VIP of its own (198.18.0.0/15 is for such plays, RFC 2544). */
+/** With so many Services, each with a VIP of its own. */
 export async function openStage(
   count: number,
   clock: Clock,
@@ -55,7 +58,7 @@ export async function openStage(
       node,
       sweep: () => undefined,
       elect: () => election,
-      local: { hasLink: () => true, ownAddresses: () => [], ownerOf: () => undefined },
+      local: { hasLink: () => true, ownAddresses: () => [ownAddress], ownerOf: () => undefined },
       status: { want: () => undefined, drop: () => undefined },
       resolve: () => Promise.resolve([]),
       view: { provenAt: () => clock.now(), refresh: () => undefined },

@@ -76,7 +76,14 @@ test('a rehearsal puts its VIPs on the link of the stage, twice, and leaves no t
 
 test('a rehearsal in the guise of other settings puts as many there', async () => {
   const guise = { ...options, className: 'x', classOnly: true, legacyClass: false, guarded: true };
-  const other = { ...guise, servicesLink: 'eth1', preserve: true, debounceMs: 500, everyNode: true };
+  const other = {
+    ...guise,
+    prefix4: 'auto' as const,
+    servicesLink: 'eth1',
+    preserve: true,
+    debounceMs: 500,
+    everyNode: true,
+  };
   assert.equal(await rehearse(systemClock(), other, new AbortController().signal), 512);
 });
 
