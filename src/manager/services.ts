@@ -18,7 +18,6 @@ import { resolveName } from '../linux/index.ts';
 import { servicesMark } from './instance.ts';
 import { electionAt, placeOfLease } from './election.ts';
 import { LeaseWatches } from './lease-watches.ts';
-import { rehearseOnStandby, type Rehearsal } from './rehearsal.ts';
 import { ServiceLabels } from './service-labels.ts';
 import { servicesNews } from './services-news.ts';
 import { watchServices, type ServicesWatches } from './services-watches.ts';
@@ -64,12 +63,10 @@ export function buildServices(
   );
   const labels = config.enableNodeLabeling ? new ServiceLabels(parts) : undefined;
   const news = servicesNews(parts.metrics, recorder, log, options.globalLease, onLoss);
-  let rehearsal: Rehearsal | undefined;
   const hasLease = (lease: LeaseKey): boolean => lease !== options.globalLease || hasServicesElection(config);
   const observer: ServicesObserver = {
     ...news,
     campaign: (lease, ...what) => {
-      if (what[0] === 'acquired') rehearsal?.end();
       if (hasLease(lease)) news.campaign?.(lease, ...what);
     },
     provides: (key, vips) => labels?.provides(key, vips),
@@ -140,7 +137,6 @@ export function buildServices(
       void watches.services.run(signal);
       void watches.slices.run(signal);
       void labels?.clean(signal);
-      rehearsal = rehearseOnStandby({ clock, log, options, operator });
       // Very many VIPs take more than one turn to go, and a second signal ends all waiting.
       const withdrawNow = (): void => {
         operator.withdrawNow();
@@ -153,7 +149,6 @@ export function buildServices(
       } finally {
         process.off('exit', withdrawNow);
         gate.close();
-        rehearsal.end();
         parts.claimListeners.delete(claimed);
         parts.heldBackListeners.delete(heldBack);
         reports.close();

@@ -26,6 +26,10 @@ export interface FollowingParts {
   readonly refreshed: () => void;
 }
 
+/** The full check is an insurance, against events that the kernel did not send: it may cost a thousandth of the time. */
+const refreshShare = 1000;
+const maxRefreshes = 4;
+
 const dumpBackoff = { baseMs: 20, maxMs: 5000 };
 
 /** Keeps `observed` in step with the kernel: by events, and by dumps at the start, after lost events and now and then. */
@@ -36,6 +40,8 @@ export class Following {
   private refresh: Timer | undefined;
   private isClosed = false;
   private isDumping = false;
+  /** How long the last one took, with what it gave rise to at once; milliseconds. */
+  private dumpMs = 0;
   /** Events were lost while a dump was under way: it needs another one. */
   private mustRepeat = false;
 
@@ -86,7 +92,9 @@ export class Following {
 
   private armRefresh(): void {
     if (this.isClosed) return;
-    this.refresh = this.parts.clock.after('node-refresh', this.refreshMs, () => {
+    const { refreshMs } = this;
+    const ms = Math.min(Math.max(refreshMs, refreshShare * this.dumpMs), maxRefreshes * refreshMs);
+    this.refresh = this.parts.clock.after('node-refresh', ms, () => {
       // A list of what is changing under way has to be made again and again.
       if (!this.parts.isBusy()) {
         this.redump(false);
@@ -123,7 +131,8 @@ export class Following {
   }
 
   private async dump(eventsLost: boolean): Promise<void> {
-    const { kernel, observed, counters, dumped } = this.parts;
+    const { clock, kernel, observed, counters, dumped } = this.parts;
+    const started = clock.now();
     this.isDumping = true;
     observed.dumpStarted(eventsLost);
     try {
@@ -139,6 +148,7 @@ export class Following {
     }
     counters.dumps++;
     dumped();
+    this.dumpMs = clock.now() - started;
   }
 }
 

@@ -240,11 +240,6 @@ export class ServicesOperator {
     }
   }
 
-  /** How many Services this process knows. */
-  known(): number {
-    return this.catalogue.size;
-  }
-
   /** Services wait for their turn to be looked at. */
   isBusy(): boolean {
     return this.work.size > 0;

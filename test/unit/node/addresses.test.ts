@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ip } from '../../../src/lib/ip.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
 import { errnoOf } from '../../../src/linux/errors.ts';
+import { createNode } from '../../../src/node/index.ts';
+import { FakeClock } from '../../../src/testing/fake-clock.ts';
+import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
 import { addressOf, both, putUnmarkedVip, scene } from './scene.ts';
 
 // Linux reports no preferred lifetime for an IPv4 address that is valid forever, only that it is deprecated.
@@ -216,8 +220,6 @@ test('without any event the timer finds it', async () => {
   await clock.advance(1);
   kernel.takeAddress('eth0', '192.0.2.1', 32);
   assert.equal(marked(), '');
-  const { createNode } = await import('../../../src/node/index.ts');
-  const { silentLogger } = await import('../../../src/lib/log.ts');
   const deaf = createNode({ kernel, clock, log: silentLogger }, { refreshMs: 30_000 });
   await deaf.start();
   deaf.publish('control-plane', [addressOf('192.0.2.1')]);
@@ -226,6 +228,26 @@ test('without any event the timer finds it', async () => {
   assert.equal(marked(), '');
   await clock.advance(1);
   assert.equal(marked(), line4);
+});
+
+test('a full check that takes long is made less often: it may take a thousandth of the time', async () => {
+  const clock = new FakeClock();
+  const kernel = new FakeKernel({ clock });
+  kernel.addLink({ name: 'eth0' });
+  const addresses = kernel.addresses.bind(kernel);
+  kernel.addresses = async () => {
+    await clock.sleep('dump', 40);
+    return addresses();
+  };
+  const node = createNode({ kernel, clock, log: silentLogger }, { refreshMs: 30_000 });
+  const start = node.start();
+  await clock.advance(40);
+  await start;
+  await clock.advance(39_999);
+  assert.equal(node.counters().dumps, 1);
+  await clock.advance(41);
+  assert.equal(node.counters().dumps, 2);
+  node.close();
 });
 
 test('what the kernel refuses for a moment is tried again with growing pauses', async () => {
@@ -452,8 +474,6 @@ for (const canWrite of [true, false]) {
 
 test('observers may publish from inside a callback', async () => {
   const { kernel, clock } = await scene();
-  const { createNode } = await import('../../../src/node/index.ts');
-  const { silentLogger } = await import('../../../src/lib/log.ts');
   const node = createNode({
     kernel,
     clock,
