@@ -113,10 +113,10 @@ async function run(parts: Parts, signals: Signals, dumps: { dump?: () => void })
     },
   };
   try {
-    await removeOldRoutes(parts);
     cleanRoutingTable(parts, () => services?.operator.waitingFor() === undefined, signals.signal);
     await withSessions(parts, signals.signal, () => {
       const features = [
+        removeOldRoutes(parts),
         ...(config.enableControlPlane ? [runControlPlane(wiring, signals.signal)] : []),
         ...(services === undefined ? [] : [services.run(signals.signal)]),
         ...(ipam === undefined ? [] : [ipam.run(signals.signal)]),

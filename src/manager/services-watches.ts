@@ -18,6 +18,7 @@ import {
   type Service,
   type ServicesOperator,
 } from '../services/index.ts';
+import { compiledCodeKeeper } from './compiled-code.ts';
 import type { Parts } from './parts.ts';
 import type { ServiceLabels } from './service-labels.ts';
 
@@ -39,13 +40,21 @@ export function watchServices(
   const shared = { client: api.client, clock, random, log };
   const projector = new SliceProjector();
   const listener = operator.slicesListener;
+  const keepCompiledCode = compiledCodeKeeper();
+  const watched: RefreshableReflector<Service> = createReflector<Service>(shared, {
+    resource: services,
+    ...namespace,
+    map: projectService,
+    listener: {
+      ...operator.servicesListener,
+      changed: (key, now, before) => {
+        operator.servicesListener.changed?.(key, now, before);
+        keepCompiledCode(watched.items.size);
+      },
+    },
+  });
   return {
-    services: createReflector<Service>(shared, {
-      resource: services,
-      ...namespace,
-      map: projectService,
-      listener: operator.servicesListener,
-    }),
+    services: watched,
     slices: config.enableEndpoints
       ? createReflector<EndpointSlice>(shared, {
           resource: endpoints,
