@@ -46,7 +46,7 @@ describe('an API server beside which no kube-vip runs', { skip: refused?.because
   it('gets no connections of direct return; it does while kube-vip runs there, and none after its end', async () => {
     await cluster.startDaemon(holder, { env, options: { supervise: false } }).waitReady();
     await until([holder.name], 'while kube-vip runs nowhere else');
-    assert.match(cluster.daemon(holder).log(), /kube-vip does not run there/);
+    await cluster.daemon(holder).process.waitForLog(/kube-vip does not run there/);
     const beside = cluster.startDaemon(other, { env, options: { supervise: false } });
     await until([holder.name, other.name], 'when kube-vip runs beside both');
     await beside.stop();
