@@ -4,9 +4,9 @@ import { setFlagsFromString } from 'node:v8';
 const many = 500;
 
 /**
- * Whoever calls what this returns with the number of Services. On a node that stands by, what takes a VIP over has not run for
- * hours, and V8 throws the bytecode of such functions away when it collects garbage; then a thousand VIPs wait while
- * it is made again. With many Services it stays, for one more megabyte.
+ * Returns what is to be told the number of Services whenever it changes. On a node that stands by, what takes a VIP over does
+ * not run for hours, and V8 throws the bytecode of such functions away when it collects garbage; then a thousand
+ * VIPs wait while it is made again. With many Services it stays, for one more megabyte.
  *
  * @param setFlag of V8; takes effect from the next collection.
  */
