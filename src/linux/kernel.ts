@@ -8,13 +8,14 @@ import { describeAddress, describeRoute, describeRule } from './objects.ts';
 import { openPacketSocket } from './packet-socket.ts';
 import { Poller, type PollerOptions } from './poll.ts';
 import * as rtAddress from './rtnetlink/address.ts';
+import { withoutEchoOf } from './rtnetlink/echo.ts';
 import { decodeEvent, groupsFor } from './rtnetlink/events.ts';
 import * as rtm from './rtnetlink/header.ts';
 import * as rtLink from './rtnetlink/link.ts';
 import * as rtNeighbour from './rtnetlink/neighbour.ts';
 import * as rtRoute from './rtnetlink/route.ts';
 import * as rtRule from './rtnetlink/rule.ts';
-import { AF_INET, type Doing } from './sys.ts';
+import type { Doing } from './sys.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
 import type * as t from './types.ts';
 
@@ -190,22 +191,17 @@ class LinuxKernel implements OpenKernel {
     const doing = { op: 'watch' satisfies t.KernelOp, object: kinds.join(', ') };
     const subscription = this.netlink.subscribe(doing, groupsFor(kinds), {
       onMessage: (message) => {
-        if (withoutEcho && this.isEcho(message)) return;
         const event = this.decoded(() => decodeEvent(message));
         if (event !== undefined) tell(event);
       },
       onLost: () => tell({ kind: 'resync' }),
       onDecodeError: this.onDecodeError,
       queueBytes: this.eventQueueBytes,
+      filter: withoutEcho ? withoutEchoOf(this.netlink.portId) : undefined,
     });
     const watching = { subscription, listeners };
     this.watching.set(key, watching);
     return watching;
-  }
-
-  /** inet_rtm_newaddr() reports with the port of who asked, inet6_ifa_notify() with none. */
-  private isEcho({ type, portId, payload: [family] }: NetlinkMessage): boolean {
-    return type === rtm.RTM_NEWADDR && portId === this.netlink.portId && family === AF_INET;
   }
 
   openPacketSocket(options: t.PacketSocketOptions): t.PacketSocket {

@@ -1,6 +1,6 @@
 import { errnoOf, KernelError } from './errors.ts';
-import { NlWriter } from './netlink/wire.ts';
 import type { Poller } from './poll.ts';
+import { encodeFilter } from './socket-filter.ts';
 import * as sys from './sys.ts';
 import type { PacketFilter, PacketSocket, PacketSocketOptions } from './types.ts';
 
@@ -112,13 +112,6 @@ function linkLayerAddress(etherType: number, ifindex: number): Uint8Array {
   view.setUint16(2, etherType);
   new Int32Array(bytes.buffer)[1] = ifindex;
   return bytes;
-}
-
-/** An array of struct sock_filter, in host byte order. */
-function encodeFilter(filter: PacketFilter): Uint8Array {
-  const writer = new NlWriter();
-  for (const [code, jt, jf, k] of filter) writer.u16(code).u8(jt).u8(jf).u32(k);
-  return writer.done();
 }
 
 function ignoreOutgoing(doing: sys.Doing, fd: number): void {

@@ -47,6 +47,7 @@ function bindFunctions(library: ReturnType<typeof koffi.load>) {
     socket: bind<[Int, Int, Int]>('int socket(int, int, int)'),
     socketpair: bind<[Int, Int, Int, Int32Array]>('int socketpair(int, int, int, void *)'),
     bind: bind<[Int, Uint8Array, Int]>('int bind(int, const void *, uint32_t)'),
+    getsockname: bind<[Int, Uint8Array, Uint32Array]>('int getsockname(int, void *, void *)'),
     connect: bind<[Int, Uint8Array, Int]>('int connect(int, const void *, uint32_t)'),
     listen: bind<[Int, Int]>('int listen(int, int)'),
     sendto: bind<[Int, Uint8Array, Int, Int, Uint8Array | null, Int]>(
@@ -160,6 +161,13 @@ export function receive(doing: Doing, fd: number, buffer: Uint8Array): number | 
     if (errno === errnoOf.EAGAIN) return undefined;
     if (errno !== errnoOf.EINTR) throw new KernelError({ ...doing, errno });
   }
+}
+
+/** The address that a socket is bound to: a sockaddr of `length` bytes. */
+export function boundTo(doing: Doing, fd: number, length: number): Uint8Array {
+  const address = new Uint8Array(length);
+  checked(doing, (c) => c.getsockname(fd, address, Uint32Array.of(length)));
+  return address;
 }
 
 export function setSocketOption(

@@ -3,11 +3,12 @@ import { errnoOf, KernelError } from '../errors.ts';
 import type { Poller } from '../poll.ts';
 import * as sys from '../sys.ts';
 import type { Doing } from '../sys.ts';
-import type { Subscription } from '../types.ts';
+import { encodeFilter } from '../socket-filter.ts';
+import type { PacketFilter, Subscription } from '../types.ts';
 import { Answers, type NetlinkOutcome, type NetlinkRequest } from './answers.ts';
 import * as nl from './message.ts';
 import type { NetlinkMessage } from './message.ts';
-import { NlWriter } from './wire.ts';
+import { NlReader, NlWriter } from './wire.ts';
 
 export type { NetlinkOutcome, NetlinkRequest } from './answers.ts';
 
@@ -17,6 +18,8 @@ export const NETLINK_SOCK_DIAG = 4;
 export const NETLINK_NETFILTER = 12;
 export const NETLINK_GENERIC = 16;
 
+/** Of struct sockaddr_nl. */
+const socketAddressBytes = 12;
 const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;
 const NETLINK_CAP_ACK = 10;
@@ -43,6 +46,8 @@ export interface EventHandlers {
   readonly onDecodeError?: (error: DecodeError) => void;
   /** How much the kernel may queue before events are lost; 8 MiB by default. */
   readonly queueBytes?: number | undefined;
+  /** Of what the kernel sends, only datagrams that this program accepts are queued at all. */
+  readonly filter?: PacketFilter | undefined;
 }
 
 /**
@@ -56,23 +61,20 @@ export class NetlinkSocket {
   private readonly buffer = new Uint8Array(bufferBytes);
   /** For all batches, one after the other: they are of a size. */
   private readonly writer = new NlWriter();
+  /** The kernel's name for whoever asks by this socket, in events too. */
+  readonly portId: number;
   private sequence = 1;
-  private answeredTo: number | undefined;
 
   constructor(protocol: number, poller: Poller) {
     this.protocol = protocol;
     this.poller = poller;
     this.fd = openSocket(protocol, false);
     sys.enlargeReceiveBuffer(this.fd, requestQueueBytes);
+    this.portId = portIdOf(this.fd);
   }
 
   close(): void {
     sys.close(this.fd);
-  }
-
-  /** The kernel's name for whoever asks by this socket, in events too; undefined before the first answer. */
-  get portId(): number | undefined {
-    return this.answeredTo;
   }
 
   /** One request; returns the messages before its acknowledgement, throws KernelError if refused. */
@@ -142,6 +144,7 @@ export class NetlinkSocket {
   subscribe(doing: Doing, groups: readonly number[], handlers: EventHandlers): Subscription {
     const fd = openSocket(this.protocol, false);
     sys.enlargeReceiveBuffer(fd, handlers.queueBytes ?? eventQueueBytes);
+    if (handlers.filter !== undefined) sys.attachFilter(doing, fd, encodeFilter(handlers.filter));
     for (const group of groups) {
       sys.setSocketNumber(doing, fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
     }
@@ -180,7 +183,6 @@ export class NetlinkSocket {
     }
     if (length === undefined) return false;
     for (const message of nl.splitMessages(this.buffer.subarray(0, length))) {
-      this.answeredTo ??= message.portId;
       answers.take(message);
     }
     return true;
@@ -242,7 +244,18 @@ function openSocket(protocol: number, isStrict: boolean): number {
 
 /** struct sockaddr_nl with port id 0: the kernel chooses one. */
 function netlinkAddress(): Uint8Array {
-  return new NlWriter().u16(sys.AF_NETLINK).zeros(10).done();
+  return new NlWriter()
+    .u16(sys.AF_NETLINK)
+    .zeros(socketAddressBytes - 2)
+    .done();
+}
+
+/** As `nl_pid` of struct sockaddr_nl says. */
+function portIdOf(fd: number): number {
+  const doing = { op: 'open netlink socket' };
+  const address = new NlReader('sockaddr_nl', sys.boundTo(doing, fd, socketAddressBytes));
+  address.skip('family and padding', 4);
+  return address.u32('port id');
 }
 
 function tryOption(doing: Doing, fd: number, option: number): void {

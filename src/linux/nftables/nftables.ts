@@ -27,8 +27,6 @@ const readAttempts = 3;
 class LinuxNftables implements t.Nftables {
   private readonly netlink: NetlinkSocket;
   private readonly onDecodeError: (error: DecodeError) => void;
-  /** Of the socket that our requests leave by, as the kernel calls it; undefined before the first answer. */
-  private portId: number | undefined;
 
   constructor(netlink: NetlinkSocket, options: NftablesOptions) {
     this.netlink = netlink;
@@ -87,7 +85,7 @@ class LinuxNftables implements t.Nftables {
         }
         // The kernel names who asked for the change. What we did ourselves is no news, and a look costs as much as
         // there is in the tables.
-        if (portId === this.portId) return;
+        if (portId === this.netlink.portId) return;
         if (this.decoded(() => decode.decodeTableName(payload)) === name) onChange();
       },
       onLost: () => {
@@ -114,7 +112,6 @@ class LinuxNftables implements t.Nftables {
     const type = nf.messageType(nf.NFNL_SUBSYS_NFTABLES, message.getGeneration);
     const payload = nf.writeHeader(new NlWriter(), nf.NFPROTO_UNSPEC).done();
     const [reply] = this.netlink.request({ doing: { op: 'read nf_tables' }, type, payload });
-    this.portId = reply?.portId ?? this.portId;
     return reply && this.decoded(() => decode.decodeGeneration(reply.payload));
   }
 
