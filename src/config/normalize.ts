@@ -1,6 +1,7 @@
 import type { ReadSettings, Sources } from './read.ts';
 import type { Config } from './settings.ts';
 import { sourceText } from './sources.ts';
+import { translatesPorts } from './validate.ts';
 import { derivedSubnet } from './vips.ts';
 
 export interface Normalized {
@@ -42,6 +43,16 @@ export function normalize(read: ReadSettings, hostname: string | undefined): Nor
   }
 
   if (config.backendHealthCheckInterval <= 0) config.backendHealthCheckInterval = defaultBackendCheckSeconds;
+
+  if (translatesPorts(config) && config.loadBalancerForwardingMethod === 'local') {
+    // The default, and generated manifests spell it out: nobody's wish, so lb_port is what counts.
+    const ports = `lb_port=${config.loadBalancerPort} is not port=${config.port}`;
+    warnings.push(
+      `${ports}, and lb_fwdmethod=local cannot translate ports; using masquerade, which all API servers serve`,
+    );
+    config.loadBalancerForwardingMethod = 'masquerade';
+    sources.loadBalancerForwardingMethod = { kind: 'derived', from: 'lb_port' };
+  }
 
   if (config.vipSubnet === '') {
     if (config.address !== '') {

@@ -245,6 +245,23 @@ const debounce: Rule = ({ debounceTime }) =>
       ]
     : [];
 
+/** The balancer has to send connections to another port than the one they are for. */
+export function translatesPorts(config: Config): boolean {
+  const { enableControlPlane, enableLoadBalancer, loadBalancerPort, port } = config;
+  return enableControlPlane && enableLoadBalancer && loadBalancerPort !== port;
+}
+
+/** All methods but one hand the packet on as it is, port included. */
+const portsOfBalancer: Rule = (config) => {
+  const { loadBalancerForwardingMethod: method, port } = config;
+  if (!translatesPorts(config) || method === 'masquerade') return [];
+  const setting = 'loadBalancerPort';
+  const methodName = displayName('loadBalancerForwardingMethod');
+  const problem = `is not ${displayName('port')}=${port}, and ${methodName}=${method} cannot translate ports`;
+  const remedy = `set ${displayName(setting)} to ${port}, or ${methodName} to masquerade`;
+  return [{ setting, problem, remedy }];
+};
+
 const daemonRules: readonly Rule[] = [
   oneMode,
   oneFeature,
@@ -265,4 +282,5 @@ const rules: readonly Rule[] = [
   healthPort,
   instanceName,
   debounce,
+  portsOfBalancer,
 ];

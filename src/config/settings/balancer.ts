@@ -14,7 +14,7 @@ export const balancerSettings = {
     env: 'lb_port',
     key: ['loadBalancerPort', 'lbPort'],
     feature: 'balancer',
-    doc: 'Port of the VIP that is balanced.',
+    doc: 'Port of the VIP that is balanced. Another one than that of the API servers needs the forwarding method masquerade.',
   }),
   loadBalancerForwardingMethod: lenientChoice(
     ['local', 'masquerade', 'tunnel', 'directroute', 'bypass'],

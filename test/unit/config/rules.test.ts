@@ -275,6 +275,43 @@ describe('BGP', () => {
   ]);
 });
 
+describe('the port that is balanced', () => {
+  const other = { lb_enable: 'true', lb_port: '7443' };
+  table([
+    [
+      'another one with direct return',
+      { ...other, lb_fwdmethod: 'DirectRoute' },
+      /^env lb_port="7443": is not port=6443, and lb_fwdmethod=directroute cannot translate ports; set lb_port to 6443, or lb_fwdmethod to masquerade$/,
+    ],
+    [
+      'the default one beside another port of the API server',
+      { lb_enable: 'true', port: '443', lb_fwdmethod: 'tunnel' },
+      /^lb_port: is not port=443, and lb_fwdmethod=tunnel cannot translate/,
+    ],
+    ['another one, translated', { ...other, lb_fwdmethod: 'masquerade' }, undefined],
+    ['the same with direct return', { ...other, lb_fwdmethod: 'directroute', port: '7443' }, undefined],
+    ['nothing is balanced', { ...other, lb_fwdmethod: 'directroute', lb_enable: '' }, undefined],
+    [
+      'no control plane',
+      { ...other, lb_fwdmethod: 'directroute', cp_enable: '', svc_enable: 'true' },
+      undefined,
+    ],
+  ]);
+  for (const method of ['', 'local'])
+    test(`with lb_fwdmethod="${method}", as manifests have it, it is translated, and a warning says so`, () => {
+      const { config, sources, warnings } = load({ env: { ...working, ...other, lb_fwdmethod: method } });
+      assert.equal(config.loadBalancerForwardingMethod, 'masquerade');
+      assert.deepEqual(sources.loadBalancerForwardingMethod, { kind: 'derived', from: 'lb_port' });
+      assert.match(
+        warnings.join(),
+        /lb_port=7443 is not port=6443, and lb_fwdmethod=local cannot .*using masquerade/,
+      );
+      const same = load({ env: { ...working, lb_enable: 'true', lb_fwdmethod: method } });
+      assert.equal(same.config.loadBalancerForwardingMethod, 'local');
+      assert.deepEqual(same.warnings, []);
+    });
+});
+
 describe('others', () => {
   table([
     [
