@@ -25,9 +25,9 @@ const steps: readonly Step[] = [
   },
   { name: 'format', command: ['prettier', '--check', '--log-level', 'warn', '.'], hint: 'npm run format' },
   {
-    name: 'imports',
+    name: 'arch',
     command: ['node', '--test', 'test/arch/**/*.test.ts'],
-    hint: 'the import table is in tools/arch/rooms.ts',
+    hint: 'the import table is in tools/arch/rooms.ts; a page may name only what exists',
   },
   { name: 'unused', command: ['knip', '--no-config-hints'], hint: 'remove the export, or use it' },
   { name: 'docs', command: ['node', 'tools/docs.ts', '--check'], hint: 'npm run docs' },
