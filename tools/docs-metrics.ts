@@ -1,10 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
 import { createMetrics } from '../src/observe/index.ts';
+import { writePage } from './page.ts';
 
 /** Writes docs/reference/metrics.md from the declarations; `--check` fails when the page is stale. */
-const page = resolve(import.meta.dirname, '../docs/reference/metrics.md');
-
 const introduction = `# Metrics
 
 <!-- Written by tools/docs-metrics.ts from src/observe/metrics.ts. Do not edit; run: npm run docs -->
@@ -26,14 +23,4 @@ function render(): string {
   return introduction + rows.join('');
 }
 
-const wanted = render();
-if (process.argv.includes('--check')) {
-  const found = existsSync(page) ? readFileSync(page, 'utf8') : '';
-  if (found !== wanted) {
-    console.error('docs/reference/metrics.md is stale: npm run docs');
-    process.exit(1);
-  }
-} else {
-  mkdirSync(dirname(page), { recursive: true });
-  writeFileSync(page, wanted);
-}
+writePage('docs/reference/metrics.md', render(), 'docs');

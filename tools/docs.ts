@@ -1,13 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
 import { features, settingList, type Feature, type Setting } from '../src/config/index.ts';
+import { writePage } from './page.ts';
 
 /**
  * Writes docs/reference/configuration.md from the table of settings; with `--check` it only compares and
  * fails when the page is stale.
  */
-const page = resolve(import.meta.dirname, '../docs/reference/configuration.md');
-
 const introduction = `# Configuration
 
 <!-- Written by tools/docs.ts from src/config/settings. Do not edit; run: npm run docs -->
@@ -69,14 +66,4 @@ function code(names: readonly string[]): string {
   return names.map((name) => `\`${name}\``).join(', ');
 }
 
-const wanted = render();
-if (process.argv.includes('--check')) {
-  const found = existsSync(page) ? readFileSync(page, 'utf8') : '';
-  if (found !== wanted) {
-    console.error('docs/reference/configuration.md is stale: npm run docs');
-    process.exit(1);
-  }
-} else {
-  mkdirSync(dirname(page), { recursive: true });
-  writeFileSync(page, wanted);
-}
+writePage('docs/reference/configuration.md', render(), 'docs');

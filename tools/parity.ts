@@ -1,5 +1,6 @@
-import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { writePage } from './page.ts';
 import { claimedIds } from './parity/claims.ts';
 import { renderParity, unknownIds } from './parity/page.ts';
 import type { ParityLines } from './parity/page.ts';
@@ -9,7 +10,6 @@ import type { ParityLines } from './parity/page.ts';
  * whether the page is stale, for the gate.
  */
 const root = resolve(import.meta.dirname, '..');
-const page = resolve(root, 'docs/parity.md');
 
 function readClaims(): Map<string, string[]> {
   const claims = new Map<string, string[]>();
@@ -22,14 +22,6 @@ function readClaims(): Map<string, string[]> {
   return claims;
 }
 
-function currentPage(): string {
-  try {
-    return readFileSync(page, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
 const lines = JSON.parse(readFileSync(resolve(root, 'tools/parity/lines.json'), 'utf8')) as ParityLines;
 const claims = readClaims();
 const unknown = unknownIds(lines, claims);
@@ -38,14 +30,8 @@ if (unknown.length > 0) {
   console.error(`test titles name ids that tools/parity/lines.json does not have: ${where.join('; ')}`);
   process.exit(1);
 }
-const wanted = renderParity(lines, claims);
-if (process.argv.includes('--check')) {
-  if (wanted !== currentPage()) {
-    console.error('docs/parity.md is stale: npm run parity');
-    process.exit(1);
-  }
-} else {
-  writeFileSync(page, wanted);
+writePage('docs/parity.md', renderParity(lines, claims), 'parity');
+if (!process.argv.includes('--check')) {
   for (const [title, section] of Object.entries(lines)) {
     const open = Object.keys(section).filter((id) => !claims.has(id));
     const proven = Object.keys(section).length - open.length;
