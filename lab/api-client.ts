@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { AgentAnswer, AgentConfig, AgentRequest } from './api-agent.ts';
 import type { Machine } from './machine.ts';
@@ -36,15 +35,13 @@ export class ApiClient {
     this.#agent = machine.start('api-agent', [process.execPath, script, JSON.stringify(config)], {
       pipe: true,
     });
-    const { stdin, stdout } = this.#agent.child;
-    if (stdout === null) throw new Error('the agent has no standard output');
-    createInterface({ input: stdout }).on('line', (line) => {
+    this.#agent.lines().on('line', (line) => {
       const answer = JSON.parse(line) as AgentAnswer;
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });
     // The agent ended between two calls; the next one says so.
-    stdin?.on('error', () => undefined);
+    this.#agent.child.stdin?.on('error', () => undefined);
     void this.#agent.exited.then(() => {
       for (const [id, resolve] of this.#waiting) resolve({ id, error: 'the agent ended' });
     });

@@ -1,5 +1,4 @@
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ApiBackend, ApiUser } from './api-backend.ts';
 import { ApiClient } from './api-client.ts';
@@ -23,9 +22,7 @@ export class EmbeddedApi implements ApiBackend {
     const script = fileURLToPath(new URL('embedded-server.ts', import.meta.url));
     this.#machine = lab.api;
     this.process = lab.api.start('api-server', [process.execPath, script, String(this.port)], { pipe: true });
-    const { stdout } = this.process.child;
-    if (stdout === null) throw new Error('the embedded API server has no standard output');
-    this.#answers = createInterface({ input: stdout })[Symbol.asyncIterator]();
+    this.#answers = this.process.lines()[Symbol.asyncIterator]();
     this.client = new ApiClient(lab.client, { servers: [this.url] });
   }
 

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import type { Interface } from 'node:readline';
 import type { LabProcess } from './process.ts';
 
@@ -59,11 +58,9 @@ export class IpSession {
   #running(): LabProcess {
     if (this.#process?.alive === true) return this.#process;
     const started = this.#start();
-    const { stdin, stdout } = started.child;
-    if (stdout === null) throw new Error('ip has no standard output');
     // Its machine lost its power between two questions.
-    stdin?.on('error', () => undefined);
-    this.#lines = createInterface({ input: stdout });
+    started.child.stdin?.on('error', () => undefined);
+    this.#lines = started.lines();
     this.#process = started;
     return started;
   }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { createInterface, type Interface } from 'node:readline';
 import { inNamespace } from './netns.ts';
 import { identify, isAlive, signal } from './proc.ts';
 import type { ProcessId } from './proc.ts';
@@ -81,6 +82,13 @@ export class LabProcess {
 
   get alive(): boolean {
     return isAlive(this.id);
+  }
+
+  /** What it says, line by line; of one that was started with `pipe`. */
+  lines(): Interface {
+    const { stdout } = this.child;
+    if (stdout === null) throw new Error(`${this.name} has no pipe to read from`);
+    return createInterface({ input: stdout });
   }
 
   /** Signals the process itself, or its children too; false when it is gone. */

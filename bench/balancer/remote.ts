@@ -1,5 +1,4 @@
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import type { LabProcess, Machine } from '../../lab/index.ts';
 import type { ChangeTimes, ForwarderReply, ForwarderRequest } from './protocol.ts';
 import { first } from './priority.ts';
@@ -13,10 +12,8 @@ export class RemoteForwarding {
   private readonly replies: AsyncIterator<string>;
 
   private constructor(process: LabProcess) {
-    const { stdout } = process.child;
-    if (stdout === null) throw new Error('the forwarding has no output');
     this.process = process;
-    this.replies = createInterface({ input: stdout })[Symbol.asyncIterator]();
+    this.replies = process.lines()[Symbol.asyncIterator]();
   }
 
   /** Throws UnsupportedError when the back-end cannot be opened. */

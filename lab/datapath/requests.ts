@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Machine } from '../machine.ts';
 import type { LabProcess } from '../process.ts';
@@ -29,9 +28,7 @@ export class Requests {
       [...promptly, process.execPath, script, JSON.stringify(config)],
       { pipe: true },
     );
-    const { stdout } = this.#process.child;
-    if (stdout === null) throw new Error('the load has no standard output');
-    const lines = createInterface({ input: stdout });
+    const lines = this.#process.lines();
     lines.on('line', (text) => {
       const line = JSON.parse(text) as LoadLine;
       if ('live' in line) this.#live = line.live;

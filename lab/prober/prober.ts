@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Machine } from '../machine.ts';
 import type { LabProcess } from '../process.ts';
@@ -48,9 +47,7 @@ export class Prober {
       [...promptly, process.execPath, script('probe.ts'), JSON.stringify(config)],
       { pipe: true },
     );
-    const { stdout } = this.#process.child;
-    if (stdout === null) throw new Error('the prober has no standard output');
-    const lines = createInterface({ input: stdout });
+    const lines = this.#process.lines();
     lines.on('line', (text) => {
       const line = JSON.parse(text) as ProbeLine;
       if ('live' in line) this.#live = line.live;
