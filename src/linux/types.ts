@@ -50,17 +50,7 @@ export interface Address {
 }
 
 /** What to put on a link. The kernel sets the flags it owns (tentative, deprecated, permanent). */
-export interface AddressRequest {
-  readonly ifindex: number;
-  readonly address: Ip;
-  readonly prefixLength: number;
-  readonly scope: Scope;
-  readonly validLifetime: number | undefined;
-  readonly preferredLifetime: number | undefined;
-  readonly noDad: boolean;
-  readonly broadcast: Ip | undefined;
-  readonly protocol: number;
-}
+export type AddressRequest = Omit<Address, 'deprecated' | 'tentative' | 'dadFailed' | 'permanent'>;
 
 /** What names an address on a link, for removing it. */
 export interface AddressKey {

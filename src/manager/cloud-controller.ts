@@ -38,9 +38,6 @@ export interface CloudControllerOptions {
   readonly kubeconfig: string | undefined;
 }
 
-/** A second SIGTERM ends all waiting after this long. */
-const HURRY_MS = 1000;
-
 /**
  * `kube-vip cloud-controller`: gives Services their addresses and touches no network. Runs until it is told
  * to stop and resolves with the exit status.
@@ -71,12 +68,10 @@ export async function runCloudController(
       stopping: (why) => {
         log.info('shutting down', { reason: why });
       },
-      hurry: () => {
-        clock.after('hurry', HURRY_MS, () => process.exit(0));
-      },
       dump: () => dumps.dump?.(),
     },
     held,
+    clock,
   );
   try {
     log.info('kube-vip.io cloud controller', { version: buildInfo.version, build: buildInfo.build });

@@ -7,11 +7,11 @@ import {
   nameSelector,
   nodes,
   parseServer,
-  type KubeObject,
   type NodeObject,
 } from '../kube/index.ts';
 import type { Ip } from '../lib/ip.ts';
 import { removeStrayRoutes, type NodeOptions } from '../node/index.ts';
+import { projectNodeAddresses } from '../services/index.ts';
 import { openBalancer } from './balancer.ts';
 import { ownLeftovers } from './own-leftovers.ts';
 import type { Parts } from './parts.ts';
@@ -175,7 +175,7 @@ function checkOwnNode(
     {
       resource: nodes,
       fieldSelector: nameSelector(identity),
-      map: projectAddresses,
+      map: projectNodeAddresses,
       listener: { synced: tell, changed: tell, removed: tell },
     },
   );
@@ -203,17 +203,4 @@ async function ask(
   } catch {
     return prober.probe(host, signal);
   }
-}
-
-/** A Node's name and addresses; its heartbeats are not needed. */
-function projectAddresses(raw: KubeObject): NodeObject {
-  const { metadata, status } = raw as NodeObject;
-  const { name, resourceVersion } = metadata;
-  return {
-    metadata: {
-      ...(name === undefined ? {} : { name }),
-      ...(resourceVersion === undefined ? {} : { resourceVersion }),
-    },
-    status: { addresses: status?.addresses ?? [] },
-  };
 }

@@ -17,9 +17,6 @@ import { cleanRoutingTable, removeOldRoutes } from './routing-table.ts';
 import { buildServices } from './services.ts';
 import { listenForSignals, type Signals } from './signals.ts';
 
-/** A second SIGTERM ends all waiting after this long; the VIPs went with the first. */
-const HURRY_MS = 1000;
-
 /**
  * Runs the daemon until it is told to stop. Resolves with the exit status; rejects with a KubeVipError
  * that explains itself when it cannot start.
@@ -51,12 +48,10 @@ export async function runManager(loaded: LoadedConfig, held: HeldSignals): Promi
       stopping: (why) => {
         log.info('Shutting down Kube-Vip', { reason: why });
       },
-      hurry: () => {
-        clock.after('hurry', HURRY_MS, () => process.exit(0));
-      },
       dump: () => dumps.dump?.(),
     },
     held,
+    clock,
   );
   try {
     log.info('kube-vip.io', { version: buildInfo.version, build: buildInfo.build });

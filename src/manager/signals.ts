@@ -1,3 +1,4 @@
+import type { Clock } from '../lib/clock.ts';
 import { endings, type HeldSignals } from '../held-signals.ts';
 
 export interface Signals {
@@ -7,8 +8,11 @@ export interface Signals {
   readonly close: () => void;
 }
 
+/** A second signal ends all waiting after this long; the VIPs went with the first. */
+const HURRY_MS = 1000;
+
 /**
- * Turns process signals into one AbortSignal. A second one calls `hurry`: waiting ends,
+ * Turns process signals into one AbortSignal. After a second one the process ends soon: waiting ends,
  * the removal of VIPs does not: it has begun, synchronously, on the first, and what is left of very many the process takes along.
  *
  * @param held what has come before, which counts as if it came now.
@@ -16,15 +20,15 @@ export interface Signals {
 export function listenForSignals(
   handlers: {
     readonly stopping: (why: string) => void;
-    readonly hurry: () => void;
     readonly dump: () => void;
   },
   held: HeldSignals,
+  clock: Clock,
 ): Signals {
   const controller = new AbortController();
   const stop = (why: string): void => {
     if (controller.signal.aborted) {
-      handlers.hurry();
+      clock.after('hurry', HURRY_MS, () => process.exit(0));
       return;
     }
     handlers.stopping(why);
