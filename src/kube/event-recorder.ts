@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { Clock, Timer } from '../lib/clock.ts';
+import { backoffMs } from '../lib/backoff.ts';
+import type { Clock, Random, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { KubeError } from './errors.ts';
+import { EventPauses } from './event-pauses.ts';
 import { formatTime } from './micro-time.ts';
 import { events } from './resources.ts';
-import type { KubeClient, KubeObject } from './types.ts';
+import type { KubeClient, KubeErrorKind, KubeObject } from './types.ts';
 
 /** The object an event is about. */
 export interface EventSubject {
@@ -64,6 +66,9 @@ interface Folded {
   /** The count the server knows; 0 before the event was created. */
   writtenCount: number;
   queued: boolean;
+  /** Tries in a row that brought nothing, and when the next one is due. */
+  failures: number;
+  notBefore: number;
   /** Written by another process, or by this one in an earlier life: its count is not ours to set. */
   isShared: boolean;
 }
@@ -73,19 +78,22 @@ const MAX_REMEMBERED = 256;
 const BURST = 25;
 /** One more event every 5 s on average once the burst is used up. */
 const REFILL_MS = 5000;
-/** How long nothing is written after the server said that we may not. */
-const FORBIDDEN_PAUSE_MS = 300_000;
+/** An API server that is restarted or has too much to do is asked again for some four minutes. */
+const RETRY = { baseMs: 5000, maxMs: 60_000 };
+const MAX_TRIES = 8;
+const passing: ReadonlySet<KubeErrorKind> = new Set(['unreachable', 'timeout', 'server', 'throttled']);
 const MAX_MESSAGE = 1024;
 
 /**
  * Writes core/v1 Events in the background. Its caller never waits, and it never throws: what is over the rate waits
- * its turn, and what cannot be written is dropped and counted. The same event again within memory raises the count of the first one; the same from
+ * its turn, what the server could not take now is tried again behind the others, and what it will not have is dropped and counted. The same event again within memory raises the count of the first one; the same from
  * another node, or from an earlier life of this one, is the same Event too.
  */
 export class EventRecorder {
   private readonly components: {
     readonly client: KubeClient;
     readonly clock: Clock;
+    readonly random: Random;
     readonly log: Logger;
   };
   private readonly options: EventRecorderOptions;
@@ -93,7 +101,7 @@ export class EventRecorder {
   private readonly queue: Folded[] = [];
   private tokens = BURST;
   private refilledAt: number;
-  private pausedUntil = -Infinity;
+  private readonly pauses: EventPauses;
   private working = false;
   private timer: Timer | undefined;
   private written = 0;
@@ -104,6 +112,7 @@ export class EventRecorder {
     this.components = components;
     this.options = options;
     this.refilledAt = components.clock.now();
+    this.pauses = new EventPauses(components.clock);
   }
 
   record(event: EventToRecord): void {
@@ -115,14 +124,18 @@ export class EventRecorder {
       this.dropped++;
       return;
     }
-    entry.queued = true;
-    this.queue.push(entry);
-    if (!this.working && this.timer === undefined) void this.work();
+    this.enqueue(entry);
+    if (!this.working) void this.work();
   }
 
   status(): EventRecorderStatus {
     const { written, folded, dropped } = this;
     return { written, folded, dropped, queued: this.queue.length };
+  }
+
+  private enqueue(entry: Folded): void {
+    entry.queued = true;
+    this.queue.push(entry);
   }
 
   private fold(event: EventToRecord): Folded {
@@ -157,6 +170,8 @@ export class EventRecorder {
       count: 1,
       writtenCount: 0,
       queued: false,
+      failures: 0,
+      notBefore: -Infinity,
       isShared: false,
     };
     this.remembered.set(key, fresh);
@@ -177,39 +192,61 @@ export class EventRecorder {
 
   private async work(): Promise<void> {
     this.working = true;
-    while (this.queue.length > 0 && this.hasToken()) {
-      const entry = this.queue.shift();
+    this.timer?.cancel();
+    this.timer = undefined;
+    while (this.hasToken()) {
+      const entry = this.takeDue();
       if (entry === undefined) break;
-      this.tokens--;
-      entry.queued = false;
       await this.write(entry);
     }
     this.working = false;
     if (this.queue.length > 0) this.wait();
   }
 
+  private takeDue(): Folded | undefined {
+    const now = this.components.clock.now();
+    const at = this.queue.findIndex(({ notBefore }) => notBefore <= now);
+    if (at < 0) return undefined;
+    const [entry] = this.queue.splice(at, 1);
+    if (entry !== undefined) entry.queued = false;
+    return entry;
+  }
+
   private wait(): void {
     const { clock } = this.components;
-    this.timer = clock.after('events', this.refilledAt + REFILL_MS - clock.now(), () => {
-      this.timer = undefined;
-      void this.work();
-    });
+    const token = this.hasToken() ? -Infinity : this.refilledAt + REFILL_MS;
+    const due = Math.min(...this.queue.map(({ notBefore }) => notBefore));
+    this.timer = clock.after('events', Math.max(token, due) - clock.now(), () => void this.work());
   }
 
   private async write(entry: Folded): Promise<void> {
-    if (this.components.clock.now() < this.pausedUntil) {
+    if (this.pauses.isPaused(namespaceOf(entry.event.subject))) {
       this.dropped++;
       return;
     }
+    this.tokens--;
     const count = entry.count;
     try {
       if (entry.writtenCount === 0) await this.create(entry);
       else await this.raiseCount(entry);
       entry.writtenCount = count;
+      entry.failures = 0;
       this.written++;
+      this.pauses.written();
     } catch (error) {
-      this.refused(error);
+      if (!this.comesAgain(entry, error)) this.refused(entry, error);
     }
+  }
+
+  /** Not its fault, and the server may take it later: nobody else has to wait for that. */
+  private comesAgain(entry: Folded, error: unknown): boolean {
+    if (!(error instanceof KubeError) || !passing.has(error.kind)) return false;
+    entry.failures++;
+    if (entry.failures >= MAX_TRIES || this.queue.length >= MAX_QUEUE) return false;
+    const { clock, random } = this.components;
+    entry.notBefore = clock.now() + backoffMs(entry.failures, RETRY, random);
+    if (!entry.queued) this.enqueue(entry);
+    return true;
   }
 
   private async create(entry: Folded): Promise<void> {
@@ -240,13 +277,16 @@ export class EventRecorder {
     }
   }
 
-  private refused(error: unknown): void {
+  private refused(entry: Folded, error: unknown): void {
     this.dropped++;
+    entry.failures = 0;
+    entry.notBefore = -Infinity;
     if (error instanceof KubeError && error.kind === 'forbidden') {
-      this.pausedUntil = this.components.clock.now() + FORBIDDEN_PAUSE_MS;
-      this.components.log.warn('events may not be written (missing permission: create and patch events)', {
-        error: error.message,
-      });
+      const namespace = namespaceOf(entry.event.subject);
+      const message = this.pauses.refused(namespace)
+        ? 'events may not be written (missing permission: create and patch events)'
+        : 'events may not be written in this namespace';
+      this.components.log.warn(message, { namespace, error: error.message });
       return;
     }
     this.components.log.debug('an event was not written', { error: messageOf(error) });

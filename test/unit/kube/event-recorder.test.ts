@@ -6,9 +6,13 @@ import type { EventToRecord, KubeObject } from '../../../src/kube/index.ts';
 import { eventually, startApi } from './fixture.ts';
 
 async function setUp(t: TestContext) {
-  const fixture = await startApi(t);
+  // The clock jumps: no PING could be answered meanwhile.
+  const fixture = await startApi(t, { client: { pingMs: 1e9 } });
   const { client, clock, log } = fixture;
-  const recorder = new EventRecorder({ client, clock, log }, { component: 'kube-vip', node: 'node-a' });
+  const recorder = new EventRecorder(
+    { client, clock, random: () => 1, log },
+    { component: 'kube-vip', node: 'node-a' },
+  );
   return { ...fixture, recorder };
 }
 
@@ -74,7 +78,10 @@ describe('events', () => {
     recorder.record(event('seen by all'));
     await eventually('the first', () => recorder.status().written === 1);
     await clock.advance(3000);
-    const other = new EventRecorder({ client, clock, log }, { component: 'kube-vip', node: 'node-b' });
+    const other = new EventRecorder(
+      { client, clock, random: () => 1, log },
+      { component: 'kube-vip', node: 'node-b' },
+    );
     other.record(event('seen by all'));
     other.record(event('seen by one'));
     await eventually('those of the other', () => other.status().written === 2);
@@ -101,7 +108,9 @@ describe('events', () => {
     api.clearFaults();
     await eventually('the request', () => api.requests.length === 1);
     await clock.advance(10_000);
-    await eventually('the burst', () => recorder.status().written + recorder.status().dropped >= 124);
+    // The one that got no answer waits behind the others.
+    await eventually('the burst', () => recorder.status().written === 24);
+    assert.deepEqual([recorder.status().dropped, recorder.status().queued], [99, 76]);
   });
 
   it('over the rate wait their turn; repeats of what was written do not', async (t) => {
@@ -118,18 +127,66 @@ describe('events', () => {
     assert.deepEqual([recorder.status().queued, recorder.status().dropped], [0, 1]);
   });
 
-  it('stop for five minutes when they are forbidden, with one warning', async (t) => {
-    const { api, recorder, clock, log } = await setUp(t);
-    api.fail({ verb: 'create' }, { status: 403 }, 1);
+  it('that the server cannot take now are written later, and hold up no others', async (t) => {
+    const { api, client, clock, recorder } = await setUp(t);
+    const fault = api.fail({ verb: 'create' }, { status: 500, reason: 'InternalError' });
     recorder.record(event('one'));
-    await eventually('the refusal', () => log.lines.length === 1);
-    assert.match(log.lines[0] ?? '', /^warn events may not be written/);
-    recorder.record(event('two'));
+    await eventually('the failure', () => fault.hits === 1 && recorder.status().queued === 1);
     await clock.flush();
-    assert.equal(api.requests.length, 1);
-    await clock.advance(300_000);
-    recorder.record(event('three'));
+    fault.clear();
+    recorder.record(event('two'));
+    await eventually('the other', () => recorder.status().written === 1);
+    assert.deepEqual([recorder.status().queued, recorder.status().dropped], [1, 0]);
+    await clock.advance(5000);
+    await eventually('the first', () => recorder.status().written === 2);
+    const { items } = await client.list<KubeObject & { readonly message: string }>(events);
+    assert.deepEqual(items.map(({ message }) => message).sort(), ['one', 'two']);
+  });
+
+  it('that the server can never take are given up after some minutes', async (t) => {
+    const { api, clock, recorder } = await setUp(t);
+    const fault = api.fail({ verb: 'create' }, { status: 503 });
+    recorder.record(event('one'));
+    await eventually('the end', () => {
+      // In small steps, between which sockets work.
+      void clock.advance(200);
+      return recorder.status().dropped === 1;
+    });
+    assert.deepEqual([fault.hits, recorder.status().queued], [8, 0]);
+  });
+
+  it('that one namespace refuses, because it is being deleted, cost the others nothing', async (t) => {
+    const { api, recorder, clock, log } = await setUp(t);
+    const message = 'unable to create new content in namespace shop because it is being terminated';
+    const fault = api.fail(
+      { verb: 'create', path: '/api/v1/namespaces/shop/' },
+      { status: 403, reason: 'Forbidden', message },
+    );
+    const elsewhere = { apiVersion: 'v1', kind: 'Service', namespace: 'bar', name: 'web' };
+    recorder.record(event('one'));
+    recorder.record(event('two'));
+    recorder.record(event('three', { subject: elsewhere }));
     await eventually('the event', () => recorder.status().written === 1);
-    assert.equal(log.lines.length, 1);
+    assert.deepEqual([fault.hits, recorder.status().dropped], [1, 2]);
+    assert.deepEqual(log.lines, ['warn events may not be written in this namespace']);
+    await clock.advance(300_000);
+    fault.clear();
+    recorder.record(event('four'));
+    await eventually('the next', () => recorder.status().written === 2);
+  });
+
+  it('stop for five minutes when they are forbidden everywhere', async (t) => {
+    const { api, recorder, clock, log } = await setUp(t);
+    api.fail({ verb: 'create' }, { status: 403 }, 3);
+    const at = (namespace: string): Partial<EventToRecord> => {
+      return { subject: { apiVersion: 'v1', kind: 'Service', namespace, name: 'web' } };
+    };
+    for (const namespace of ['a', 'b', 'c', 'd', 'e']) recorder.record(event('one', at(namespace)));
+    await eventually('the refusals', () => recorder.status().dropped === 5);
+    assert.match(log.lines[2] ?? '', /^warn events may not be written .missing permission/);
+    assert.deepEqual([log.lines.length, api.requests.length], [3, 3]);
+    await clock.advance(300_000);
+    recorder.record(event('two', at('f')));
+    await eventually('the event', () => recorder.status().written === 1);
   });
 });
