@@ -115,13 +115,14 @@ class NodeTruth implements Node {
     this.claimants = new ClaimantWatch({
       ...shared,
       wantedOn: (link) => this.announcer.wantedOn(link),
+      countOn: (link) => this.announcer.announcements.countOn(link),
       isActive: (link, vip) => this.announcer.isActive(link, vip),
       isBusy: () => this.isBusy(),
     });
     this.announcer = new Announcer({
       ...shared,
       onActive: (link) => this.claimants.changed(link),
-      onWanted: (link) => this.claimants.expect(link),
+      onWanted: (link, vips) => this.claimants.expect(link, vips),
     });
     this.addresses = new AddressReconciler({
       ...shared,

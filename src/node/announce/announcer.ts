@@ -31,8 +31,8 @@ export interface AnnouncerParts {
   readonly counters: MutableCounters;
   /** What is announced on this link, or the link itself, has changed. */
   readonly onActive: (link: string) => void;
-  /** VIPs are about to be announced on this link. */
-  readonly onWanted: (link: string) => void;
+  /** These VIPs, too, are about to be announced on this link. */
+  readonly onWanted: (link: string, vips: readonly Ip[]) => void;
 }
 
 /** A turn sends for this long at most; what is due beyond it follows in the next one. */
@@ -75,7 +75,7 @@ export class Announcer {
 
   /** What these specs name has changed owners; nobody's any more is silent on return. New ones wait for `kick`. */
   specsChanged(specs: readonly AnnouncementSpec[]): void {
-    const links = new Set<string>();
+    const entered = new Map<string, Ip[]>();
     for (const spec of specs) {
       const key = keyOf(spec);
       const wanted = this.parts.book.announcement(key);
@@ -87,7 +87,9 @@ export class Announcer {
       if (entry === undefined) {
         const phase = (this.entered++ * phaseStep) % 1;
         this.announcements.enter(key, { spec, wanted, phase });
-        links.add(spec.link);
+        const beside = entered.get(spec.link);
+        if (beside === undefined) entered.set(spec.link, [spec.vip]);
+        else beside.push(spec.vip);
         continue;
       }
       entry.wanted = wanted;
@@ -95,7 +97,7 @@ export class Announcer {
       // It was silenced by a fence, or could not be sent: the new spec may change that at once.
       if (entry.last?.what !== 'sent') this.rest(entry);
     }
-    for (const link of links) this.parts.onWanted(link);
+    for (const [link, vips] of entered) this.parts.onWanted(link, vips);
   }
 
   /** Starts those of these keys that can start and have not. */

@@ -26,6 +26,8 @@ export interface ClaimantWatchParts {
   readonly counters: MutableCounters;
   /** The VIPs announced on this link, or about to be. */
   readonly wantedOn: (link: string) => readonly Ip[];
+  /** How many those are. */
+  readonly countOn: (link: string) => number;
   readonly isActive: (link: string, vip: Ip) => boolean;
   /** VIPs wait for their turn to be put on their link. */
   readonly isBusy: () => boolean;
@@ -84,12 +86,10 @@ export class ClaimantWatch {
     this.parts = parts;
   }
 
-  /** VIPs are about to come to this link. The first ones find somebody who listens, and so do a few. */
-  expect(link: string): void {
-    const vips = this.parts.wantedOn(link);
-    const isDeaf = (family: 4 | 6): boolean =>
-      !this.ears.has(`${link} ${family}`) && vips.some((vip) => familyOf(vip) === family);
-    if (vips.length <= few || isDeaf(4) || isDeaf(6)) this.listen(link);
+  /** These VIPs are about to come to this link, too. The first ones find somebody who listens, and so do a few. */
+  expect(link: string, vips: readonly Ip[]): void {
+    const isUnheard = (vip: Ip): boolean => !this.ears.has(`${link} ${familyOf(vip)}`);
+    if (this.parts.countOn(link) <= few || vips.some(isUnheard)) this.listen(link);
     else this.changed(link);
   }
 
