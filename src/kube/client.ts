@@ -2,7 +2,7 @@ import type { Clock, Random } from '../lib/clock.ts';
 import { DecodeError, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Credentials } from './credentials.ts';
-import { KubeError, fromFailure } from './errors.ts';
+import { KubeError, TOO_LARGE, fromFailure } from './errors.ts';
 import type { Answer } from './exchange.ts';
 import { LoopbackFallback } from './lookup.ts';
 import type { SystemLookup } from './lookup.ts';
@@ -49,7 +49,7 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** Objects asked for at once in a list. Default 500. */
   readonly pageSize?: number;
-  /** Largest answer accepted, bytes. Default 64 MiB. */
+  /** Largest answer accepted, bytes; a page of a list that is larger is asked for in smaller ones. Default 16 MiB. */
   readonly maxBodyBytes?: number;
 }
 
@@ -83,6 +83,8 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
   private readonly watches: SessionPool;
   private readonly turns: Turns;
   private readonly failures = new Map<KubeErrorKind, number>();
+  /** Where pages of the usual size were too large. */
+  private readonly pageSizes = new Map<string, number>();
   private requests = 0;
 
   constructor(components: ClientComponents, options: ClientOptions = {}) {
@@ -94,7 +96,7 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
       connectTimeoutMs: 5000,
       timeoutMs: 10_000,
       pageSize: 500,
-      maxBodyBytes: 64 << 20,
+      maxBodyBytes: 16 << 20,
       ...options,
     };
     this.wire = new Wire(components, this.options);
@@ -140,16 +142,32 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
     }
   }
 
+  /** Objects of a page vary from one kilobyte to a megabyte and more: a page that is too large is asked for by halves. */
   async listPage<T extends KubeObject>(resource: Resource, options: ListPageOptions): Promise<ListPage<T>> {
+    const path = collectionPath(resource, options.namespace);
+    for (;;) {
+      const limit = Math.min(options.limit ?? this.options.pageSize, this.pageSizes.get(path) ?? Infinity);
+      try {
+        return await this.onePage<T>(path, { ...options, limit });
+      } catch (error) {
+        const isTooLarge = error instanceof KubeError && error.reason === TOO_LARGE;
+        if (!isTooLarge || limit <= 1) throw error;
+        this.pageSizes.set(path, Math.ceil(limit / 2));
+      }
+    }
+  }
+
+  private async onePage<T extends KubeObject>(path: string, options: ListPageOptions): Promise<ListPage<T>> {
     const query = queryString({
       labelSelector: options.labelSelector,
       fieldSelector: options.fieldSelector,
-      limit: options.limit ?? this.options.pageSize,
+      limit: options.limit,
       continue: options.continueToken,
     });
-    const path = `${collectionPath(resource, options.namespace)}${query}`;
-    const answer = await this.succeed({ method: 'GET', path }, options);
-    return this.decode(answer, decodePage) as ListPage<T>;
+    const answer = await this.succeed({ method: 'GET', path: `${path}${query}` }, options);
+    const page = this.decode(answer, decodePage) as ListPage<T>;
+    if (page.continueToken === undefined || page.continueToken !== options.continueToken) return page;
+    throw this.counted(garbage(path, 'a page of the list is followed by itself', answer.status));
   }
 
   async create<T extends KubeObject>(resource: Resource, object: T, options?: CallOptions): Promise<T> {

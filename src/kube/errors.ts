@@ -35,6 +35,9 @@ export class KubeError extends KubeVipError {
   }
 }
 
+/** Reason of an answer that is larger than we take. */
+export const TOO_LARGE = 'AnswerTooLarge';
+
 /** What an answer's status and reason, or a failed connection's error code, mean for the caller. */
 export function classify(what: { readonly status?: number; readonly reason: string }): KubeErrorKind {
   const { status, reason } = what;

@@ -1,6 +1,6 @@
 import { constants } from 'node:http2';
 import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
-import { KubeError, errorCode } from './errors.ts';
+import { KubeError, TOO_LARGE, errorCode } from './errors.ts';
 import type { AnswerStream, RequestHeaders, Session } from './transport.ts';
 
 export interface Answer {
@@ -113,6 +113,7 @@ export async function readBody(answer: OpenAnswer, limit: number, path: string):
         kind: 'garbage',
         path,
         status: answer.status,
+        reason: TOO_LARGE,
         message: `the answer is larger than ${limit} bytes`,
       });
     }

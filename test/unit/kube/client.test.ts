@@ -155,6 +155,33 @@ describe('calls', () => {
     assert.equal((await failure(client.list(nodes))).kind, 'gone');
   });
 
+  it('ask for smaller pages where the usual ones are too large, and only there', async (t) => {
+    const { api, client } = await startApi(t, { client: { pageSize: 4, maxBodyBytes: 4000 } });
+    const annotations = { note: 'x'.repeat(1300) };
+    for (const name of ['a', 'b', 'c', 'd', 'e']) api.put(nodes, { metadata: { name, annotations } });
+    const { items } = await client.list(nodes);
+    assert.deepEqual(
+      items.map((item) => item.metadata.name),
+      ['a', 'b', 'c', 'd', 'e'],
+    );
+    const limits = (): readonly string[] =>
+      api.requests.map(({ query }) => new URLSearchParams(query).get('limit') ?? '');
+    assert.deepEqual(limits(), ['4', '2', '2', '2']);
+    await client.listPage(leases, {});
+    assert.equal(limits().at(-1), '4');
+    api.put(nodes, { metadata: { name: 'a', annotations: { note: 'x'.repeat(5000) } } });
+    const error = await failure(client.list(nodes));
+    assert.deepEqual([error.kind, error.reason], ['garbage', 'AnswerTooLarge']);
+  });
+
+  it('do not follow a list that goes in circles', async (t) => {
+    const { api, client } = await startApi(t);
+    const garbage = JSON.stringify({ items: [], metadata: { resourceVersion: '1', continue: 'again' } });
+    api.fail({ verb: 'list' }, { garbage });
+    assert.match((await failure(client.list(nodes))).message, /followed by itself/);
+    assert.equal(api.requests.length, 2);
+  });
+
   it('read again over a new connection when the old one was closed under them, but never write twice', async (t) => {
     const { api, listener, client } = await startApi(t);
     await client.raw('/version');
