@@ -17,13 +17,13 @@ export interface BackendProbeOptions {
 }
 
 /** Asks API servers, each over a connection of its own, whether they serve. */
-export interface BackendProber {
+export interface BackendProber<Answer = string | undefined> {
   /**
    * Resolves to undefined when the server answered 200, else to what was wrong; rejects when there was
    * no answer or the signal aborted. The connection is kept for the next probe unless this one failed: a
    * connection to a server that is gone must not be asked again.
    */
-  probe(host: string, signal: AbortSignal): Promise<string | undefined>;
+  probe(host: string, signal: AbortSignal): Promise<Answer>;
   /** Drops the connections to a backend that is no longer of interest. */
   forget(host: string): void;
   close(): void;

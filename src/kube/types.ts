@@ -197,3 +197,10 @@ export interface NodeObject extends KubeObject {
     readonly conditions?: readonly { readonly type: string; readonly status: string }[];
   };
 }
+
+/** What became of asking one API server. Undefined: it serves. A text: what is wrong with it. */
+export type ProbeAnswer =
+  | string
+  | undefined
+  // It serves the connections that it has, and must not get any more, for this reason.
+  | { readonly keepsOnly: string };

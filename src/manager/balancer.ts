@@ -15,7 +15,7 @@ import {
   type NodeObject,
 } from '../kube/index.ts';
 import type { Forwarding, ForwardingSpec, ForwardingStatus } from '../node/index.ts';
-import { parseListenAddress, type BalancerStatus } from '../observe/index.ts';
+import { farewell, parseListenAddress, type BalancerStatus } from '../observe/index.ts';
 import { familyOf, ip, type Ip } from '../lib/ip.ts';
 import { openForwarding, removeLeftovers } from './forwarding.ts';
 import type { Parts } from './parts.ts';
@@ -78,6 +78,7 @@ function startBalancer(
       ? apiServers
       : withPresence(apiServers, {
           ...presence,
+          farewell,
           onChange: (host) => {
             balancer.lost(ip(host));
           },

@@ -40,6 +40,11 @@ export class HttpConnections {
     return true;
   }
 
+  /** Those that have not asked anything yet. */
+  silent(): readonly Socket[] {
+    return [...this.quiet].filter(({ bytesRead }) => bytesRead === 0);
+  }
+
   /** The answer has been handed over, or cut off. */
   end(socket: Socket): void {
     if (this.answering.delete(socket) && !socket.destroyed) this.quiet.add(socket);

@@ -39,6 +39,12 @@ export interface HttpListener {
 const MAX_CONNECTIONS = 256;
 const HEADER_TIMEOUT_MS = 2000;
 
+/**
+ * What the end of the process says to connections that have asked nothing, as a server may before it closes one (RFC 9110
+ * 15.6.4): whoever keeps one open to see that this process runs can tell its end from its death.
+ */
+export const farewell = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n';
+
 /** An HTTP server for GET and HEAD. It never throws: a port that is taken is one error line. */
 export function openHttpListener(options: ListenerOptions): HttpListener {
   const { name, listen, log } = options;
@@ -89,7 +95,7 @@ export function openHttpListener(options: ListenerOptions): HttpListener {
     });
   });
   server.listen({ port: listen.port, ...(listen.host === undefined ? {} : { host: listen.host }) });
-  return { listening, close: (graceMs) => closeServer(server, graceMs) };
+  return { listening, close: (graceMs) => closeServer(server, connections, graceMs) };
 }
 
 /** Never rejects. */
@@ -130,7 +136,7 @@ export function plainReply(status: number, body: string): Reply & { readonly bod
   return { status, type: 'text/plain; charset=utf-8', body };
 }
 
-function closeServer(server: Server, graceMs: number): Promise<void> {
+function closeServer(server: Server, connections: HttpConnections, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.closeAllConnections(), graceMs);
     // The callback also comes, with an error, when the server never listened.
@@ -138,6 +144,7 @@ function closeServer(server: Server, graceMs: number): Promise<void> {
       clearTimeout(timer);
       resolve();
     });
+    for (const socket of connections.silent()) socket.end(farewell);
     server.closeIdleConnections();
   });
 }

@@ -6,7 +6,7 @@ export { gather } from './gather.ts';
 export { statusJson } from './status-json.ts';
 export type { DumpSnapshot } from './dump.ts';
 export { openHealthListener, openStatusListener } from './http.ts';
-export { parseListenAddress, type HttpListener } from './http-listener.ts';
+export { farewell, parseListenAddress, type HttpListener } from './http-listener.ts';
 export { LogLines } from './log-lines.ts';
 export { createLogger } from './log.ts';
 export type { RootLogger } from './log.ts';

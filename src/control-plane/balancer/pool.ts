@@ -36,7 +36,7 @@ export type PoolEvent =
       readonly kind: 'probe';
       readonly address: Ip;
       readonly problem: string | undefined;
-      /** Nobody listens there: the next clients would be refused like the probe, so one is enough. */
+      /** Nobody listens there, or must: the next clients would fare like the probe, so one is enough. */
       readonly isRefused?: boolean;
       /** It answered, and be it with an error. */
       readonly isAnswered?: boolean;

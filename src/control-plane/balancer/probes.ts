@@ -2,11 +2,12 @@ import { attempt } from '../../lib/attempt.ts';
 import type { Clock, Random } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Ip } from '../../lib/ip.ts';
+import type { ProbeAnswer } from '../../kube/types.ts';
 import type { PoolEvent } from './pool.ts';
 
 /** Asks one API server; see kube/backend-probe.ts. */
 export interface Prober {
-  probe(address: Ip, signal: AbortSignal): Promise<string | undefined>;
+  probe(address: Ip, signal: AbortSignal): Promise<ProbeAnswer>;
   forget(address: Ip): void;
 }
 
@@ -90,10 +91,11 @@ export class Probes {
     const { clock, prober } = this.parts;
     const { timeoutMs } = this.options;
     try {
-      const problem = await attempt(clock, 'backend-probe-timeout', timeoutMs, signal, (within) =>
+      const answer = await attempt(clock, 'backend-probe-timeout', timeoutMs, signal, (within) =>
         prober.probe(address, within),
       );
-      return { problem, isAnswered: true };
+      if (typeof answer !== 'object') return { problem: answer, isAnswered: true };
+      return { problem: answer.keepsOnly, isAnswered: true, isRefused: true };
     } catch (error) {
       return { problem: messageOf(error), isRefused: isRefusal(error) };
     }

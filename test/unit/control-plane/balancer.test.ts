@@ -33,6 +33,7 @@ function scene() {
   const dead = new Set<string>();
   const silent = new Set<string>();
   const refusing = new Set<string>();
+  const keeping = new Set<string>();
   const probes: string[] = [];
   const applied: string[] = [];
   const failed: string[] = [];
@@ -49,6 +50,7 @@ function scene() {
           probes.push(address);
           if (refusing.has(address))
             return Promise.reject(Object.assign(new Error(), { code: 'ECONNREFUSED' }));
+          if (keeping.has(address)) return Promise.resolve({ keepsOnly: 'kube-vip was killed there' });
           if (dead.has(address)) return Promise.reject(new Error('refused'));
           if (!silent.has(address)) return Promise.resolve(undefined);
           return new Promise((_resolve, reject) => {
@@ -65,7 +67,18 @@ function scene() {
     },
     options,
   );
-  return { balancer, clock, dead, silent, refusing, probes, applied, failed, now: () => applied.at(-1) };
+  return {
+    balancer,
+    clock,
+    dead,
+    silent,
+    refusing,
+    keeping,
+    probes,
+    applied,
+    failed,
+    now: () => applied.at(-1),
+  };
 }
 
 test('a take-over programs all ready nodes in the same turn, before any probe has answered', () => {
@@ -123,6 +136,24 @@ test('CP-161 a node that turns NotReady, is deleted or whose API server fails le
   balancer.nodesChanged([node(1), node(2), node(3)]);
   await clock.advance(0);
   assert.equal(now(), '1:active 2:active 3:active');
+});
+
+test('a server that must get no new connections and keeps its own leaves with one probe, and drains', async () => {
+  const { balancer, clock, keeping, now } = scene();
+  balancer.nodesChanged([node(1), node(2)]);
+  balancer.activate();
+  await clock.advance(0);
+  keeping.add('10.0.0.2');
+  balancer.lost(ip('10.0.0.2'));
+  await clock.advance(0);
+  assert.equal(now(), '1:active 2:draining');
+  await clock.advance(options.drainMs - 500);
+  assert.equal(now(), '1:active 2:draining');
+  await clock.advance(1000);
+  assert.equal(now(), '1:active 2:dead');
+  keeping.clear();
+  await clock.advance(600);
+  assert.equal(now(), '1:active 2:active');
 });
 
 test('all Nodes that turn NotReady together go on serving', async () => {

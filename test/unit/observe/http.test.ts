@@ -7,6 +7,7 @@ import type { LogFields, Logger } from '../../../src/lib/log.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { openHealthListener, openStatusListener } from '../../../src/observe/http.ts';
 import {
+  farewell,
   formatListenAddress,
   openHttpListener,
   parseListenAddress,
@@ -250,6 +251,28 @@ describe('a listener', () => {
     client.destroy();
   });
 
+  test('says farewell to who keeps a connection and asks nothing, at once, and to nobody else', async () => {
+    const listener = openHttpListener({
+      name: 'test',
+      listen: { host: '127.0.0.1', port: 0 },
+      answer: () => plainReply(200, 'well'),
+      log: silentLogger,
+    });
+    const { port } = new URL(await urlOf(listener));
+    const watcher = connect(Number(port), '127.0.0.1');
+    const reader = connect(Number(port), '127.0.0.1');
+    const heard = new Map([watcher, reader].map((socket) => [socket, '']));
+    for (const [socket] of heard)
+      socket.setEncoding('latin1').on('data', (text: string) => {
+        heard.set(socket, (heard.get(socket) ?? '') + text);
+      });
+    await Promise.all([once(watcher, 'connect'), once(reader, 'connect')]);
+    reader.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await once(reader, 'data');
+    await listener.close(60_000);
+    assert.equal(heard.get(watcher), farewell);
+    assert.match(heard.get(reader) ?? '', /well$/);
+  });
   test('closes at once when it never listened', async () => {
     const url = new URL(await urlOf(statusListener()));
     const second = openStatusListener({
