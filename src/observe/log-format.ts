@@ -31,7 +31,7 @@ function formatText(record: LogRecord): string {
   let pairs = '';
   for (const [key, value] of Object.entries(allFields(record)))
     pairs += ` ${quote(key)}=${quote(plain(value))}`;
-  const message = record.message.replaceAll('\n', '\\n');
+  const message = visible(record.message);
   return `${goTime(record.wall)} ${record.level.toUpperCase()} ${message}${pairs}\n`;
 }
 
@@ -42,7 +42,7 @@ function formatJson(record: LogRecord): string {
   line['msg'] = record.message;
   // A field named like one of ours would hide it: it gets an underscore.
   for (const [key, value] of Object.entries(fields)) line[key in line ? `${key}_` : key] = jsonValue(value);
-  return `${JSON.stringify(line)}\n`;
+  return `${visible(JSON.stringify(line))}\n`;
 }
 
 function allFields({ component, fields, repeated }: LogRecord): Readonly<Record<string, unknown>> {
@@ -84,7 +84,23 @@ function cut(text: string): string {
 function quote(text: string): string {
   // Most of what is logged, and quickly told.
   if (/^[\w./:@-]+$/.test(text)) return text;
-  return text === '' || /[\s"=\\\p{C}]/u.test(text) ? JSON.stringify(text) : text;
+  return text === '' || /[\s"=\\\p{C}]/u.test(text) ? visible(JSON.stringify(text)) : text;
+}
+
+/**
+ * Without anything that a terminal obeys or a reader does not see: C1 controls, separators of lines, changes of the
+ * writing direction. Names and annotations come from whoever may write a Service. As Go's log writes them: `\uXXXX`.
+ */
+function visible(text: string): string {
+  // Only ASCII that prints, as nearly always.
+  if (/^[ -~]*$/.test(text)) return text;
+  return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
+    if (character === '\n') return '\\n';
+    let escaped = '';
+    for (let at = 0; at < character.length; at++)
+      escaped += `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`;
+    return escaped;
+  });
 }
 
 function goTime(wall: number): string {

@@ -36,6 +36,19 @@ describe('text lines', () => {
     );
   });
 
+  test('hold nothing that a terminal obeys, or that hides or turns what follows, in either form', () => {
+    const hostile = 'a\r\u001b[2J\u009b31m\u0085\u2028\u202e\u200b\ufeff\u{e0041}\ud800\u007f é😀';
+    for (const format of ['text', 'json'] as const) {
+      const { log, lines } = bench(0, format);
+      log.info(hostile, { value: hostile, [hostile]: 1, nested: { value: hostile } });
+      const [line = ''] = lines;
+      assert.doesNotMatch(line.trimEnd(), /[\p{C}\p{Zl}\p{Zp}]/u, format);
+      assert.ok(line.includes('\\u009b31m\\u0085\\u2028\\u202e'), line);
+      assert.ok(line.includes(' é😀'), line);
+      if (format === 'json') assert.equal((JSON.parse(line) as { value: string }).value, hostile);
+    }
+  });
+
   test('name the component, and errors by their message', () => {
     const { log, lines } = bench();
     log
