@@ -14,7 +14,8 @@ import {
 import type { Connection, Credentials, Lease, Reflector, Resource } from '../../../src/kube/index.ts';
 import { systemClock } from '../../../src/linux/index.ts';
 import { leaseNamed } from '../../../src/testing/contract/kube/subject.ts';
-import { RecordingLogger, failure } from '../../unit/kube/fixture.ts';
+import { recordingLogger, type RecordingLogger } from '../../../src/testing/logger.ts';
+import { failure } from '../../unit/kube/fixture.ts';
 import { kubeconfig } from '../../unit/kube/kubeconfig-text.ts';
 import { POWERLESS, startRealApi } from './real-api.ts';
 import type { RealApi } from './real-api.ts';
@@ -43,7 +44,7 @@ else {
       const client = new Http2KubeClient({
         clock,
         random: Math.random,
-        log: new RecordingLogger(),
+        log: recordingLogger(),
         credentials,
       });
       clients.push(client);
@@ -55,7 +56,7 @@ else {
       log: RecordingLogger;
       stop: () => Promise<void>;
     } {
-      const log = new RecordingLogger();
+      const log = recordingLogger();
       const reflector = createReflector<Lease>(
         { client, clock, random: Math.random, log },
         { resource: leases },
@@ -94,7 +95,7 @@ else {
     });
 
     it('goes on after the API server was killed and came back, with a new certificate', async () => {
-      const credentials = new CachedCredentials({ clock, log: new RecordingLogger() }, 'test', () => {
+      const credentials = new CachedCredentials({ clock, log: recordingLogger() }, 'test', () => {
         const ca = readFileSync(path.join(api.dir, 'certs', 'apiserver.crt'), 'utf8');
         return Promise.resolve<Connection>({ ...api.connection, ca });
       });
@@ -141,7 +142,7 @@ else {
         {
           clock,
           random: Math.random,
-          log: new RecordingLogger(),
+          log: recordingLogger(),
           read: () => Promise.resolve(text),
           lookup: (_host, done) => {
             done(new Error('ENOTFOUND'), []);

@@ -1,7 +1,6 @@
 import { Lab, type LabOptions, type Machine } from '../../../lab/index.ts';
 import { messageOf } from '../../../src/lib/errors.ts';
 import { familyOf, ip, type Ip, type Mac } from '../../../src/lib/ip.ts';
-import type { LogFields, Logger } from '../../../src/lib/log.ts';
 import { enterNamespace, openKernel, systemClock, type OpenKernel } from '../../../src/linux/index.ts';
 import {
   createNode,
@@ -11,6 +10,7 @@ import {
   type Owner,
   type Spec,
 } from '../../../src/node/index.ts';
+import { loggerTo } from '../../../src/testing/logger.ts';
 
 /** One real node in this very process, inside the first control-plane machine of a lab. */
 export interface Stage {
@@ -41,8 +41,11 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
   try {
     enterNamespace({ name: machine.namespace });
     const clock = systemClock();
+    const log = loggerTo((level, message, fields) => {
+      logged.push(`${level} ${message} ${JSON.stringify(fields)}`);
+    });
     const kernel = openKernel({ clock });
-    const components = { kernel, clock, log: recorder(logged), observer: observerOf(news) };
+    const components = { kernel, clock, log, observer: observerOf(news) };
     const { claims, routes } = options;
     const nodeOptions: NodeOptions = {
       ...(claims === undefined ? {} : { claims }),
@@ -76,22 +79,6 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
     await lab.stop();
     throw error;
   }
-}
-
-function recorder(lines: string[]): Logger {
-  const at =
-    (level: string) =>
-    (message: string, fields: LogFields = {}): void => {
-      lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
-    };
-  const log: Logger = {
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    child: () => log,
-  };
-  return log;
 }
 
 function observerOf(news: string[]): NonNullable<Parameters<typeof createNode>[0]['observer']> {

@@ -3,39 +3,17 @@ import { test } from 'node:test';
 import { createElection, StoreError } from '../../../src/election/index.ts';
 import type { Election, ElectionStep, LeaseStore } from '../../../src/election/index.ts';
 import type { Fence } from '../../../src/lib/fence.ts';
-import type { LogFields, Logger } from '../../../src/lib/log.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
 import { recordOf } from '../../../src/testing/contract/election-subject.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
+import { loggerTo } from '../../../src/testing/logger.ts';
 import { MemoryLease, memoryLeaseStore } from '../../../src/testing/memory-lease.ts';
-
-class Lines implements Logger {
-  readonly lines: string[] = [];
-  debug(): void {
-    // Not looked at.
-  }
-  info(message: string, fields?: LogFields): void {
-    this.add('info', message, fields);
-  }
-  warn(message: string, fields?: LogFields): void {
-    this.add('warn', message, fields);
-  }
-  error(message: string, fields?: LogFields): void {
-    this.add('error', message, fields);
-  }
-  child(): Logger {
-    return this;
-  }
-  private add(level: string, message: string, fields: LogFields | undefined): void {
-    const { reason, error, holder } = fields ?? {};
-    const rest = [reason, error, holder].filter((each) => each !== undefined).map(String);
-    this.lines.push([level, message, ...rest].join(' | '));
-  }
-}
 
 interface Rig {
   readonly lease: MemoryLease;
   readonly clock: FakeClock;
-  readonly log: Lines;
+  /** `level | message | reason, error or holder` of each line above debug. */
+  readonly logged: string[];
   readonly story: string[];
   readonly steps: ElectionStep[];
   readonly election: Election;
@@ -57,7 +35,11 @@ interface RigOptions {
 function rig(options: RigOptions = {}): Rig {
   const lease = new MemoryLease();
   const clock = new FakeClock();
-  const log = new Lines();
+  const logged: string[] = [];
+  const log = loggerTo((level, message, { reason, error, holder }) => {
+    const rest = [reason, error, holder].filter((each) => each !== undefined).map(String);
+    if (level !== 'debug') logged.push([level, message, ...rest].join(' | '));
+  });
   const story: string[] = [];
   const writes: string[] = [];
   const steps: ElectionStep[] = [];
@@ -82,7 +64,7 @@ function rig(options: RigOptions = {}): Rig {
   const made: Rig = {
     lease,
     clock,
-    log,
+    logged,
     story,
     steps,
     election,
@@ -208,12 +190,12 @@ test('a release that never gets through delays the end by the renew deadline, no
 test('failures are logged once, their end once', async () => {
   const a = rig();
   await a.clock.advance(500);
-  const { length } = a.log.lines;
+  const { length } = a.logged;
   a.trouble = new StoreError('forbidden', 'leases is forbidden');
   await a.clock.advance(1900);
   a.trouble = 'none';
   await a.clock.advance(1500);
-  assert.deepEqual(a.log.lines.slice(length), [
+  assert.deepEqual(a.logged.slice(length), [
     'warn | lease update failed, retrying | leases is forbidden',
     'info | lease update works again',
   ]);
@@ -222,12 +204,12 @@ test('failures are logged once, their end once', async () => {
 test('an API server that does not answer is logged once, and when it does again', async () => {
   const a = rig();
   await a.clock.advance(500);
-  const { length } = a.log.lines;
+  const { length } = a.logged;
   a.trouble = 'stall';
   await a.clock.advance(1600);
   a.trouble = 'none';
   await a.clock.advance(1500);
-  assert.deepEqual(a.log.lines.slice(length), [
+  assert.deepEqual(a.logged.slice(length), [
     'warn | lease update failed, retrying | no answer in time',
     'info | lease update works again',
   ]);
@@ -262,7 +244,7 @@ test('what a store throws that is no StoreError counts as garbage, and is surviv
 test('a stop before the start ends at once, without a call', async () => {
   const lease = new MemoryLease();
   const election = createElection(
-    { store: memoryLeaseStore(lease), clock: new FakeClock(), random: () => 0, log: new Lines() },
+    { store: memoryLeaseStore(lease), clock: new FakeClock(), random: () => 0, log: silentLogger },
     { identity: 'node-a', leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000 },
   );
   const listener = { acquired: () => assert.fail('acquired'), lost: () => assert.fail('lost') };

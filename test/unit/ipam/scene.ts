@@ -4,7 +4,8 @@ import { buildIpam, type IpamFeature, type IpamSettings } from '../../../src/man
 import { createMetrics, type Metrics } from '../../../src/observe/index.ts';
 import { FakeApi } from '../../../src/testing/fake-api/index.ts';
 import { fixedCredentials, plainConnection } from '../../../src/kube/index.ts';
-import { clientOf, eventually, type RecordingLogger } from '../kube/fixture.ts';
+import type { RecordingLogger } from '../../../src/testing/logger.ts';
+import { clientOf, eventually } from '../kube/fixture.ts';
 import { parsed } from '../kube/subject.ts';
 import type { FakeClock } from '../../../src/testing/fake-clock.ts';
 

@@ -9,13 +9,14 @@ import {
 import type { Connection } from '../../../src/kube/index.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { createAuthority } from '../../../src/testing/fake-api/index.ts';
-import { RecordingLogger, eventually, failure, startApi } from './fixture.ts';
+import { recordingLogger } from '../../../src/testing/logger.ts';
+import { eventually, failure, startApi } from './fixture.ts';
 import { parsed } from './subject.ts';
 
 /** Credentials whose source the test rewrites. */
 function changing(first: Connection) {
   const clock = new FakeClock();
-  const log = new RecordingLogger();
+  const log = recordingLogger();
   const disk: { content: Connection | undefined; reads: number } = { content: first, reads: 0 };
   const credentials = new CachedCredentials({ clock, log }, '/etc/x', () => {
     disk.reads++;

@@ -2,38 +2,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import { Http2KubeClient, fixedCredentials, plainConnection } from '../../../src/kube/index.ts';
 import type { ClientOptions, Connection, Credentials, KubeError } from '../../../src/kube/index.ts';
-import type { LogFields, Logger } from '../../../src/lib/log.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeApi } from '../../../src/testing/fake-api/index.ts';
 import type { ApiListener, ListenOptions } from '../../../src/testing/fake-api/index.ts';
+import { recordingLogger, type RecordingLogger } from '../../../src/testing/logger.ts';
 import { parsed } from './subject.ts';
-
-/** A logger that remembers `level message` and the fields. */
-export class RecordingLogger implements Logger {
-  readonly lines: string[] = [];
-  readonly fields: (LogFields | undefined)[] = [];
-
-  debug(message: string, fields?: LogFields): void {
-    this.add('debug', message, fields);
-  }
-  info(message: string, fields?: LogFields): void {
-    this.add('info', message, fields);
-  }
-  warn(message: string, fields?: LogFields): void {
-    this.add('warn', message, fields);
-  }
-  error(message: string, fields?: LogFields): void {
-    this.add('error', message, fields);
-  }
-  child(): Logger {
-    return this;
-  }
-
-  private add(level: string, message: string, fields: LogFields | undefined): void {
-    this.lines.push(`${level} ${message}`);
-    this.fields.push(fields);
-  }
-}
 
 export interface ApiFixture {
   readonly api: FakeApi;
@@ -63,7 +36,7 @@ export function clientOf(
   options?: ClientOptions,
 ): { readonly client: Http2KubeClient; readonly clock: FakeClock; readonly log: RecordingLogger } {
   const clock = new FakeClock();
-  const log = new RecordingLogger();
+  const log = recordingLogger();
   const client = new Http2KubeClient({ clock, random: () => 0.5, log, credentials }, options);
   t.after(() => {
     client.close();

@@ -6,7 +6,8 @@ import type { ClientInputs, Http2KubeClient, OpenComponents } from '../../../src
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeApi, createAuthority } from '../../../src/testing/fake-api/index.ts';
 import type { ApiListener } from '../../../src/testing/fake-api/index.ts';
-import { RecordingLogger, failure } from './fixture.ts';
+import { recordingLogger, type RecordingLogger } from '../../../src/testing/logger.ts';
+import { failure } from './fixture.ts';
 import { kubeconfig } from './kubeconfig-text.ts';
 
 const admin = '/etc/kubernetes/admin.conf';
@@ -68,7 +69,7 @@ describe('the client a configuration leads to', () => {
     };
     const choice = selectClient(inputs);
     assert.ok(choice.source !== 'none');
-    const log = new RecordingLogger();
+    const log = recordingLogger();
     const lookups: string[] = [];
     const { client } = openKubeClient(
       choice,
@@ -218,7 +219,7 @@ describe('the client a configuration leads to', () => {
     const read = (file: string): Promise<string> => Promise.resolve(files.get(file) ?? '');
     const environment = { serviceHost: '10.96.0.1', servicePort: '443' };
     const inputs = { controlPlane: true, port: 6443, vips: [], environment };
-    const components = { clock: new FakeClock(), random: () => 0.5, log: new RecordingLogger(), read };
+    const components = { clock: new FakeClock(), random: () => 0.5, log: recordingLogger(), read };
     const { client, credentials } = openKubeClient({ source: 'in-cluster' }, inputs, components);
     try {
       assert.equal((await credentials.current()).token, 'first');
@@ -243,7 +244,7 @@ describe('the client a configuration leads to', () => {
       vips: [],
       environment: { serviceHost: '', servicePort: '' },
     };
-    const components = { clock: new FakeClock(), random: () => 0.5, log: new RecordingLogger() };
+    const components = { clock: new FakeClock(), random: () => 0.5, log: recordingLogger() };
     const { client, credentials } = openKubeClient(choice, inputs, components);
     t.after(() => {
       client.close();

@@ -1,11 +1,11 @@
 import type { Fence } from '../../../src/lib/fence.ts';
 import { familyOf, ip, macFromBytes, type Ip, type Mac } from '../../../src/lib/ip.ts';
-import type { LogFields, Logger } from '../../../src/lib/log.ts';
 import { createNode, type Node, type NodeOptions, type Spec } from '../../../src/node/index.ts';
 import type { AddressSpec, AnnouncementSpec, Tally } from '../../../src/node/types.ts';
 import { decodeArpFrame, decodeNdpFrame } from '../../../src/protocols/index.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
+import { loggerTo } from '../../../src/testing/logger.ts';
 
 export interface Scene {
   readonly kernel: FakeKernel;
@@ -37,7 +37,9 @@ export async function scene(
   const logged: string[] = [];
   const news: string[] = [];
   const tallies = new Map<string, Tally>();
-  const log = recorder(logged);
+  const log = loggerTo((level, message, { vip }) => {
+    logged.push(`${level} ${message}${typeof vip === 'string' ? ` ${vip}` : ''}`);
+  });
   const components = {
     kernel,
     clock,
@@ -78,22 +80,6 @@ export async function scene(
       return next;
     },
   };
-}
-
-function recorder(lines: string[]): Logger {
-  const line =
-    (level: string) =>
-    (message: string, fields: LogFields = {}): void => {
-      lines.push(`${level} ${message}${typeof fields['vip'] === 'string' ? ` ${fields['vip']}` : ''}`);
-    };
-  const log: Logger = {
-    debug: line('debug'),
-    info: line('info'),
-    warn: line('warn'),
-    error: line('error'),
-    child: () => log,
-  };
-  return log;
 }
 
 function describe(frame: Uint8Array): string {
