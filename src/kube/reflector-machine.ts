@@ -14,7 +14,7 @@ export type ReflectorReason =
   | 'start'
   | 'listed'
   | 'watch-ended' // in order, at its own timeout
-  | 'watch-too-short' // ended in order before it told anything
+  | 'watch-too-short' // ended in order as soon as it had begun
   | 'list-failed'
   | 'watch-failed'
   | 'version-gone';
@@ -45,9 +45,10 @@ interface WatchLife {
   readonly livedMs: number;
 }
 
-/** A watch that told something or lived this long proves that the server is well. */
+/** A watch that told something or lived this long proves that the server is well; only the latter may be followed at once by what it costs. */
 const HEALTHY_WATCH_MS = 1000;
-const MAX_RETRY_AFTER_MS = 60_000;
+/** Servers ask for a second or a few; what asks for more must not keep us blind for longer than other errors. */
+const MAX_RETRY_AFTER_MS = 10_000;
 const BASE_MS = 100;
 
 /** An unreachable server costs nothing to try; one that answers with errors deserves peace. */
@@ -74,35 +75,37 @@ export function reflectorStep(
     case 'list-failed':
       return failed('list', state, outcome, 'list-failed', random);
     case 'watch-ended':
-      return isHealthy(outcome)
+      return hasLived(outcome)
         ? step('watch', outcome.resourceVersion, 0, 0, 'watch-ended')
         : failed('watch', after(state, outcome), { kind: 'short' }, 'watch-too-short', random);
     case 'watch-failed':
-      return watchFailed(after(state, outcome), outcome, random);
+      return watchFailed(state, outcome, random);
   }
 }
 
 function watchFailed(
-  state: ReflectorState,
+  before: ReflectorState,
   outcome: ReflectorOutcome & { readonly type: 'watch-failed' },
   random: Random,
 ): ReflectorStep {
+  const needsList = outcome.kind === 'gone' || outcome.kind === 'garbage';
+  const state = after(before, outcome, needsList ? hasLived(outcome) : isHealthy(outcome));
   if (outcome.kind === 'gone' && state.failures === 0) return step('list', '', 1, 0, 'version-gone');
-  if (outcome.kind === 'gone') return failed('list', state, outcome, 'version-gone', random);
-  return failed(outcome.kind === 'garbage' ? 'list' : 'watch', state, outcome, 'watch-failed', random);
+  const reason = outcome.kind === 'gone' ? 'version-gone' : 'watch-failed';
+  return failed(needsList ? 'list' : 'watch', state, outcome, reason, random);
 }
 
 /** The state with what a watch taught before it ended. */
-function after(state: ReflectorState, life: WatchLife): ReflectorState {
-  return {
-    next: 'watch',
-    resourceVersion: life.resourceVersion,
-    failures: isHealthy(life) ? 0 : state.failures,
-  };
+function after(state: ReflectorState, life: WatchLife, isWell = isHealthy(life)): ReflectorState {
+  return { next: 'watch', resourceVersion: life.resourceVersion, failures: isWell ? 0 : state.failures };
+}
+
+function hasLived({ livedMs }: WatchLife): boolean {
+  return livedMs >= HEALTHY_WATCH_MS;
 }
 
 function isHealthy(life: WatchLife): boolean {
-  return life.heard > 0 || life.livedMs >= HEALTHY_WATCH_MS;
+  return life.heard > 0 || hasLived(life);
 }
 
 function failed(

@@ -2,13 +2,23 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { KubeError } from './errors.ts';
 
-/** Says each kind of trouble once, with what happens next, and once that it is over. */
+/** What was said so lately is not said again, as long as it passes soon: a watch may break ten times a second. */
+const QUIET_MS = 60_000;
+const LASTING_MS = 5000;
+const MAX_KINDS = 32;
+
+/** Says each kind of trouble once, with what happens next, and once that it is over; what comes and goes, once a minute. */
 export class TroubleLog {
   private readonly components: { readonly clock: Clock; readonly log: Logger };
   private readonly resource: string;
   private since: number | undefined;
+  /** In this trouble. */
   private said = new Set<string>();
+  /** When, whether in this trouble or an earlier one. */
+  private readonly saidAt = new Map<string, number>();
   private failures = 0;
+  /** Troubles that came and went unsaid since something was said. */
+  private unsaid = 0;
 
   constructor(components: { readonly clock: Clock; readonly log: Logger }, resource: string) {
     this.components = components;
@@ -16,13 +26,19 @@ export class TroubleLog {
   }
 
   failed(error: KubeError, reason: string, waitMs: number): void {
+    const now = this.components.clock.now();
     this.failures++;
-    this.since ??= this.components.clock.now();
+    this.since ??= now;
     const kind = `${error.kind} ${error.status ?? ''}`;
-    if (this.said.has(kind)) return;
+    const isRecent = now - (this.saidAt.get(kind) ?? -Infinity) < QUIET_MS;
+    if (this.said.has(kind) || (isRecent && now - this.since < LASTING_MS)) return;
     this.said.add(kind);
+    if (this.saidAt.size >= MAX_KINDS) this.saidAt.clear();
+    this.saidAt.set(kind, now);
     const message = `cannot follow ${this.resource}, retrying in ${formatWait(waitMs)}`;
-    const fields = { resource: this.resource, reason, error: error.message };
+    const unsaid = this.unsaid === 0 ? undefined : this.unsaid;
+    const fields = { resource: this.resource, reason, error: error.message, unsaid };
+    this.unsaid = 0;
     // A version that is too old is how a long pause ends, not a fault.
     if (error.kind === 'gone') this.components.log.debug(message, fields);
     else this.components.log.warn(message, fields);
@@ -31,6 +47,7 @@ export class TroubleLog {
   recovered(): void {
     if (this.since === undefined) return;
     const after = formatWait(this.components.clock.now() - this.since);
+    if (this.said.size === 0) this.unsaid++;
     if ([...this.said].some((kind) => !kind.startsWith('gone'))) {
       this.components.log.info(`following ${this.resource} again`, {
         resource: this.resource,

@@ -6,6 +6,7 @@ import type { ReflectorOutcome, ReflectorState } from '../../../src/kube/reflect
 
 const watching: ReflectorState = { next: 'watch', resourceVersion: '5', failures: 0 };
 const life = { resourceVersion: '9', heard: 3, livedMs: 60_000 };
+const curt = { resourceVersion: '9', heard: 1, livedMs: 3 };
 const stillborn = { resourceVersion: '5', heard: 0, livedMs: 3 };
 /** The longest wait of every range. */
 const longest = (): number => 1;
@@ -55,6 +56,24 @@ describe('what a reflector does next', () => {
       { state: { next: 'list', resourceVersion: '', failures: 1 }, waitMs: 100, reason: 'watch-failed' },
     ],
     [
+      'a watch that ends after its first words is followed by another after a moment',
+      { ...watching, failures: 4 },
+      { type: 'watch-ended', ...curt },
+      { state: { ...watching, resourceVersion: '9', failures: 1 }, waitMs: 100, reason: 'watch-too-short' },
+    ],
+    [
+      'one that is gone after its first words, again and again, costs fewer and fewer lists',
+      { ...watching, failures: 4 },
+      { type: 'watch-failed', kind: 'gone', retryAfterMs: undefined, ...curt },
+      { state: { next: 'list', resourceVersion: '', failures: 5 }, waitMs: 1600, reason: 'version-gone' },
+    ],
+    [
+      'so does one that sends garbage after its first words',
+      { ...watching, failures: 4 },
+      { type: 'watch-failed', kind: 'garbage', retryAfterMs: undefined, ...curt },
+      { state: { next: 'list', resourceVersion: '', failures: 5 }, waitMs: 1600, reason: 'watch-failed' },
+    ],
+    [
       'a list that failed is tried again',
       { ...initialReflectorState, failures: 2 },
       { type: 'list-failed', kind: 'forbidden', retryAfterMs: undefined },
@@ -70,7 +89,7 @@ describe('what a reflector does next', () => {
       'within reason',
       initialReflectorState,
       { type: 'list-failed', kind: 'throttled', retryAfterMs: 86_400_000 },
-      { state: { ...initialReflectorState, failures: 1 }, waitMs: 60_000, reason: 'list-failed' },
+      { state: { ...initialReflectorState, failures: 1 }, waitMs: 10_000, reason: 'list-failed' },
     ],
   ];
   for (const [what, state, outcome, expected] of rows) {
