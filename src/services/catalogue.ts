@@ -99,7 +99,7 @@ export class Catalogue {
     const before = this.entries.get(key);
     const claim = claimOf(service, this.config, this.names);
     const touched = new Set([key]);
-    const isSame = before !== undefined && sameClaim(before.claim, claim);
+    const isSame = before !== undefined && sameClaim(before.claim, claim) && isAsOld(before.service, service);
     if (!isSame) this.addNeighbours(key, touched);
     if (!isSame && before?.claim.kind === 'claim') this.unindex(key, before.claim.addresses);
     this.entries.set(key, { key, service, claim });
@@ -203,6 +203,11 @@ export class Catalogue {
 
 function serviceOf({ metadata }: EndpointSlice): ServiceKey {
   return `${metadata.namespace ?? ''}/${metadata.labels?.[serviceNameLabel] ?? ''}`;
+}
+
+/** One that was deleted and made anew, of which only the end was heard, may no longer be the first of those it shares with. */
+function isAsOld(a: Service, b: Service): boolean {
+  return a.metadata.creationTimestamp === b.metadata.creationTimestamp;
 }
 
 function sameClaim(a: Claim | Withhold, b: Claim | Withhold): boolean {

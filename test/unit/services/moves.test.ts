@@ -73,3 +73,30 @@ describe('an edit that gives a Service another lease and another node', () => {
     await world.close();
   });
 });
+
+test('a Service that was made anew while a node heard nothing: that node, too, takes the other one for the elder', async () => {
+  const world = new World({ perServiceElection: true });
+  const a = await world.add('a');
+  const shared = (name: string, created: string): void => {
+    world.serve({ name, vip: '192.0.2.1', port: name === 'web' ? 80 : 81, created });
+  };
+  shared('web', '2026-01-01T00:00:00Z');
+  shared('api', '2026-01-02T00:00:00Z');
+  await world.run(400);
+  const b = await world.add('b');
+  await world.run(400);
+  a.isDeaf = true;
+  world.remove('web');
+  shared('web', '2026-01-03T00:00:00Z');
+  await world.run(400);
+  world.catchUp(a);
+  await world.run(20_000);
+  assert.deepEqual(world.doubles, []);
+  assert.deepEqual(
+    [a, b].flatMap(({ operator }) => operator.advertised()),
+    ['shop/web', 'shop/api'],
+  );
+  assert.deepEqual(world.holderOf('shop/kubevip-web'), '');
+  assert.deepEqual(world.holderOf('shop/kubevip-api'), world.holders('192.0.2.1')[0]);
+  await world.close();
+});
