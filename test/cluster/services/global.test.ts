@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Capture, HolderWatch, Prober, waitFor, type Machine } from '../../../lab/index.ts';
-import { patientProbes, servicesOnly, stageOf, whySkipped } from './stage.ts';
+import { Capture, waitFor, type Machine } from '../../../lab/index.ts';
+import { servicesOnly, stageOf, whySkipped } from './stage.ts';
 
 describe('Services under one lease', { skip: whySkipped() }, () => {
   const stage = stageOf({ controlPlanes: 3, responders: true, daemons: { env: servicesOnly } });
@@ -76,28 +76,14 @@ describe('Services under one lease', { skip: whySkipped() }, () => {
     await objects.create({ name: 'two', vip: vip(2), port: 81 }, nodes);
     const holder = await cluster.holder(vip(2));
     await stage.statusIs('two', [vip(2)]);
-    const watch = await HolderWatch.start(cluster.lab, vip(2));
-    const prober = await Prober.start(cluster.lab.client, vip(2), patientProbes);
-    try {
-      await prober.answering();
+    await stage.undisturbed(vip(2), holder, async () => {
       await objects.delete('one');
       await waitFor(
         async () =>
           (await stage.page('/metrics', holder)).includes('kube_vip_active_services{namespace="shop"} 2'),
         { what: 'the deletion to be handled', detail: stage.tails },
       );
-      await prober.answering();
-      const report = await prober.report();
-      assert.equal(report.longestGapMs, 0, JSON.stringify(report.gaps));
-      const { segments } = await watch.stop();
-      assert.deepEqual(
-        segments.map(({ holders }) => holders),
-        [[holder.name]],
-      );
-    } finally {
-      await prober.kill();
-      await watch.kill();
-    }
+    });
     await objects.delete('two');
     await stage.gone(vip(2));
   });

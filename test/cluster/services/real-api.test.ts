@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { HolderWatch, kubeVipUser, Prober, waitFor, type Machine } from '../../../lab/index.ts';
+import { kubeVipUser, waitFor, type Machine } from '../../../lab/index.ts';
 import { namespace } from './objects.ts';
-import { patientProbes, servicesOnly, stageOf, whySkipped } from './stage.ts';
+import { servicesOnly, stageOf, whySkipped } from './stage.ts';
 
 const rbac = '/apis/rbac.authorization.k8s.io/v1';
 const roleName = 'system:kube-vip-role';
@@ -75,27 +75,13 @@ describe('Services on real API servers', { skip: whySkipped() }, () => {
     await objects.create({ name: 'young', vip: vip(2), port: 81 }, cluster.lab.nodes);
     await stage.statusIs('young', [vip(2)]);
     const holder = await cluster.holder(vip(2));
-    const watch = await HolderWatch.start(cluster.lab, vip(2));
-    const prober = await Prober.start(cluster.lab.client, vip(2), patientProbes);
-    try {
-      await prober.answering();
+    await stage.undisturbed(vip(2), holder, async () => {
       await objects.delete('old');
       await waitFor(async () => (await objects.leaseHolder('kubevip-young')) === holder.name, {
         what: 'the hand-over to the lease of the other',
       });
       await waitFor(async () => (await objects.leaseHolder('kubevip-old')) === '', { what: 'the release' });
-      await prober.answering();
-      const report = await prober.report();
-      assert.equal(report.longestGapMs, 0, JSON.stringify(report.gaps));
-      const { segments } = await watch.stop();
-      assert.deepEqual(
-        segments.map(({ holders }) => holders),
-        [[holder.name]],
-      );
-    } finally {
-      await prober.kill();
-      await watch.kill();
-    }
+    });
     await objects.delete('young');
     await leftIt(holder, vip(2));
   });

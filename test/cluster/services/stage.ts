@@ -1,7 +1,10 @@
+import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import {
   Cluster,
   ensurePrivilege,
+  HolderWatch,
+  Prober,
   waitFor,
   type ClusterOptions,
   type Daemon,
@@ -23,7 +26,7 @@ const patient = { duration: 30, renewDeadline: 20, retryPeriod: 1 };
  * For the prober where one lost packet is too many. Late is not lost: a machine that stands still for some seconds is
  * no gap, and what waits meanwhile fits into a socket's buffer.
  */
-export const patientProbes = { intervalMs: 5, lateMs: 3000 };
+const patientProbes = { intervalMs: 5, lateMs: 3000 };
 
 export interface StageOptions {
   /** Default 1. */
@@ -111,6 +114,27 @@ export class Stage {
       what: `${address} to go`,
       detail: this.tails,
     });
+  }
+
+  /** Meanwhile this node alone has the VIP, and no packet to it is lost. Needs `responders`. */
+  async undisturbed(address: string, holder: Machine, body: () => Promise<void>): Promise<void> {
+    const watch = await HolderWatch.start(this.cluster.lab, address);
+    const prober = await Prober.start(this.cluster.lab.client, address, patientProbes);
+    try {
+      await prober.answering();
+      await body();
+      await prober.answering();
+      const report = await prober.report();
+      assert.equal(report.longestGapMs, 0, JSON.stringify(report.gaps));
+      const { segments } = await watch.stop();
+      assert.deepEqual(
+        segments.map(({ holders }) => holders),
+        [[holder.name]],
+      );
+    } finally {
+      await prober.kill();
+      await watch.kill();
+    }
   }
 
   /** Until these are the addresses in the status of a Service, in this order. */

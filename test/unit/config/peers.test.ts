@@ -3,19 +3,7 @@ import { describe, test } from 'node:test';
 import { allPeers, displayValue } from '../../../src/config/index.ts';
 import { parsePeer, peersCodec, peerText, type PeerSetting } from '../../../src/config/peers.ts';
 import { load, read, working } from './helpers.ts';
-
-const plain: PeerSetting = {
-  address: '192.0.2.1',
-  interface: '',
-  as: 65000,
-  password: '',
-  multiHop: false,
-  port: 179,
-  mpbgpNexthop: '',
-  mpbgpIpv4: '',
-  mpbgpIpv6: '',
-  bfd: { enabled: false, rxMs: 300, txMs: 300, multiplier: 3 },
-};
+import { plainPeer } from './reference.ts';
 
 describe('the grammar of one peer', () => {
   const good: readonly [string, Partial<PeerSetting>][] = [
@@ -47,7 +35,7 @@ describe('the grammar of one peer', () => {
   ];
   for (const [text, differences] of good)
     test(`BGP-01 ${text}`, () => {
-      const peer = { ...plain, ...differences };
+      const peer = { ...plainPeer, ...differences };
       assert.deepEqual(parsePeer(text), { value: peer });
       assert.deepEqual(parsePeer(peerText(peer)), { value: peer }, 'and back from its own text');
     });
@@ -76,7 +64,7 @@ describe('the grammar of one peer', () => {
 });
 
 test('BGP-01 a list of peers: empty items are skipped, and no peer at all is refused', () => {
-  assert.deepEqual(peersCodec.parse(',192.0.2.1:65000,,', 'env'), { value: [plain] });
+  assert.deepEqual(peersCodec.parse(',192.0.2.1:65000,,', 'env'), { value: [plainPeer] });
   const env = {
     ...working,
     vip_arp: 'false',
@@ -106,8 +94,8 @@ test('CP-35 peers given by flags reach the daemon’s configuration, beside thos
     env: { ...env, bgp_peers: '192.0.2.1:65000' },
   });
   assert.deepEqual(allPeers(single.config), [
-    plain,
-    { ...plain, address: '192.0.2.9', as: 65009, password: 'geheim', multiHop: true },
+    plainPeer,
+    { ...plainPeer, address: '192.0.2.9', as: 65009, password: 'geheim', multiHop: true },
   ]);
 });
 
@@ -125,9 +113,9 @@ bgpConfig:
   const { config, problems } = read({ argv: ['--config-file=c.yaml'], files: { 'c.yaml': objects } });
   assert.deepEqual(problems, []);
   assert.deepEqual(config.bgpPeers, [
-    { ...plain, password: '0123', multiHop: true, port: 1790 },
+    { ...plainPeer, password: '0123', multiHop: true, port: 1790 },
     {
-      ...plain,
+      ...plainPeer,
       address: '',
       interface: 'eth0',
       as: 0,
@@ -139,13 +127,13 @@ bgpConfig:
     argv: ['--config-file=c.json'],
     files: { 'c.json': '{"bgpPeers":["192.0.2.1:65000"]}' },
   });
-  assert.deepEqual(strings.config.bgpPeers, [plain]);
+  assert.deepEqual(strings.config.bgpPeers, [plainPeer]);
   const broken = read({ argv: ['--config-file=c.json'], files: { 'c.json': '{"bgpPeers":[1]}' } });
   assert.equal(broken.problems[0]?.problem, 'peer 1: not an object and not a string');
 });
 
 test('passwords are hidden wherever peers are shown', () => {
-  const shown = peersCodec.format([{ ...plain, password: 'geheim' }]);
+  const shown = peersCodec.format([{ ...plainPeer, password: 'geheim' }]);
   assert.equal(shown, '192.0.2.1:65000:***:false');
   assert.equal(displayValue('bgpPeerPass', 'geheim'), '***');
   assert.equal(displayValue('bgpPeerPass', ''), '');

@@ -41,10 +41,11 @@ function row(
 }
 
 const svc = { services: true } as const;
-const peer = {
-  address: '192.0.2.7',
+/** `192.0.2.1:65000`, everything else as the original has it by default. */
+export const plainPeer = {
+  address: '192.0.2.1',
   interface: '',
-  as: 65001,
+  as: 65000,
   password: '',
   multiHop: false,
   port: 179,
@@ -53,6 +54,7 @@ const peer = {
   mpbgpIpv6: '',
   bfd: { enabled: false, rxMs: 300, txMs: 300, multiplier: 3 },
 };
+const peer = { ...plainPeer, address: '192.0.2.7', as: 65001 };
 
 export const referenceRows: readonly ReferenceRow[] = [
   row('interface', 'interface', '', 'vip_interface', 'interface', 'eth7'),

@@ -6,6 +6,7 @@ import { ip } from '../../../src/lib/ip.ts';
 import type { Address } from '../../../src/linux/types.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
+import { observedAddress } from '../node/observed-address.ts';
 
 const P = 'example.com';
 const complete = {
@@ -79,21 +80,8 @@ describe('CP-186 CP-187 the BGP annotations of a Node', () => {
 async function host() {
   const kernel = new FakeKernel({ clock: new FakeClock() });
   const [eth0, eth1] = [kernel.addLink({ name: 'eth0' }), kernel.addLink({ name: 'eth1' })];
-  const put = (index: number, address: string, deprecated = false): Address => ({
-    ifindex: index,
-    address: ip(address),
-    prefixLength: 24,
-    scope: 'global',
-    validLifetime: undefined,
-    preferredLifetime: undefined,
-    deprecated,
-    tentative: false,
-    dadFailed: false,
-    noDad: false,
-    permanent: true,
-    broadcast: undefined,
-    protocol: 0,
-  });
+  const put = (index: number, address: string, deprecated = false): Address =>
+    observedAddress(index, address, { prefixLength: 24, deprecated, protocol: 0 });
   return {
     links: await kernel.links(),
     addresses: [

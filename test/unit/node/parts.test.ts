@@ -8,6 +8,7 @@ import { RepairBudget } from '../../../src/node/address/record.ts';
 import { Observed } from '../../../src/node/observed.ts';
 import { SpecBook, keyOf } from '../../../src/node/spec-book.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
+import { observedAddress } from './observed-address.ts';
 import { addressOf, announcementOf } from './scene.ts';
 
 test('the due queue gives items in the order of their time, and none too early', () => {
@@ -63,21 +64,7 @@ test('where owners disagree the first one’s form counts, the longest life and 
 
 const kernel = new FakeKernel();
 const eth0 = kernel.addLink({ name: 'eth0' });
-const vip: Address = {
-  ifindex: eth0.index,
-  address: ip('192.0.2.1'),
-  prefixLength: 32,
-  scope: 'global',
-  validLifetime: undefined,
-  preferredLifetime: undefined,
-  deprecated: true,
-  tentative: false,
-  dadFailed: false,
-  noDad: false,
-  permanent: true,
-  broadcast: undefined,
-  protocol: 248,
-};
+const vip = observedAddress(eth0.index, '192.0.2.1');
 
 test('events that were queued before our removal do not bring an address back', () => {
   const observed = new Observed();

@@ -10,6 +10,7 @@ import {
 } from '../../../src/node/address/plan.ts';
 import type { WantedAddress } from '../../../src/node/spec-book.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
+import { observedAddress } from './observed-address.ts';
 
 const kernel = new FakeKernel();
 const eth0: Link = kernel.addLink({ name: 'eth0' });
@@ -27,25 +28,8 @@ function wanted(vip: string, more: Partial<WantedAddress> = {}): WantedAddress {
   };
 }
 
-/** One of our VIPs as the kernel reports it. */
-function observed(vip: string, more: Partial<Address> = {}): Address {
-  return {
-    ifindex: eth0.index,
-    address: ip(vip),
-    prefixLength: vip.includes(':') ? 128 : 32,
-    scope: 'global',
-    validLifetime: undefined,
-    preferredLifetime: undefined,
-    deprecated: true,
-    tentative: false,
-    dadFailed: false,
-    noDad: false,
-    permanent: true,
-    broadcast: undefined,
-    protocol: 248,
-    ...more,
-  };
-}
+const observed = (vip: string, more: Partial<Address> = {}): Address =>
+  observedAddress(eth0.index, vip, more);
 
 function view(more: Partial<AddressView>): AddressView {
   return {

@@ -14,13 +14,8 @@ import {
   type LinkAddressing,
 } from '../../../src/protocols/index.ts';
 import vectors from '../../vectors/arp/gratuitous.json' with { type: 'json' };
+import { ethernet } from './ethernet.ts';
 import { fromHex, toHex } from './hex.ts';
-
-const ethernet: LinkAddressing = {
-  hardwareType: 1,
-  mac: '02:00:5e:10:00:01' as Mac,
-  broadcast: 'ff:ff:ff:ff:ff:ff' as Mac,
-};
 
 for (const vector of vectors) {
   test(`ARP vector: ${vector.name}`, () => {

@@ -8,16 +8,11 @@ import {
   icmpv6Checksum,
   isDuplicateAddressProbe,
   type HardwareType,
-  type LinkAddressing,
 } from '../../../src/protocols/index.ts';
 import vectors from '../../vectors/ndp/neighbour.json' with { type: 'json' };
+import { ethernet } from './ethernet.ts';
 import { fromHex, toHex } from './hex.ts';
 
-const ethernet: LinkAddressing = {
-  hardwareType: 1,
-  mac: '02:00:5e:10:00:01' as Mac,
-  broadcast: 'ff:ff:ff:ff:ff:ff' as Mac,
-};
 const linkLocal = ip('fe80::5eff:fe10:1');
 
 for (const vector of vectors) {

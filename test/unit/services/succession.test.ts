@@ -37,6 +37,23 @@ function nodeOf(world: World, name: string): TestNode {
   return node;
 }
 
+/** `older` wants the address of `newer`, whose lease decided about it. */
+function giveToOlder(world: World): void {
+  world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
+}
+
+/** The same, and `newer` goes. */
+function handOver(world: World): void {
+  giveToOlder(world);
+  world.remove('newer');
+}
+
+/** No address was on two nodes, at any time. */
+async function end(world: World): Promise<void> {
+  assert.deepEqual(world.doubles, []);
+  await world.close();
+}
+
 /** No call gets through, and nothing is heard. */
 function cutOff(world: World, name: string): void {
   const node = nodeOf(world, name);
@@ -48,28 +65,26 @@ describe('an address that another lease decides about from now on', () => {
   test('is taken when its former holder has let go, which is at once', async () => {
     const world = await worldOf();
     const [b] = world.nodes;
-    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
+    giveToOlder(world);
     assert.equal(b?.has('192.0.2.2'), false, 'not in the moment of the change');
     await world.run(200);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
-    assert.deepEqual(world.doubles, []);
     assert.equal(world.holderOf('shop/kubevip-newer'), 'b', 'nobody else can have the address by it');
     await world.run(17_000);
     assert.equal(world.holderOf('shop/kubevip-newer'), '', 'the heir has let go as well');
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
-    await world.close();
+    await end(world);
   });
 
   test('is not taken from a holder that is cut off before that must have lost it', async () => {
     const world = await worldOf();
     cutOff(world, 'a');
-    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
+    giveToOlder(world);
     await world.run(2000);
     assert.deepEqual(world.holders('192.0.2.2'), ['a']);
     await world.run(5000);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
-    assert.deepEqual(world.doubles, []);
-    await world.close();
+    await end(world);
   });
 
   test('the rest of a Service does not wait for it', async () => {
@@ -82,8 +97,7 @@ describe('an address that another lease decides about from now on', () => {
     await world.run(7000);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
     assert.match(nodeOf(world, 'b').statuses.at(-1) ?? '', /192\.0\.2\.2/);
-    assert.deepEqual(world.doubles, []);
-    await world.close();
+    await end(world);
   });
 
   test('a deleted Service and a new one with its address: as careful', async () => {
@@ -93,8 +107,7 @@ describe('an address that another lease decides about from now on', () => {
     world.serve({ name: 'next', vip: '192.0.2.2', created: '2026-01-03T00:00:00Z' });
     await world.run(7000);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
-    assert.deepEqual(world.doubles, []);
-    await world.close();
+    await end(world);
   });
 
   test('a deleted Service and a new one with its address, everybody well: taken at once', async () => {
@@ -103,8 +116,7 @@ describe('an address that another lease decides about from now on', () => {
     world.serve({ name: 'next', vip: '192.0.2.2', created: '2026-01-03T00:00:00Z' });
     await world.run(400);
     assert.equal(world.holders('192.0.2.2').length, 1);
-    assert.deepEqual(world.doubles, []);
-    await world.close();
+    await end(world);
   });
 
   test('a lease that others still need: the address waits until everybody must have heard of it', async () => {
@@ -115,13 +127,12 @@ describe('an address that another lease decides about from now on', () => {
     world.serve({ name: 'third', vip: '192.0.2.4', annotations, ...on('newer') });
     await world.run(400);
     assert.deepEqual([world.holders('192.0.2.2'), world.holders('192.0.2.4')], [['a'], ['a']]);
-    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
+    giveToOlder(world);
     await world.run(15_800);
     assert.deepEqual(world.holders('192.0.2.2'), []);
     await world.run(1000);
     assert.deepEqual([world.holders('192.0.2.2'), world.holders('192.0.2.4')], [['b'], ['a']]);
-    assert.deepEqual(world.doubles, []);
-    await world.close();
+    await end(world);
   });
 });
 
@@ -144,24 +155,21 @@ describe('a node whose Services are old news', () => {
   test('cut off, and back: it wins the lease that decided about the address, and lists before it acts', async () => {
     const { world, stale } = await moved('a');
     stale.isCutOff = true;
-    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
-    world.remove('newer');
+    handOver(world);
     await world.run(60_000);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
     stale.isCutOff = false;
     await world.run(3000);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
-    assert.deepEqual(world.doubles, []);
     assert.equal(stale.refreshes, 1);
     assert.deepEqual(stale.vips(), []);
-    await world.close();
+    await end(world);
   });
 
   test('cut off for a moment, and back: the lease that decided about the address is not to be had', async () => {
     const { world, stale } = await moved('a');
     stale.isCutOff = true;
-    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
-    world.remove('newer');
+    handOver(world);
     await world.run(8000);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
     stale.isCutOff = false;
@@ -170,8 +178,7 @@ describe('a node whose Services are old news', () => {
     world.catchUp(stale);
     await world.run(10_000);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
-    assert.deepEqual(world.doubles, []);
-    await world.close();
+    await end(world);
   });
 
   test('cut off for a moment, and back, beside a node that came later: it lists before it acts', async () => {
@@ -191,53 +198,46 @@ describe('a node whose Services are old news', () => {
     stale.isCutOff = false;
     await world.run(3000);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
-    assert.deepEqual(world.doubles, []);
     assert.equal(stale.refreshes, 1);
-    await world.close();
+    await end(world);
   });
 
   test('a holder whose watch is deaf keeps the address until it hears, and nobody takes it before', async () => {
     const { world, stale } = await moved('a');
-    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
-    world.remove('newer');
+    handOver(world);
     await world.run(14_000);
     assert.deepEqual(world.holders('192.0.2.2'), ['a']);
     world.catchUp(stale);
     await world.run(400);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
-    assert.deepEqual(world.doubles, []);
-    await world.close();
+    await end(world);
   });
 
   test('a holder that never hears of it keeps the address, as nobody else needs its lease', async () => {
     const { world, stale } = await moved('a');
-    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
-    world.remove('newer');
+    handOver(world);
     await world.run(40_000);
     assert.deepEqual(world.holders('192.0.2.2'), ['a']);
     stale.die();
     await world.run(7000);
     assert.equal(nodeOf(world, 'b').has('192.0.2.2'), true);
-    await world.close();
+    await world.close(); // A dead node still has its addresses.
   });
 
   test('a candidate whose watch is deaf does not get the lease that a healthy holder lets go', async () => {
     const { world, stale } = await moved('c');
-    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
-    world.remove('newer');
+    handOver(world);
     await world.run(13_000);
     world.catchUp(stale);
     await world.run(10_000);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
-    assert.deepEqual(world.doubles, []);
-    await world.close();
+    await end(world);
   });
 
   test('a candidate that gets it first has the address until it hears', async () => {
     const { world, stale } = await moved('c');
     stale.luck = 0;
-    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
-    world.remove('newer');
+    handOver(world);
     await world.run(400);
     assert.deepEqual(world.holders('192.0.2.2'), ['c']);
     await world.run(5000);
@@ -245,14 +245,12 @@ describe('a node whose Services are old news', () => {
     world.catchUp(stale);
     await world.run(400);
     assert.deepEqual(world.holders('192.0.2.2'), ['b']);
-    assert.deepEqual(world.doubles, []);
-    await world.close();
+    await end(world);
   });
 
   test('a new holder that loses the former lease gives the address back', async () => {
     const { world } = await moved('c');
-    world.put({ name: 'older', vip: '192.0.2.2', ...on('older') });
-    world.remove('newer');
+    handOver(world);
     await world.run(1000);
     if (world.holderOf('shop/kubevip-newer') === 'c') {
       world.catchUp(nodeOf(world, 'c'));
@@ -263,7 +261,7 @@ describe('a node whose Services are old news', () => {
     const { record } = lease.read();
     lease.put({ ...record, holderIdentity: 'thief', leaseTransitions: record.leaseTransitions + 1 });
     assert.deepEqual(world.holders('192.0.2.2'), []);
-    await world.close();
+    await end(world);
   });
 
   test('yields an address that another station has, and asks for what it may have missed', async () => {
@@ -277,7 +275,7 @@ describe('a node whose Services are old news', () => {
     stale.isDeaf = false;
     await world.run(200);
     assert.deepEqual(stale.vips(), ['192.0.2.2/32@eth0'], 'it was right all the time');
-    await world.close();
+    await end(world);
   });
 
   test('with recent news it does not yield, and looks whether there is more, once in a while', async () => {
@@ -288,7 +286,7 @@ describe('a node whose Services are old news', () => {
     assert.deepEqual([stale.vips(), stale.refreshes], [['192.0.2.2/32@eth0'], 1]);
     await world.run(200);
     assert.deepEqual(stale.vips(), ['192.0.2.2/32@eth0']);
-    await world.close();
+    await end(world);
   });
 
   test('what it has it keeps; what is new it takes when the news is confirmed', async () => {
@@ -305,7 +303,7 @@ describe('a node whose Services are old news', () => {
     stale.isCutOff = false;
     await world.run(40);
     assert.deepEqual(stale.vips(), ['192.0.2.2/32@eth0', '192.0.2.7/32@eth0']);
-    await world.close();
+    await end(world);
   });
 
   test('that cannot learn more makes way for one that does', async () => {
@@ -323,7 +321,7 @@ describe('a node whose Services are old news', () => {
     await world.run(3500);
     assert.deepEqual(world.holders('192.0.2.2'), ['c']);
     assert.deepEqual(world.holders('192.0.2.1'), ['b'], 'what it has had all the time');
-    await world.close();
+    await end(world);
   });
 });
 
@@ -344,8 +342,7 @@ test('an address that many have one after the other is with each at once: what a
   world.endpoints('five', 'a');
   await world.run(1500);
   assert.deepEqual(world.holders('192.0.2.1'), ['a']);
-  assert.deepEqual(world.doubles, []);
-  await world.close();
+  await end(world);
 });
 
 test('a failover between nodes that are well asks for no list', async () => {
@@ -355,7 +352,7 @@ test('a failover between nodes that are well asks for no list', async () => {
   await world.run(6000);
   assert.deepEqual(nodeOf(world, 'b').vips(), ['192.0.2.1/32@eth0', '192.0.2.2/32@eth0']);
   assert.equal(nodeOf(world, 'b').refreshes, 0);
-  await world.close();
+  await world.close(); // A dead node still has its addresses.
 });
 
 test('an address that goes to another lease and back waits for that other one only', () => {
