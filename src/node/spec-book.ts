@@ -51,19 +51,37 @@ export function keyOf(spec: Pick<Spec, 'kind' | 'link' | 'vip'>): SpecKey {
   return `${spec.kind} ${spec.link} ${spec.vip}`;
 }
 
+/** A spec and its key, which is made once: it is looked up many times, and of thousands at once. */
+export interface Keyed<S extends Spec = Spec> {
+  readonly key: SpecKey;
+  readonly spec: S;
+}
+
+export function keyed<S extends Spec>(spec: S): Keyed<S> {
+  return { key: keyOf(spec), spec };
+}
+
+/** Those of one kind. */
+export function ofKind<K extends Spec['kind']>(
+  changed: readonly Keyed[],
+  kind: K,
+): readonly Keyed<SpecOf<K>>[] {
+  return changed.filter((each): each is Keyed<SpecOf<K>> => each.spec.kind === kind);
+}
+
 interface Held {
   readonly owner: Owner;
   readonly spec: Spec;
 }
 
 const nobody: readonly Held[] = [];
-const nothing: readonly (readonly [SpecKey, Spec])[] = [];
+const nothing: readonly Keyed[] = [];
 
 /** The specs of all owners, and who wants what. Lists where a map would hold one or two as a rule: they are small. */
 export class SpecBook {
   /** Nothing may lead to this VIP for now, whoever wants it. */
   private readonly isHeldBack: (vip: Ip) => boolean;
-  private readonly byOwner = new Map<Owner, readonly (readonly [SpecKey, Spec])[]>();
+  private readonly byOwner = new Map<Owner, readonly Keyed[]>();
   /** Owners in the order in which they came. */
   private readonly byKey = new Map<SpecKey, readonly Held[]>();
 
@@ -72,16 +90,15 @@ export class SpecBook {
   }
 
   /** Replaces what the owner wanted; returns one spec for each key that it wanted before or wants now. */
-  replace(owner: Owner, specs: readonly Spec[]): readonly (readonly [SpecKey, Spec])[] {
+  replace(owner: Owner, specs: readonly Spec[]): readonly Keyed[] {
     const before = this.byOwner.get(owner) ?? nothing;
-    const keyed = new Map<SpecKey, Spec>();
-    for (const spec of specs) keyed.set(keyOf(spec), spec);
-    const after = [...keyed];
-    for (const held of before) if (!keyed.has(held[0])) this.forget(owner, held[0]);
-    for (const mine of after) this.note(mine[0], { owner, spec: mine[1] });
+    const after = lastOfEach(specs.map(keyed));
+    const others = before.filter(({ key }) => !after.some((mine) => mine.key === key));
+    for (const { key } of others) this.forget(owner, key);
+    for (const { key, spec } of after) this.note(key, { owner, spec });
     if (after.length === 0) this.byOwner.delete(owner);
     else this.byOwner.set(owner, after);
-    return before.length === 0 ? after : [...new Map([...before, ...after])];
+    return others.length === 0 ? after : [...others, ...after];
   }
 
   has(key: SpecKey): boolean {
@@ -156,6 +173,13 @@ export class SpecBook {
     if (others.length === 0) this.byKey.delete(key);
     else this.byKey.set(key, others);
   }
+}
+
+/** An owner wants few things: nearly always each of them once. */
+function lastOfEach(specs: readonly Keyed[]): readonly Keyed[] {
+  const isLast = ({ key }: Keyed, at: number): boolean =>
+    !specs.some((other, i) => i > at && other.key === key);
+  return specs.every(isLast) ? specs : specs.filter(isLast);
 }
 
 type SpecOf<K extends Spec['kind']> = Extract<Spec, { readonly kind: K }>;

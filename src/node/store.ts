@@ -15,7 +15,7 @@ import { Observed } from './observed.ts';
 import type { RouteForm } from './route/form.ts';
 import { Routes } from './route/reconciler.ts';
 import { Guards } from './security/guards.ts';
-import { keyOf, SpecBook, type SpecKey } from './spec-book.ts';
+import { keyed, keyOf, ofKind, SpecBook, type Keyed, type SpecKey } from './spec-book.ts';
 import { specStatuses } from './status.ts';
 import type {
   BulkNodeStore,
@@ -101,7 +101,7 @@ class NodeTruth implements Node {
   private readonly advertisements: Advertisements | undefined;
   private readonly following: Following;
   /** Wanted specs that the reconcilers have not seen yet. */
-  private readonly pending: Spec[] = [];
+  private readonly pending: Keyed[] = [];
   private nextHandOver: Timer | undefined;
   private isKnown = false;
 
@@ -132,7 +132,13 @@ class NodeTruth implements Node {
     const { guards } = components;
     const heldBack = (vips: readonly Ip[], problem: string | undefined): void => {
       const concerned = new Set(vips);
-      if (vips.length > 0) this.apply(book.all().filter(({ vip }) => concerned.has(vip)));
+      if (vips.length > 0)
+        this.apply(
+          book
+            .all()
+            .filter(({ vip }) => concerned.has(vip))
+            .map(keyed),
+        );
       for (const vip of vips) observer.heldBack?.(vip, problem);
     };
     this.guards = guards === undefined ? undefined : new Guards({ ...guards, clock, log, book, heldBack });
@@ -164,30 +170,25 @@ class NodeTruth implements Node {
   }
 
   publish(owner: Owner, specs: readonly Spec[]): void {
-    this.applyKeyed(this.book.replace(owner, specs));
+    this.apply(this.book.replace(owner, specs));
   }
 
   publishAll(wishes: readonly Wish[]): void {
-    const changed = new Map<SpecKey, Spec>();
-    for (const { owner, specs } of wishes) {
-      for (const [key, spec] of this.book.replace(owner, specs)) changed.set(key, spec);
-    }
-    this.applyKeyed(changed);
-  }
-
-  private apply(changed: readonly Spec[]): void {
-    this.applyKeyed(changed.map((spec) => [keyOf(spec), spec]));
+    const changed = new Map<SpecKey, Keyed>();
+    for (const { owner, specs } of wishes)
+      for (const each of this.book.replace(owner, specs)) changed.set(each.key, each);
+    this.apply(changed.values());
   }
 
   /** What nobody wants any more is gone on return; of very much that is wanted, the rest follows in later turns. */
-  private applyKeyed(changed: Iterable<readonly [SpecKey, Spec]>): void {
+  private apply(changed: Iterable<Keyed>): void {
     if (!this.isKnown) return;
-    const now: Spec[] = [];
-    const gone: Spec[] = [];
-    for (const [key, spec] of changed) {
-      if (!this.book.has(key)) gone.push(spec);
-      else if (now.length < handOverAtOnce) now.push(spec);
-      else this.pending.push(spec);
+    const now: Keyed[] = [];
+    const gone: Keyed[] = [];
+    for (const each of changed) {
+      if (!this.book.has(each.key)) gone.push(each);
+      else if (now.length < handOverAtOnce) now.push(each);
+      else this.pending.push(each);
     }
     this.handOver([...now, ...gone]);
     this.armHandOver();
@@ -202,15 +203,15 @@ class NodeTruth implements Node {
     });
   }
 
-  private handOver(changed: readonly Spec[]): void {
-    const announcements = changed.filter((spec) => spec.kind === 'announcement');
+  private handOver(changed: readonly Keyed[]): void {
+    const announcements = ofKind(changed, 'announcement');
     this.advertisements?.specsUnwanted(changed);
     // What is no longer announced is silent before its address goes; what is new is ready to be
     // announced in the very turn in which its address becomes usable.
     this.announcer.specsChanged(announcements);
     this.routes?.specsUnwanted(changed);
     this.guards?.specsWanted(changed);
-    this.addresses.specsChanged(changed.filter((spec) => spec.kind === 'address'));
+    this.addresses.specsChanged(ofKind(changed, 'address'));
     this.guards?.specsUnwanted(changed);
     this.routes?.specsWanted(changed);
     this.advertisements?.specsWanted(changed);
@@ -308,7 +309,7 @@ class NodeTruth implements Node {
   private dumped(): void {
     if (!this.isKnown) {
       this.isKnown = true;
-      this.apply(this.book.all());
+      this.apply(this.book.all().map(keyed));
       return;
     }
     this.addresses.recheckAll();

@@ -96,7 +96,7 @@ export class Publisher {
       signature += ` ${vip}/${prefixLength} ${link} ${fromName}`;
     if (before?.fence === fence && before.signature === signature && !before.silent) return;
     this.wish({ owner: ownerOf(key), specs: holderSpecs(places, this.config, fence, ports) });
-    this.content.set(key, { ...wanted, signature, silent: false });
+    this.content.set(key, { lease, fence, places, ports, signature, silent: false });
     if (before !== undefined) return;
     this.parts.changed(key, true);
     this.parts.log.info('this node advertises the Service', { service: key, vip: namesOf(places), lease });

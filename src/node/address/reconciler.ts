@@ -6,7 +6,7 @@ import type { Address, AddressKey, AddressRequest, Kernel } from '../../linux/ty
 import type { MutableCounters } from '../counters.ts';
 import { isMarked } from '../mark.ts';
 import type { Observed } from '../observed.ts';
-import { keyOf, type SpecBook } from '../spec-book.ts';
+import type { Keyed, SpecBook } from '../spec-book.ts';
 import type { AddressSpec, LastAction, NodeObserver } from '../types.ts';
 import { Again } from './again.ts';
 import { planAddress, type AddressPlan, type AddressState } from './plan.ts';
@@ -61,11 +61,10 @@ export class AddressReconciler {
   }
 
   /** What these specs name has changed owners. Removals are done on return; many additions take several turns. */
-  specsChanged(specs: readonly AddressSpec[]): void {
+  specsChanged(changed: readonly Keyed<AddressSpec>[]): void {
     const wanted: AddressRecord[] = [];
     const unwanted: AddressRecord[] = [];
-    for (const spec of specs) {
-      const key = keyOf(spec);
+    for (const { key, spec } of changed) {
       const next = this.parts.book.address(key);
       const record = this.records.get(key) ?? (next && this.records.enter(key, spec));
       if (record === undefined) continue;

@@ -1,7 +1,7 @@
 import { hostLength, type Ip, type Prefix } from '../../lib/ip.ts';
 import type { AddressReconciler } from '../address/reconciler.ts';
-import { keyOf, type SpecBook, type SpecKey } from '../spec-book.ts';
-import type { AdvertisementSpec, Spec, SpecState } from '../types.ts';
+import { keyOf, ofKind, type Keyed, type SpecBook, type SpecKey } from '../spec-book.ts';
+import type { AdvertisementSpec, SpecState } from '../types.ts';
 import type { Advertiser } from './speaker.ts';
 import type { RoutesView } from './types.ts';
 
@@ -33,17 +33,17 @@ export class Advertisements implements RoutesView {
   }
 
   /** Of these, what nobody wants any more is withdrawn when this returns: before its address goes. */
-  specsUnwanted(specs: readonly Spec[]): void {
-    const gone = specs.filter(isAdvertisement).filter((spec) => !this.parts.book.has(keyOf(spec)));
-    for (const spec of gone) this.forget(spec);
-    this.tell(gone.map(({ vip }) => vip));
+  specsUnwanted(changed: readonly Keyed[]): void {
+    const gone = ofKind(changed, 'advertisement').filter(({ key }) => !this.parts.book.has(key));
+    for (const each of gone) this.forget(each);
+    this.tell(gone.map(({ spec }) => spec.vip));
   }
 
   /** The others, once their addresses had their turn. */
-  specsWanted(specs: readonly Spec[]): void {
-    const wanted = specs.filter(isAdvertisement).filter((spec) => this.parts.book.has(keyOf(spec)));
-    for (const spec of wanted) this.remember(spec);
-    this.tell(wanted.map(({ vip }) => vip));
+  specsWanted(changed: readonly Keyed[]): void {
+    const wanted = ofKind(changed, 'advertisement').filter(({ key }) => this.parts.book.has(key));
+    for (const each of wanted) this.remember(each);
+    this.tell(wanted.map(({ spec }) => spec.vip));
   }
 
   /** The VIP became usable, or no longer is. */
@@ -78,20 +78,16 @@ export class Advertisements implements RoutesView {
     this.parts.advertiser.changed([...new Set(vips)].map(prefixOf));
   }
 
-  private remember(spec: AdvertisementSpec): void {
+  private remember({ key, spec }: Keyed<AdvertisementSpec>): void {
     const keys = this.keysOf.get(spec.vip) ?? new Set();
-    this.keysOf.set(spec.vip, keys.add(keyOf(spec)));
+    this.keysOf.set(spec.vip, keys.add(key));
   }
 
-  private forget(spec: AdvertisementSpec): void {
+  private forget({ key, spec }: Keyed<AdvertisementSpec>): void {
     const keys = this.keysOf.get(spec.vip);
-    keys?.delete(keyOf(spec));
+    keys?.delete(key);
     if (keys?.size === 0) this.keysOf.delete(spec.vip);
   }
-}
-
-function isAdvertisement(spec: Spec): spec is AdvertisementSpec {
-  return spec.kind === 'advertisement';
 }
 
 function prefixOf(vip: Ip): Prefix {

@@ -12,7 +12,7 @@ import {
 } from '../../protocols/index.ts';
 import type { MutableCounters } from '../counters.ts';
 import type { Observed } from '../observed.ts';
-import { keyOf, type SpecBook } from '../spec-book.ts';
+import type { Keyed, SpecBook } from '../spec-book.ts';
 import type { AnnouncementSpec, NodeObserver } from '../types.ts';
 import { DueQueue, type Due } from './due-queue.ts';
 import { Firsts } from './firsts.ts';
@@ -74,10 +74,9 @@ export class Announcer {
   }
 
   /** What these specs name has changed owners; nobody's any more is silent on return. New ones wait for `kick`. */
-  specsChanged(specs: readonly AnnouncementSpec[]): void {
+  specsChanged(changed: readonly Keyed<AnnouncementSpec>[]): void {
     const entered = new Map<string, Ip[]>();
-    for (const spec of specs) {
-      const key = keyOf(spec);
+    for (const { key, spec } of changed) {
       const wanted = this.parts.book.announcement(key);
       const entry = this.announcements.get(key);
       if (wanted === undefined) {
@@ -101,9 +100,9 @@ export class Announcer {
   }
 
   /** Starts those of these keys that can start and have not. */
-  kick(specs: readonly AnnouncementSpec[]): void {
-    for (const spec of specs) {
-      const entry = this.announcements.get(keyOf(spec));
+  kick(changed: readonly Keyed<AnnouncementSpec>[]): void {
+    for (const { key } of changed) {
+      const entry = this.announcements.get(key);
       if (entry !== undefined) this.consider(entry);
     }
     this.arm();

@@ -6,8 +6,8 @@ import type { KernelError } from '../../linux/errors.ts';
 import type { Address, Kernel, Route } from '../../linux/types.ts';
 import type { MutableCounters } from '../counters.ts';
 import type { Observed } from '../observed.ts';
-import { keyOf, type SpecBook, type SpecKey } from '../spec-book.ts';
-import type { LastAction, RouteSpec, Spec, SpecState } from '../types.ts';
+import { keyOf, ofKind, type Keyed, type SpecBook, type SpecKey } from '../spec-book.ts';
+import type { LastAction, RouteSpec, SpecState } from '../types.ts';
 import { ifindexOf, type RouteForm } from './form.ts';
 import { planRoute, type RoutePlan } from './plan.ts';
 import { newRouteRecord, type RouteRecord } from './record.ts';
@@ -67,13 +67,13 @@ export class Routes {
   }
 
   /** Called after addresses have changed: what these specs want is routed on return. */
-  specsWanted(specs: readonly Spec[]): void {
-    this.run(this.recordsFor(specs).filter(({ wanted }) => wanted !== undefined));
+  specsWanted(changed: readonly Keyed[]): void {
+    this.run(this.recordsFor(changed).filter(({ wanted }) => wanted !== undefined));
   }
 
   /** Called before addresses change: nothing leads any more to a VIP that nobody wants. */
-  specsUnwanted(specs: readonly Spec[]): void {
-    const gone = this.recordsFor(specs).filter(({ wanted }) => wanted === undefined);
+  specsUnwanted(changed: readonly Keyed[]): void {
+    const gone = this.recordsFor(changed).filter(({ wanted }) => wanted === undefined);
     this.run(gone);
     // The same VIP over another link had to wait for these.
     for (const { spec } of gone) this.run(this.recordsOf(spec.vip));
@@ -155,16 +155,15 @@ export class Routes {
     });
   }
 
-  private recordsFor(specs: readonly Spec[]): readonly RouteRecord[] {
-    return specs.flatMap((spec) => (spec.kind === 'route' ? (this.enter(spec) ?? []) : []));
+  private recordsFor(changed: readonly Keyed[]): readonly RouteRecord[] {
+    return ofKind(changed, 'route').flatMap((each) => this.enter(each) ?? []);
   }
 
   private recordsOf(vip: Ip): readonly RouteRecord[] {
     return [...(this.byVip.get(vip) ?? [])];
   }
 
-  private enter(spec: RouteSpec): RouteRecord | undefined {
-    const key = keyOf(spec);
+  private enter({ key, spec }: Keyed<RouteSpec>): RouteRecord | undefined {
     const wanted = this.parts.book.route(key);
     const known = this.records.get(key);
     if (known === undefined && wanted === undefined) return undefined;

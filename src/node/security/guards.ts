@@ -5,7 +5,7 @@ import type { Hex, Nftables, NftTable } from '../../linux/index.ts';
 import { newCounters } from '../forwarding/counters.ts';
 import { addressHex } from '../forwarding/nftables/data.ts';
 import { Tables } from '../forwarding/nftables/tables.ts';
-import { keyOf, type SpecBook } from '../spec-book.ts';
+import { keyOf, type Keyed, type SpecBook } from '../spec-book.ts';
 import type { GuardedPort, GuardSpec, Spec, SpecState } from '../types.ts';
 import { GuardUses, type GuardChange } from './changes.ts';
 import { inheritedElements } from './inherited.ts';
@@ -91,9 +91,9 @@ export class Guards {
   }
 
   /** Called before addresses change: what these specs want guarded is guarded on return. */
-  specsWanted(specs: readonly Spec[]): void {
+  specsWanted(changed: readonly Keyed[]): void {
     const changes: GuardChange[] = [];
-    for (const vip of this.touched(specs)) {
+    for (const vip of this.touched(changed)) {
       const wanted = this.wantedFor(vip);
       if (wanted === undefined) continue;
       const key = addressHex(vip);
@@ -110,9 +110,9 @@ export class Guards {
   }
 
   /** Called after addresses have changed: what nobody wants guarded any more is free on return. */
-  specsUnwanted(specs: readonly Spec[]): void {
+  specsUnwanted(changed: readonly Keyed[]): void {
     const changes: GuardChange[] = [];
-    for (const vip of this.touched(specs)) {
+    for (const vip of this.touched(changed)) {
       if (this.wantedFor(vip) !== undefined) continue;
       const key = addressHex(vip);
       const before = this.guarded.get(key)?.elements;
@@ -220,16 +220,19 @@ export class Guards {
   }
 
   /** The VIPs that these specs are about. */
-  private touched(specs: readonly Spec[]): ReadonlySet<Ip> {
-    for (const { vip, link } of specs) {
+  private touched(changed: readonly Keyed[]): ReadonlySet<Ip> {
+    const vips = new Set<Ip>();
+    for (const { spec } of changed) {
+      const { vip, link } = spec;
       const isWanted = (kind: Spec['kind']): boolean => this.parts.book.has(keyOf({ kind, link, vip }));
       const links = this.links.get(vip) ?? new Set();
       if (isWanted('address') || isWanted('guard')) links.add(link);
       else links.delete(link);
       if (links.size > 0) this.links.set(vip, links);
       else this.links.delete(vip);
+      vips.add(vip);
     }
-    return new Set(specs.map(({ vip }) => vip));
+    return vips;
   }
 
   private arm(): void {
