@@ -53,6 +53,11 @@ export class ObjectCache<T extends KubeObject> {
     this.tell(() => this.listener.changed?.(key, now, before));
   }
 
+  /** The versions known so far mean nothing any more: whatever comes next is a change. */
+  distrust(): void {
+    this.versions.clear();
+  }
+
   remove(object: KubeObject): void {
     this.drop(keyOf(object.metadata));
   }

@@ -2,12 +2,12 @@ import { isAborted } from '../lib/abort.ts';
 import type { Clock, Random } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import { fromFailure } from './errors.ts';
-import type { KubeError } from './errors.ts';
+import { KubeError, fromFailure } from './errors.ts';
 import { ObjectCache } from './object-cache.ts';
 import { initialReflectorState, reflectorStep } from './reflector-machine.ts';
 import type { ReflectorOutcome, ReflectorState } from './reflector-machine.ts';
 import { resourceName } from './resources.ts';
+import { isOlderVersion } from './resource-version.ts';
 import { TroubleLog } from './trouble-log.ts';
 import { Turns } from './turns.ts';
 import type {
@@ -83,6 +83,8 @@ class ListWatchReflector<T extends KubeObject> implements RefreshableReflector<T
   private state: ReflectorState = initialReflectorState;
   private lists = 0;
   private isListing = false;
+  /** The server was away: its history may be an older one since. */
+  private isUnsure = false;
   private lastHeard: number;
   private provenAt: number | undefined;
   /** Aborted by a refresh, and by the end. */
@@ -135,6 +137,7 @@ class ListWatchReflector<T extends KubeObject> implements RefreshableReflector<T
       const { state, waitMs, reason } = reflectorStep(this.state, outcome, this.components.random);
       this.state = state;
       if (error !== undefined) {
+        this.isUnsure = true;
         this.lastError = error.message;
         this.trouble.failed(error, reason, waitMs);
       }
@@ -155,6 +158,7 @@ class ListWatchReflector<T extends KubeObject> implements RefreshableReflector<T
   /** Each page is handled before the next is asked for: there is never more of the list in memory. */
   private async listAll(signal: AbortSignal): Promise<{ outcome: ReflectorOutcome; error?: KubeError }> {
     const list = this.cache.list();
+    this.isUnsure = false;
     const asked = this.components.clock.now();
     const put = (object: KubeObject): void => {
       if (!signal.aborted) list.put(object);
@@ -200,6 +204,7 @@ class ListWatchReflector<T extends KubeObject> implements RefreshableReflector<T
     const timeoutSeconds = this.watchSeconds();
     const outcome = () => ({ type: 'watch-ended', ...life, livedMs: clock.now() - opened }) as const;
     try {
+      if (this.isUnsure) await this.checkHistory(life.resourceVersion, signal);
       await client.watch(
         this.options.resource,
         {
@@ -228,6 +233,24 @@ class ListWatchReflector<T extends KubeObject> implements RefreshableReflector<T
       const { kind, retryAfterMs } = error;
       return { outcome: { ...outcome(), type: 'watch-failed', kind, retryAfterMs }, error };
     }
+  }
+
+  /**
+   * After etcd was restored from an older copy, a server says nothing on a watch until its versions have reached the
+   * one asked for, and nothing of this is an error. Only what it says of its newest version tells.
+   */
+  private async checkHistory(known: string, signal: AbortSignal): Promise<void> {
+    const { client } = this.components;
+    const options = { ...this.selection(), limit: 1, timeoutMs: OPEN_TIMEOUT_MS, signal };
+    const { resourceVersion } = await client.listPage(this.options.resource, options);
+    if (isOlderVersion(resourceVersion, known)) {
+      // Versions that are given a second time mean something else.
+      this.cache.distrust();
+      const message = 'the history of the API server went back, as after a restore: listing again';
+      this.components.log.warn(message, { resource: this.name, known, now: resourceVersion });
+      throw new KubeError({ kind: 'gone', path: `LIST ${this.name}`, message });
+    }
+    this.isUnsure = false;
   }
 
   /**

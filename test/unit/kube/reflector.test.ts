@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { createReflector, leases } from '../../../src/kube/index.ts';
 import type { KubeObject, Lease, RefreshableReflector, ReflectorOptions } from '../../../src/kube/index.ts';
+import { FakeApi } from '../../../src/testing/fake-api/index.ts';
 import { eventually, startApi } from './fixture.ts';
 import type { ApiFixture } from './fixture.ts';
 
@@ -251,6 +252,46 @@ describe('a reflector', () => {
     await running.advanceUntil('the second watch', () => api.openWatches === 1 && watches(running) === 2);
     assert.match(api.requests.at(-1)?.query ?? '', new RegExp(`resourceVersion=${version}`));
     assert.equal(reflector.status().relists, 0);
+  });
+
+  it('lists anew when the history of the server went back while it was away, and believes no version', async (t) => {
+    const running = await follow(t);
+    const { api, listener, seen, reflector, log } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    api.put(leases, lease('kept', 'a')); // version n
+    await eventually('it', () => seen.length === 2);
+    api.put(leases, lease('lost'));
+    await eventually('both', () => seen.length === 3);
+    await listener.close();
+    // Another server with an older copy, in which the same version was given to another content.
+    const restored = new FakeApi();
+    t.after(() => restored.close());
+    restored.put(leases, lease('kept', 'b'));
+    await restored.listen({ port: listener.port });
+    await running.advanceUntil('the list', () => seen.length === 6);
+    assert.deepEqual(seen.slice(3), ['changed ns/kept b', 'removed ns/lost', 'synced 1']);
+    assert.equal(reflector.status().relists, 1);
+    assert.ok(log.lines.some((line) => line.startsWith('warn the history of the API server went back')));
+    await running.advanceUntil('the watch', () => restored.openWatches === 1);
+    restored.put(leases, lease('new'));
+    await running.advanceUntil('the news', () => seen.length === 7);
+  });
+
+  it('asks once about the history after the server was away, and not where the watch just ended', async (t) => {
+    const running = await follow(t);
+    const { api } = running;
+    const lists = (): number => api.requests.filter(({ verb }) => verb === 'list').length;
+    await eventually('the watch', () => api.openWatches === 1);
+    api.endWatches();
+    await running.advanceUntil('the second', () => watches(running) === 2 && api.openWatches === 1);
+    assert.equal(lists(), 1);
+    api.closeSockets();
+    await running.advanceUntil('the third', () => watches(running) === 3 && api.openWatches === 1);
+    assert.equal(lists(), 2);
+    assert.match(api.requests.findLast(({ verb }) => verb === 'list')?.query ?? '', /limit=1$/);
+    api.endWatches();
+    await running.advanceUntil('the fourth', () => watches(running) === 4 && api.openWatches === 1);
+    assert.equal(lists(), 2);
   });
 
   it('lists anew when a watch sends what is no event', async (t) => {

@@ -29,7 +29,7 @@ describe('trouble with a watch', () => {
     }
     assert.deepEqual(log.lines, [failed, recovered, failed, recovered]);
     assert.deepEqual(
-      log.fields.filter((_, i) => i % 2 === 0).map((fields) => fields?.['unsaid']),
+      log.fields.filter((_, i) => i % 2 === 0).map((fields) => fields['unsaid']),
       [undefined, 599],
     );
   });
