@@ -45,7 +45,18 @@ const inconclusive = new Set<WithholdReason>([
 interface Waiting {
   readonly since: number;
   readonly entry: Entry;
-  readonly notice: ServiceNotice;
+  /** Undefined: it passed, for now. */
+  readonly notice: () => ServiceNotice | undefined;
+  /** What this node alone knows is for nobody else to tell. */
+  readonly isOurs: boolean;
+}
+
+/** Who decides, as far as this node knows. */
+export interface LeasesView {
+  /** The lease that decides about a Service, that of the first one with whom it shares an address. */
+  decides(entry: Entry): LeaseKey | undefined;
+  /** Whom the record of a lease names for which this node campaigns. */
+  holderOf(lease: LeaseKey): string | undefined;
 }
 
 export interface NoticesOptions {
@@ -53,6 +64,10 @@ export interface NoticesOptions {
   readonly guarded: boolean;
   readonly globalLease: LeaseKey;
   readonly reach: PlacementConfig['reach'];
+  /** Lower-cased name of this node. */
+  readonly node: string;
+  /** `disable_service_updates` is off. */
+  readonly writeStatus: boolean;
 }
 
 /** Tells users what they must know about their Services: each thing once, and again when it was well in between. */
@@ -60,6 +75,7 @@ export class Notices {
   private readonly clock: Clock;
   private readonly observer: ServicesObserver;
   private readonly options: NoticesOptions;
+  private readonly leases: LeasesView;
   private readonly mayTell: () => boolean;
   private readonly told = new Map<ServiceKey, Set<string>>();
   /** Services with something that may pass by itself, the one that waits longest first. */
@@ -71,7 +87,14 @@ export class Notices {
   private timer: Timer | undefined;
 
   /** `mayTell`: this node is the one that speaks of what all see. */
-  constructor(clock: Clock, observer: ServicesObserver, options: NoticesOptions, mayTell: () => boolean) {
+  constructor(
+    clock: Clock,
+    observer: ServicesObserver,
+    options: NoticesOptions,
+    leases: LeasesView,
+    mayTell: () => boolean,
+  ) {
+    this.leases = leases;
     this.clock = clock;
     this.observer = observer;
     this.options = options;
@@ -95,9 +118,7 @@ export class Notices {
     const { reason, message } = why;
     const lasting = this.ifItLasts(entry, why);
     if (lasting !== undefined) {
-      const since = this.waiting.get(entry.key)?.since ?? this.clock.now();
-      this.waiting.set(entry.key, { since, entry, notice: lasting });
-      this.arm();
+      this.wait(entry, lasting);
       return;
     }
     this.waiting.delete(entry.key);
@@ -107,9 +128,9 @@ export class Notices {
 
   /** Nothing stands in its way; it may still ask for things that do not exist. */
   advertisable(entry: Entry): void {
-    this.waiting.delete(entry.key);
     const { claim, service } = entry;
     if (claim.kind !== 'claim') return;
+    this.watchHolder(entry, claim.lease);
     for (const { message } of missingParts(service, claim.addresses)) {
       this.tell(entry, { type: 'Warning', reason: 'NotImplemented', message });
     }
@@ -159,8 +180,57 @@ export class Notices {
     this.timer = undefined;
   }
 
+  /**
+   * A lease that a Service asked for by name may be another's: of the control plane, of a Service that only some nodes
+   * serve, of a program that is not this one. Its holder says so in the Service when it serves it.
+   */
+  private watchHolder(entry: Entry, lease: LeaseKey): void {
+    const { key, service } = entry;
+    const { node, reach, writeStatus } = this.options;
+    const { [annotation.leaseName]: asked = '', [annotation.vipHost]: host } =
+      service.metadata.annotations ?? {};
+    if (asked === '' || !writeStatus || reach === 'route' || this.leases.decides(entry) !== lease) {
+      this.waiting.delete(key);
+      return;
+    }
+    const idleHolder = (): string | undefined => {
+      const holder = this.leases.holderOf(lease) ?? '';
+      return holder === '' || holder === node || holder === host ? undefined : holder;
+    };
+    const noticeOf = (holder: string): ServiceNotice => {
+      const text = `${annotation.leaseName}: lease ${lease} is held by ${holder}, which has not taken this Service up`;
+      const message = `${text}: name a lease that is held for Services, or leave the annotation away`;
+      return { type: 'Warning', reason: 'LeaseHeldElsewhere', message };
+    };
+    const now = idleHolder();
+    if (now !== undefined) this.stated.add(textOf(noticeOf(now)));
+    const lasting = whenSameTwice(idleHolder);
+    this.wait(entry, {
+      notice: () => {
+        const holder = lasting();
+        return holder === undefined ? undefined : noticeOf(holder);
+      },
+      isOurs: false,
+    });
+  }
+
   /** What is told when the Service has been withheld for this reason for a while. */
-  private ifItLasts({ claim, service }: Entry, why: Withhold): ServiceNotice | undefined {
+  private ifItLasts(entry: Entry, why: Withhold): Pick<Waiting, 'notice' | 'isOurs'> | undefined {
+    const text = this.lastingText(entry, why);
+    if (text !== undefined) return { notice: () => text, isOurs: false };
+    if (why.reason !== 'no-local-endpoint' || why.servesElsewhere !== true) return undefined;
+    const { globalLease, node, reach } = this.options;
+    const lease = this.leases.decides(entry);
+    if (lease === undefined || lease === globalLease || reach === 'route') return undefined;
+    const message = `spec.externalTrafficPolicy: ${why.message}, which holds ${lease} for another Service; other nodes have one: with an address and a lease of its own the VIP follows it`;
+    const stuck: ServiceNotice = { type: 'Warning', reason: 'NoLocalEndpoint', message };
+    return {
+      notice: whenSameTwice(() => (this.leases.holderOf(lease) === node ? stuck : undefined)),
+      isOurs: true,
+    };
+  }
+
+  private lastingText({ claim, service }: Entry, why: Withhold): ServiceNotice | undefined {
     const { reason, message } = why;
     const seconds = `${patienceMs / 1000} s`;
     const type = 'Warning';
@@ -182,18 +252,24 @@ export class Notices {
     return { type, reason: 'NoLocalEndpoint', message: text };
   }
 
-  private tell({ key, service }: Entry, notice: ServiceNotice): void {
-    const text = `${notice.reason} ${notice.message}`;
+  private tell({ key, service }: Entry, notice: ServiceNotice, isOurs = false): void {
+    const text = textOf(notice);
     this.stated.add(text);
     const told = this.told.get(key);
     if (told?.has(text) === true) return;
-    if (!this.mayTell()) {
+    if (!isOurs && !this.mayTell()) {
       this.untold.add(key);
       return;
     }
     if (told === undefined) this.told.set(key, new Set([text]));
     else told.add(text);
     this.observer.notice?.(service, notice);
+  }
+
+  private wait(entry: Entry, what: Pick<Waiting, 'notice' | 'isOurs'>): void {
+    const since = this.waiting.get(entry.key)?.since ?? this.clock.now();
+    this.waiting.set(entry.key, { since, entry, ...what });
+    this.arm();
   }
 
   private arm(): void {
@@ -209,10 +285,28 @@ export class Notices {
 
   private overdue(): void {
     const now = this.clock.now();
-    for (const [key, { since, entry, notice }] of this.waiting) {
-      if (since + patienceMs > now) return;
+    for (const [key, waiting] of this.waiting) {
+      if (waiting.since + patienceMs > now) return;
       this.waiting.delete(key);
-      this.tell(entry, notice);
+      const notice = waiting.notice();
+      if (notice !== undefined) this.tell(waiting.entry, notice, waiting.isOurs);
+      // It may come to that yet.
+      else this.waiting.set(key, { ...waiting, since: now });
     }
   }
+}
+
+/** A new holder needs a moment: what is found has to be the same twice in a row. */
+function whenSameTwice<T>(find: () => T | undefined): () => T | undefined {
+  let before: T | undefined;
+  return () => {
+    const found = find();
+    const isSame = found === before;
+    before = found;
+    return isSame ? found : undefined;
+  };
+}
+
+function textOf({ reason, message }: ServiceNotice): string {
+  return `${reason} ${message}`;
 }

@@ -6,7 +6,7 @@ import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BulkNodeStore } from '../node/types.ts';
 import { wantedAddresses } from './addresses.ts';
-import { Catalogue } from './catalogue.ts';
+import { Catalogue, type Entry } from './catalogue.ts';
 import { Handling } from './handling.ts';
 import { Judge } from './judge.ts';
 import { Leftovers } from './leftovers.ts';
@@ -91,7 +91,11 @@ export class ServicesOperator {
     this.settling = new Settling(clock, (key) => {
       this.touchKnown(key);
     });
-    this.notices = new Notices(clock, observer, options, () => this.tenure.isSpokesman());
+    const leases = {
+      decides: (entry: Entry) => this.leaseOf(entry),
+      holderOf: (lease: LeaseKey) => this.tenure.holderOf(lease),
+    };
+    this.notices = new Notices(clock, observer, options, leases, () => this.tenure.isSpokesman());
     const { catalogue, notices, settling } = this;
     this.reporting = new Reporting({ ...parts, notices }, options);
     const judge = new Judge(
@@ -235,8 +239,9 @@ export class ServicesOperator {
       const slices = [...this.catalogue.slicesOf(key)];
       const published = this.tenure.get(key);
       const lease = this.tenure.leaseOf(key);
-      const holder = lease === undefined ? undefined : this.tenure.holderOf(lease);
-      yield describeService({ entry, slices, published, lease, holder, node: this.options.node });
+      const deciding = lease ?? this.leaseOf(entry);
+      const holder = deciding === undefined ? undefined : this.tenure.holderOf(deciding);
+      yield describeService({ entry, slices, published, lease, deciding, holder, node: this.options.node });
     }
   }
 
@@ -300,6 +305,10 @@ export class ServicesOperator {
     if (this.hasDecided || this.work.size > 0 || !this.synced.services || !this.synced.slices) return;
     this.hasDecided = true;
     this.leftovers?.sweepSoon();
+  }
+
+  private leaseOf(entry: Entry): LeaseKey | undefined {
+    return entry.claim.kind === 'claim' ? this.catalogue.leaseFor(entry, entry.claim) : undefined;
   }
 
   /** A leftover stays while this node may still turn out to be the holder of a Service that wants it. */

@@ -2,7 +2,7 @@ import type { Entry } from './catalogue.ts';
 import { gate } from './decide.ts';
 import { countEndpoints } from './endpoints.ts';
 import type { Published } from './publisher.ts';
-import type { EndpointSlice, LeaseKey, ServiceKey } from './types.ts';
+import { annotation, type EndpointSlice, type LeaseKey, type ServiceKey } from './types.ts';
 
 /** One Service for people who look at the state of the process. */
 export interface ServiceReport {
@@ -25,7 +25,11 @@ export interface ReportInput {
   readonly entry: Entry;
   readonly slices: readonly EndpointSlice[];
   readonly published: Published | undefined;
+  /** For which this node campaigns because of it. */
   readonly lease: LeaseKey | undefined;
+  /** The one that decides about it, whether this node may serve it or not. */
+  readonly deciding: LeaseKey | undefined;
+  /** Of the deciding one. */
   readonly holder: string | undefined;
   readonly node: string;
 }
@@ -45,11 +49,22 @@ export function describeService(input: ReportInput): ServiceReport {
   };
 }
 
-function stateOf({ entry: { claim, service }, slices, published, lease, holder, node }: ReportInput): string {
+function stateOf(input: ReportInput): string {
+  const { entry, slices, published, lease, deciding, holder, node } = input;
+  const { claim, service } = entry;
   if (published !== undefined)
     return published.silent ? 'preserved after the loss of its lease' : 'advertised';
   const obstacle = claim.kind === 'withhold' ? claim : gate({ service, slices }, node, unmoved);
-  if (obstacle !== undefined) return `${obstacle.reason} (${obstacle.message})`;
+  if (obstacle !== undefined) {
+    // Nobody who has an endpoint can get it then.
+    const isStuck = obstacle.servesElsewhere === true && holder === node;
+    const held = isStuck && deciding !== undefined ? `, which holds ${deciding}` : '';
+    return `${obstacle.reason} (${obstacle.message}${held})`;
+  }
   if (lease === undefined) return 'no place on this node';
-  return holder === undefined || holder === '' ? 'waiting for its lease' : `held by ${holder}`;
+  if (holder === undefined || holder === '') return 'waiting for its lease';
+  const { [annotation.leaseName]: asked = '', [annotation.vipHost]: host } =
+    service.metadata.annotations ?? {};
+  const isTakenUp = asked === '' || host === holder || holder === node;
+  return isTakenUp ? `held by ${holder}` : `held by ${holder}, which has not taken it up: lease ${lease}`;
 }

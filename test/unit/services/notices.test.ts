@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createElection } from '../../../src/election/index.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import { memoryLeaseStore } from '../../../src/testing/memory-lease.ts';
 import { World } from './scene.ts';
 
 async function worldOf(options: ConstructorParameters<typeof World>[0] = {}): Promise<World> {
@@ -201,5 +204,101 @@ test('a holder sweeps what no Service wants any more', async () => {
   await alone.run(400);
   assert.deepEqual(node.vips(), ['192.0.2.1/32@eth0']);
   await alone.close();
+  await world.close();
+});
+
+const states = (world: World, node: number): readonly string[] =>
+  [...(world.nodes[node]?.operator.services() ?? [])].map(({ service, state }) => `${service} ${state}`);
+
+/** Somebody who holds a lease and serves nothing: a control plane, another program. */
+async function hold(world: World, lease: string): Promise<AbortController> {
+  const stop = new AbortController();
+  const election = createElection(
+    {
+      store: memoryLeaseStore(world.lease(lease), { name: lease }),
+      clock: world.clock,
+      random: () => 0.5,
+      log: silentLogger,
+    },
+    { identity: 'stranger', leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000 },
+  );
+  const listener = { acquired: () => undefined, lost: () => undefined, observed: () => undefined };
+  void election.run(listener, stop.signal);
+  await world.run(100);
+  return stop;
+}
+
+test('a Service whose lease somebody holds who does not serve it is told so, with the lease and the holder', async () => {
+  const world = await worldOf({ perServiceElection: true });
+  const stop = await hold(world, 'kube-system/plndr-cp-lock');
+  const annotations = { 'kube-vip.io/leaseName': 'kube-system/plndr-cp-lock' };
+  world.serve({ name: 'web', vip: '192.0.2.1', annotations });
+  world.serve({ name: 'own', vip: '192.0.2.2' });
+  const host = { 'kube-vip.io/vipHost': 'stranger' };
+  world.serve({ name: 'served', vip: '192.0.2.3', annotations: { ...annotations, ...host } });
+  await world.clock.advance(25_000);
+  assert.deepEqual(notices(world), []);
+  await world.clock.advance(300_000);
+  assert.deepEqual(notices(world), ['a ! web LeaseHeldElsewhere', 'b ! web LeaseHeldElsewhere']);
+  assert.match(
+    world.nodes[0]?.told.join() ?? '',
+    /leaseName: lease kube-system\/plndr-cp-lock is held by stranger, which has not taken this Service up: name/,
+  );
+  assert.ok(
+    states(world, 0).includes(
+      'shop/web held by stranger, which has not taken it up: lease kube-system/plndr-cp-lock',
+    ),
+  );
+  assert.ok(states(world, 0).includes('shop/served held by stranger'));
+  world.serve({ name: 'web', vip: '192.0.2.1', annotations });
+  await world.clock.advance(300_000);
+  assert.equal(notices(world).length, 2, 'each thing once');
+  stop.abort();
+  await world.close();
+});
+
+test('one that shares its lease with a Service of the same nodes is told nothing, however often it moves', async () => {
+  const world = await worldOf({ perServiceElection: true });
+  await world.add('c');
+  const annotations = { 'kube-vip.io/leaseName': 'common', 'kube-vip.io/vipHost': 'a' };
+  world.serve({ name: 'web', vip: '192.0.2.1', annotations });
+  await world.clock.advance(22_000);
+  world.nodes[0]?.die();
+  await world.clock.advance(10_000);
+  const next = world.holderOf('shop/common') ?? '';
+  assert.notEqual(next, 'a');
+  const moved = { ...annotations, 'kube-vip.io/vipHost': next };
+  world.serve({ name: 'web', vip: '192.0.2.1', annotations: moved });
+  await world.clock.advance(300_000);
+  assert.deepEqual(notices(world), []);
+  await world.close();
+});
+
+test('a Local Service whose lease is held here for another one, while others have its endpoints, is told by this node', async () => {
+  const world = await worldOf({ electionOnDemand: true });
+  const forced = { 'kube-vip.io/forcePerServiceElection': 'true' };
+  const named = { ...forced, 'kube-vip.io/leaseName': 'kubevip-web' };
+  const [a] = world.nodes;
+  if (a !== undefined) a.isDeaf = true;
+  world.serve({ name: 'other', vip: '192.0.2.2', annotations: named });
+  await world.run(2000);
+  if (a !== undefined) world.catchUp(a);
+  assert.equal(world.holderOf('shop/kubevip-web'), 'b');
+  assert.equal(world.holderOf('kube-system/plndr-svcs-lock'), 'a');
+  world.endpoints('web', 'a');
+  world.put({ name: 'web', vip: '192.0.2.1', policy: 'Local', annotations: forced });
+  await world.clock.advance(25_000);
+  assert.deepEqual(notices(world), []);
+  await world.clock.advance(300_000);
+  assert.deepEqual(notices(world), ['b ! web NoLocalEndpoint']);
+  assert.match(
+    world.nodes[1]?.told.join() ?? '',
+    /no serving endpoint on b, which holds shop\/kubevip-web for another Service; other nodes have one/,
+  );
+  assert.ok(
+    states(world, 1).includes(
+      'shop/web no-local-endpoint (no serving endpoint on b, which holds shop/kubevip-web)',
+    ),
+  );
   await world.close();
 });
