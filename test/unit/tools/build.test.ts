@@ -72,6 +72,25 @@ describe('what npm run build makes', () => {
     assert.equal(ran.status, 0);
   });
 
+  test('CP-208 what the image is made of is all that the program needs; which machines it is for is documented', () => {
+    const recipe = readFileSync(join(root, 'Dockerfile'), 'utf8');
+    const image = join(scratch, 'image');
+    for (const [, from = '', to = ''] of recipe.matchAll(/^COPY --from=build \/kube-vip\/(\S+) (\S+)$/gm))
+      cpSync(join(elsewhere, from), join(image, to), { recursive: true });
+    assert.match(recipe, /cp node_modules\/node-linux-\*\/bin\/node dist\/node$/m);
+    cpSync(process.execPath, join(image, 'kube-vip/dist/node'));
+    const entry = /^ENTRYPOINT \["(.+)"\]$/m.exec(recipe)?.[1] ?? '';
+    const ran = runIn('/', systemPath, join(image, entry), 'version');
+    assert.match(ran.stdout, /^Version: {2}v/m, ran.stderr);
+    const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      optionalDependencies: Record<string, string>;
+    };
+    const machines = Object.keys(optionalDependencies).map((name) => name.replace('node-linux-', ''));
+    const said =
+      /^The image is for (.+?)[:;.]/m.exec(readFileSync(join(root, 'docs/operating.md'), 'utf8'))?.[1] ?? '';
+    for (const machine of machines) assert.ok(said.includes(machine === 'x64' ? 'amd64' : machine), said);
+  });
+
   test('koffi loads from beside the bundle', () => {
     const script = `const koffi = require('koffi'); console.log(typeof koffi.load)`;
     writeFileSync(join(elsewhere, 'dist/probe.cjs'), script);
