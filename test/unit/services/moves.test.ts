@@ -100,3 +100,25 @@ test('a Service that was made anew while a node heard nothing: that node, too, t
   assert.deepEqual(world.holderOf('shop/kubevip-api'), world.holders('192.0.2.1')[0]);
   await world.close();
 });
+
+test('the eldest of those that share an address go one after the other: the address stays where it is', async () => {
+  const world = new World({ perServiceElection: true });
+  const names = ['one', 'two', 'three', 'four'];
+  const a = await world.add('a');
+  for (const [i, name] of names.entries())
+    world.serve({ name, vip: '192.0.2.1', port: 80 + i, created: `2026-01-0${i + 1}T00:00:00Z` });
+  await world.run(400);
+  const b = await world.add('b');
+  await world.run(1500);
+  [a.luck, b.luck] = [0.9, 0.1];
+  for (const [name, pauseMs] of [['one', 300] as const, ['two', 3000] as const, ['three', 20_000] as const]) {
+    world.remove(name);
+    for (let ms = 0; ms < pauseMs; ms += 20) {
+      await world.run(20);
+      assert.deepEqual(world.holders('192.0.2.1'), ['a'], `${ms} ms after the end of ${name}`);
+    }
+  }
+  assert.equal(world.holderOf('shop/kubevip-four'), 'a');
+  assert.deepEqual(world.doubles, []);
+  await world.close();
+});
