@@ -1,4 +1,3 @@
-import { servicePrefixes, type Config } from '../config/index.ts';
 import { StandAside, watchLinkGate } from '../control-plane/index.ts';
 import { EventRecorder, type ReflectorStatus } from '../kube/index.ts';
 import {
@@ -15,17 +14,15 @@ import {
 import { createUncontestedElection } from '../election/index.ts';
 import { hostLength, type Ip } from '../lib/ip.ts';
 import { resolveName } from '../linux/index.ts';
-import { servicesMark } from './instance.ts';
-import { electionAt, placeOfLease } from './election.ts';
+import { electionAt } from './election.ts';
 import { LeaseWatches } from './lease-watches.ts';
 import { ServiceLabels } from './service-labels.ts';
 import { servicesNews } from './services-news.ts';
+import { servicesOptions } from './services-options.ts';
 import { watchServices, type ServicesWatches } from './services-watches.ts';
-import { hasControlPlaneElection, hasServicesElection } from './mode.ts';
+import { hasServicesElection } from './mode.ts';
 import type { Parts } from './parts.ts';
 
-/** A VIP left by a predecessor goes after this long when nothing can be learned about its lease. */
-const LEFTOVER_GRACE_MS = 3000;
 /** How long a stopping process tries to take its labels off the Node, and how long at least when its leases are released. */
 const LABELS_BUDGET_MS = 5000;
 const LABELS_LEAST_MS = 500;
@@ -45,7 +42,7 @@ export function buildServices(
 ): ServicesFeature {
   const { api, clock, config, kernel, log, node, random } = parts;
   const tools = { clock, random, log };
-  const options = optionsFrom(parts);
+  const options = servicesOptions(parts);
   const local = new LocalLinks({ kernel, ...tools });
   const nodeAddresses = new NodeAddresses(parts.identity, (addresses) => {
     operator.nodesChanged(addresses);
@@ -57,38 +54,14 @@ export function buildServices(
   });
   const reports = new QuietStatus(writer, clock, () => operator.isBusy() || node.isBusy());
   const leaseWatches = new LeaseWatches(api, tools);
-  const recorder = new EventRecorder(
-    { client: api.client, ...tools },
-    { component: 'kube-vip', node: config.nodeName },
-  );
   const labels = config.enableNodeLabeling ? new ServiceLabels(parts) : undefined;
-  const news = servicesNews(parts.metrics, recorder, log, options.globalLease, onLoss);
-  const hasLease = (lease: LeaseKey): boolean => lease !== options.globalLease || hasServicesElection(config);
-  const observer: ServicesObserver = {
-    ...news,
-    campaign: (lease, ...what) => {
-      if (hasLease(lease)) news.campaign?.(lease, ...what);
-    },
-    provides: (key, vips) => labels?.provides(key, vips),
-  };
-  const ownVips = new Set<string>(parts.controlPlaneVips.map(({ vip }) => vip));
   const operator: ServicesOperator = new ServicesOperator(
     {
       node,
       sweep: (keep) => {
-        node.sweep(({ address }) => {
-          const isOurs = address.protocol === options.mark && !ownVips.has(address.address);
-          return isOurs && !keep(address.address);
-        });
-        node.sweepRoutes(({ destination, nextHops }) => {
-          if (destination === undefined) return false;
-          const { address, length } = destination;
-          const isDirect = nextHops.every(({ gateway }) => gateway === undefined);
-          // The control plane of another process has its VIP on a link here.
-          const isPlane = ownVips.has(address) || node.isPresent(address);
-          if (length !== hostLength(address) || !isDirect || isPlane) return false;
-          return !keep(address) && operator.isStray(address, config.serviceNamespace === '');
-        });
+        sweepLeftovers(parts, options.mark, keep, (address) =>
+          operator.isStray(address, config.serviceNamespace === ''),
+        );
       },
       elect: (lease) => elect(parts, leaseWatches, options.globalLease, lease),
       local: {
@@ -107,7 +80,7 @@ export function buildServices(
       },
       clock,
       log: log.child('services'),
-      observer,
+      observer: observerOf(parts, options.globalLease, labels, onLoss),
     },
     options,
   );
@@ -123,34 +96,20 @@ export function buildServices(
       await local.start(() => {
         operator.linksChanged();
       }, signal);
-      const claimed = (vip: Ip, link: string, mac: string): void => {
-        operator.claimedElsewhere(vip, link, mac);
-      };
-      const heldBack = (vip: Ip, problem: string | undefined): void => {
-        operator.heldBack(vip, problem);
-      };
-      parts.claimListeners.add(claimed);
-      parts.heldBackListeners.add(heldBack);
+      const stopListening = listenToNode(parts, operator);
       const gate = watchServicesLink(parts, options, operator);
       // Nodes first, so that no Service gets the address of one for a moment.
       void watches.nodes.run(signal);
       void watches.services.run(signal);
       void watches.slices.run(signal);
       void labels?.clean(signal);
-      // Very many VIPs take more than one turn to go, and a second signal ends all waiting.
-      const withdrawNow = (): void => {
-        operator.withdrawNow();
-      };
-      process.on('exit', withdrawNow);
       let stoppedAt = clock.now();
       signal.addEventListener('abort', () => (stoppedAt = clock.now()), { once: true });
       try {
         await operator.run(signal);
       } finally {
-        process.off('exit', withdrawNow);
         gate.close();
-        parts.claimListeners.delete(claimed);
-        parts.heldBackListeners.delete(heldBack);
+        stopListening();
         reports.close();
         writer.close();
         // They went with the VIPs. Where the API server refuses that, the releases have taken of the time.
@@ -158,6 +117,71 @@ export function buildServices(
         await labels?.close(Math.max(left, LABELS_LEAST_MS));
       }
     },
+  };
+}
+
+/** Metrics, Events, log and the Node's labels. Where no lease decides about a Service there is none to tell of. */
+function observerOf(
+  { api, clock, config, log, metrics, random }: Parts,
+  globalLease: LeaseKey,
+  labels: ServiceLabels | undefined,
+  onLoss: (lease: string, reason: string) => void,
+): ServicesObserver {
+  const recorder = new EventRecorder(
+    { client: api.client, clock, random, log },
+    { component: 'kube-vip', node: config.nodeName },
+  );
+  const news = servicesNews(metrics, recorder, log, globalLease, onLoss);
+  return {
+    ...news,
+    campaign: (lease, ...what) => {
+      if (lease !== globalLease || hasServicesElection(config)) news.campaign?.(lease, ...what);
+    },
+    provides: (key, vips) => labels?.provides(key, vips),
+  };
+}
+
+/** Leftovers of a predecessor: VIPs with the mark of Services, and routes to single addresses, that are not to be kept. */
+function sweepLeftovers(
+  { controlPlaneVips, node }: Parts,
+  mark: number,
+  keep: (address: Ip) => boolean,
+  isStray: (address: Ip) => boolean,
+): void {
+  const ownVips = new Set(controlPlaneVips.map(({ vip }) => vip));
+  node.sweep(({ address: { address, protocol } }) => {
+    return protocol === mark && !ownVips.has(address) && !keep(address);
+  });
+  node.sweepRoutes(({ destination, nextHops }) => {
+    if (destination === undefined) return false;
+    const { address, length } = destination;
+    const isDirect = nextHops.every(({ gateway }) => gateway === undefined);
+    // The control plane of another process has its VIP on a link here.
+    const isPlane = ownVips.has(address) || node.isPresent(address);
+    if (length !== hostLength(address) || !isDirect || isPlane) return false;
+    return !keep(address) && isStray(address);
+  });
+}
+
+/** What the node, and the end of the process, tell the operator, until the returned function is called. */
+function listenToNode({ claimListeners, heldBackListeners }: Parts, operator: ServicesOperator): () => void {
+  const claimed = (vip: Ip, link: string, mac: string): void => {
+    operator.claimedElsewhere(vip, link, mac);
+  };
+  const heldBack = (vip: Ip, problem: string | undefined): void => {
+    operator.heldBack(vip, problem);
+  };
+  // Very many VIPs take more than one turn to go, and a second signal ends all waiting.
+  const withdrawNow = (): void => {
+    operator.withdrawNow();
+  };
+  claimListeners.add(claimed);
+  heldBackListeners.add(heldBack);
+  process.on('exit', withdrawNow);
+  return () => {
+    process.off('exit', withdrawNow);
+    heldBackListeners.delete(heldBack);
+    claimListeners.delete(claimed);
   };
 }
 
@@ -170,56 +194,6 @@ function elect(parts: Parts, watches: LeaseWatches, globalLease: LeaseKey, lease
   const ipamLease = `${config.ipamLeaseNamespace}/${config.ipamLeaseName}`;
   if ([globalLease, campaign.store.name, ipamLease].includes(lease)) return campaign.pool.election(place);
   return electionAt(place, watches.watch(place.namespace, place.name), config, identity, api, parts);
-}
-
-function optionsFrom(parts: Parts): ServicesOptions {
-  const { api, config, identity, link, log } = parts;
-  const { prefix4, prefix6 } = servicePrefixes(config.vipSubnet);
-  const place = placeOfLease(config.servicesLeaseName, config, api, log);
-  const globalLease = `${place.namespace}/${place.name}`;
-  return {
-    node: identity,
-    legacyClass: config.loadBalancerClassLegacyHandling,
-    classOnly: config.loadBalancerClassOnly,
-    className: config.loadBalancerClassName,
-    dnsMode: config.dnsMode,
-    perServiceElection: config.enableServicesElection,
-    electionOnDemand: config.perServiceElectionOnDemand,
-    globalLease,
-    mainLink: link.name,
-    servicesLink: config.servicesInterface,
-    prefix4,
-    prefix6,
-    globalScopeOnLo: config.loInterfaceGlobalScope,
-    noDad: config.skipDad,
-    mark: servicesMark(config),
-    reserved: reservedVips(parts, globalLease),
-    announcePeriodMs: config.arpBroadcastRate,
-    reach: reachOf(config),
-    attach: config.bgpAttachIpToInterface,
-    guarded: config.enableServiceSecurity,
-    leaseDurationMs: config.leaseDuration * 1000,
-    renewDeadlineMs: config.renewDeadline * 1000,
-    preserve: config.preserveVipOnLeadershipLoss && config.enableArp,
-    debounceMs: config.debounceTime,
-    leftoverGraceMs: LEFTOVER_GRACE_MS,
-    writeStatus: !config.disableServiceUpdates,
-    everyNode: !hasServicesElection(config),
-  };
-}
-
-function reachOf({ enableBgp, enableRoutingTable }: Config): ServicesOptions['reach'] {
-  if (enableBgp) return 'bgp';
-  return enableRoutingTable ? 'route' : 'layer2';
-}
-
-/** The control-plane VIPs are where their own lease is held, unless it is the Services' lease as well. */
-function reservedVips(
-  { campaign, config, controlPlaneVips }: Parts,
-  globalLease: LeaseKey,
-): ReadonlyMap<Ip, string> {
-  if (hasControlPlaneElection(config) && globalLease === campaign.store.name) return new Map();
-  return new Map(controlPlaneVips.map(({ vip }) => [vip, 'the control-plane VIP']));
 }
 
 /** `vip_loseleadership` for the link of the Services. */

@@ -98,7 +98,7 @@ export const routingMutants: readonly Mutant[] = [
   },
   {
     line: 'RT-02',
-    file: 'src/manager/services.ts',
+    file: 'src/manager/services-options.ts',
     from: "return enableRoutingTable ? 'route' : 'layer2';",
     to: "return 'layer2';",
     test: services,

@@ -9,6 +9,7 @@ const settings = 'test/cluster/services/settings.test.ts';
 const global = 'test/cluster/services/global.test.ts';
 const decideSource = 'src/services/decide.ts';
 const managerSource = 'src/manager/services.ts';
+const optionsSource = 'src/manager/services-options.ts';
 const publisherSource = 'src/services/publisher.ts';
 const publishSpecs =
   'this.wish({ owner: ownerOf(key), specs: holderSpecs(places, this.config, fence, ports) });';
@@ -52,7 +53,7 @@ export const serviceMutants: readonly Mutant[] = [
   },
   {
     line: 'SVC-07',
-    file: managerSource,
+    file: optionsSource,
     from: 'className: config.loadBalancerClassName,',
     to: "className: 'kube-vip.io/kube-vip-class',",
     test: settings,
@@ -129,7 +130,7 @@ export const serviceMutants: readonly Mutant[] = [
   },
   {
     line: 'SVC-19',
-    file: managerSource,
+    file: optionsSource,
     from: 'writeStatus: !config.disableServiceUpdates,',
     to: 'writeStatus: true,',
     test: settings,
@@ -158,8 +159,8 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'SVC-23',
     file: managerSource,
-    from: 'return isOurs && !keep(address.address);',
-    to: 'return !isOurs && !keep(address.address);',
+    from: 'return protocol === mark && !ownVips.has(address) && !keep(address);',
+    to: 'return protocol !== mark && !keep(address);',
     test: global,
   },
   {
@@ -256,8 +257,8 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'SVC-35',
     file: managerSource,
-    from: 'return isOurs && !keep(address.address);',
-    to: 'return !isOurs && !keep(address.address);',
+    from: 'return protocol === mark && !ownVips.has(address) && !keep(address);',
+    to: 'return protocol !== mark && !keep(address);',
     test: global,
   },
   {
@@ -283,7 +284,7 @@ export const serviceMutants: readonly Mutant[] = [
   },
   {
     line: 'ELE-01',
-    file: managerSource,
+    file: optionsSource,
     from: 'placeOfLease(config.servicesLeaseName, config, api, log)',
     to: "placeOfLease('plndr-svcs-lock', config, api, log)",
     test: settings,
