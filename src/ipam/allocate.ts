@@ -103,6 +103,8 @@ function shared(pool: Pool, claims: Claims, request: AddressRequest): Ip | undef
     if (family !== 4 || last < from) continue;
     for (const value of claims.between(Number(from > first ? from : first), Number(last))) {
       const address = addressOf(BigInt(value), 4);
+      // Its user chose it by hand; that is no reason to give it to others.
+      if (isUnusable(BigInt(value), 4)) continue;
       if (claims.conflict(address, request) !== undefined) continue;
       claims.setMark(name, { ...mark, at: BigInt(value) });
       return address;

@@ -1,38 +1,29 @@
 import type { KubeObject, NodeObject, ReflectorListener } from '../kube/types.ts';
-import { backoffMs } from '../lib/backoff.ts';
-import type { Clock, Random, Timer } from '../lib/clock.ts';
+import type { Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Fence } from '../lib/fence.ts';
-import type { Logger } from '../lib/log.ts';
 import { AddressBook } from './book.ts';
 import { changed } from './change.ts';
 import type { Verdict } from './decide.ts';
 import { splitAddresses } from './node-addresses.ts';
-import { configProblems } from './pools.ts';
-import type { AssignmentStatus, Candidate, IpamObserver, IpamOptions, Notice, ServiceKey } from './types.ts';
+import { ConfigWatch, type ConfigMapObject, type ConfigWatchParts } from './config-watch.ts';
+import type { AssignmentStatus, Candidate, IpamOptions, ServiceKey } from './types.ts';
 import { poolUsage } from './usage.ts';
 import { ServiceWriter, type Outcome } from './writer.ts';
+import { Remarks } from './remarks.ts';
 
-export interface AssignerParts {
+export interface AssignerParts extends ConfigWatchParts {
   /** Optimistic update of a Service; rejects with a KubeError. */
   readonly write: (service: KubeObject, signal: AbortSignal) => Promise<void>;
-  /** Creates the ConfigMap of the pools, empty. */
-  readonly createConfigMap: () => Promise<void>;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-  readonly observer: IpamObserver;
-}
-
-export interface ConfigMapObject extends KubeObject {
-  readonly data?: Readonly<Record<string, string>>;
 }
 
 /** A turn decides for this long; what is left follows in the next one. */
 const turnMs = 10;
+/** As many are woken at once; of more, as many in each millisecond on average. */
+const crowd = 100;
+const wokenPerMs = 20;
 /** Nodes that cannot be listed hold nothing up for longer. */
 const nodesGraceMs = 2000;
-const createBackoff = { baseMs: 500, maxMs: 30_000 };
 
 type Granted = Extract<Verdict, { readonly kind: 'write' }>;
 
@@ -46,16 +37,15 @@ export class Assigner {
   private readonly fence: Fence;
   private readonly book: AddressBook;
   private readonly writer: ServiceWriter;
+  private readonly config: ConfigWatch;
   private readonly work = new Set<ServiceKey>();
   /** Refused; looked at again when addresses or pools changed. */
   private readonly waiting = new Set<ServiceKey>();
   private readonly granted = new Map<ServiceKey, Granted>();
-  private readonly told = new Map<ServiceKey, string>();
+  private readonly remarks: Remarks;
   /** Their update is under way and a newer version has arrived meanwhile. */
   private readonly overtaken = new Set<ServiceKey>();
   private readonly synced = { services: false, config: false, nodes: false };
-  private poolProblems: readonly string[] = [];
-  private createAttempts = 0;
   private readonly timers = new Map<string, Timer>();
   private isClosed = false;
 
@@ -67,6 +57,21 @@ export class Assigner {
     const mayWrite = (): boolean => !this.isClosed && fence.holds();
     this.writer = new ServiceWriter({ write, mayWrite, clock, random }, (outcome) => {
       this.written(outcome);
+    });
+    this.config = new ConfigWatch(parts, options.configMap, {
+      mayWrite,
+      changed: (data) => {
+        this.book.setConfig(data);
+        this.wakeAll();
+        this.decideAll();
+      },
+      listed: () => {
+        this.listed('config');
+      },
+    });
+    this.remarks = new Remarks(clock, (key, notice) => {
+      const candidate = this.book.get(key);
+      if (candidate !== undefined && fence.holds()) parts.observer.notice?.(candidate, notice);
     });
     this.book.reserve('the control plane', options.reserved);
     this.arm('ipam-nodes', nodesGraceMs, () => {
@@ -90,19 +95,9 @@ export class Assigner {
     },
   };
 
-  readonly configListener: ReflectorListener<ConfigMapObject> = {
-    synced: (items) => {
-      if (items.size === 0) this.configMissing();
-      this.listed('config');
-    },
-    changed: (_key, { data }) => {
-      this.createAttempts = 0;
-      this.setConfig(data ?? {});
-    },
-    removed: () => {
-      this.configMissing();
-    },
-  };
+  get configListener(): ReflectorListener<ConfigMapObject> {
+    return this.config.listener;
+  }
 
   readonly nodesListener: ReflectorListener<NodeObject> = {
     synced: () => {
@@ -121,7 +116,7 @@ export class Assigner {
     const missing = !services ? 'Services' : !config ? 'the ConfigMap' : !nodes ? 'Nodes' : undefined;
     return {
       pools: poolUsage(this.book.config, this.book.claims),
-      problems: this.poolProblems,
+      problems: this.config.problems,
       waiting: this.waiting.size,
       writing: this.writer.size,
       waitingFor: missing === undefined ? undefined : `${missing} have not been listed yet`,
@@ -149,6 +144,8 @@ export class Assigner {
 
   private stop(): void {
     this.isClosed = true;
+    this.remarks.close();
+    this.config.close();
     for (const timer of this.timers.values()) timer.cancel();
     this.timers.clear();
   }
@@ -174,19 +171,18 @@ export class Assigner {
     this.decideAll();
   }
 
-  private setConfig(data: Readonly<Record<string, string>>): void {
-    this.book.setConfig(data);
-    const problems = configProblems(data);
-    for (const message of problems) {
-      if (this.poolProblems.includes(message)) continue;
-      this.parts.observer.poolProblem?.({ type: 'Warning', reason: 'MalformedAddressPool', message });
+  /** A crowd that waits is not looked through for each address that becomes free. */
+  private wake(): void {
+    if (this.waiting.size <= crowd) this.wakeAll();
+    else if (!this.timers.has('ipam-wake')) {
+      this.arm('ipam-wake', this.waiting.size / wokenPerMs, () => {
+        this.wakeAll();
+        this.decideAll();
+      });
     }
-    this.poolProblems = problems;
-    this.wake();
-    this.decideAll();
   }
 
-  private wake(): void {
+  private wakeAll(): void {
     for (const key of this.waiting) this.work.add(key);
   }
 
@@ -226,13 +222,13 @@ export class Assigner {
     const verdict = this.book.verdict(candidate);
     if (verdict.kind === 'refuse') {
       this.waiting.add(key);
-      if (this.tell(candidate, verdict.notice)) this.parts.observer.refused?.(verdict.reason);
+      if (this.remarks.tell(candidate.key, verdict.notice)) this.parts.observer.refused?.(verdict.reason);
       return;
     }
     this.waiting.delete(key);
     if (verdict.kind === 'write') this.give(candidate, verdict);
-    else if (verdict.notice !== undefined) this.tell(candidate, verdict.notice);
-    else this.told.delete(key);
+    else if (verdict.notice !== undefined) this.remarks.tell(candidate.key, verdict.notice);
+    else this.remarks.forget(key);
   }
 
   private give(candidate: Candidate, verdict: Granted): void {
@@ -240,7 +236,7 @@ export class Assigner {
     if (raw === undefined) return;
     this.book.grant(key, verdict.addresses);
     this.granted.set(key, verdict);
-    for (const notice of verdict.notices) this.tell(candidate, notice);
+    for (const notice of verdict.notices) this.remarks.tell(candidate.key, notice);
     this.writer.put(key, changed(raw, verdict.change));
   }
 
@@ -261,7 +257,7 @@ export class Assigner {
   private assigned(candidate: Candidate, what: string): void {
     const { log, observer } = this.parts;
     log.info('address assigned', { service: candidate.key, addresses: what });
-    this.told.delete(candidate.key);
+    this.remarks.forget(candidate.key);
     observer.assigned?.(candidate.key);
     observer.notice?.(candidate, {
       type: 'Normal',
@@ -280,7 +276,7 @@ export class Assigner {
     if (kind === 'conflict') return;
     if (retryMs === undefined || candidate === undefined) return;
     const message = `its address could not be written: ${messageOf(error)}`;
-    this.tell(candidate, { type: 'Warning', reason: 'AddressNotWritten', message });
+    this.remarks.tell(candidate.key, { type: 'Warning', reason: 'AddressNotWritten', message });
   }
 
   /** A newer version is there, or it is gone: what was decided on the old one is void. */
@@ -295,34 +291,7 @@ export class Assigner {
     this.overtaken.delete(key);
     this.work.delete(key);
     this.waiting.delete(key);
-    this.told.delete(key);
-  }
-
-  /** Each thing once, until it has changed. */
-  private tell(candidate: Candidate, notice: Notice): boolean {
-    const text = `${notice.reason} ${notice.message}`;
-    if (this.told.get(candidate.key) === text) return false;
-    this.told.set(candidate.key, text);
-    this.parts.observer.notice?.(candidate, notice);
-    return true;
-  }
-
-  private configMissing(): void {
-    this.setConfig({});
-    this.parts.log.warn('the ConfigMap of the address pools is missing; creating an empty one');
-    void this.createConfig();
-  }
-
-  private async createConfig(): Promise<void> {
-    try {
-      if (!this.isClosed && this.fence.holds()) await this.parts.createConfigMap();
-    } catch (error) {
-      if (error instanceof Error && 'kind' in error && error.kind === 'already-exists') return;
-      const delay = backoffMs(++this.createAttempts, createBackoff, this.parts.random);
-      if (this.createAttempts === 1)
-        this.parts.log.warn('the ConfigMap could not be created, retrying', { error: messageOf(error) });
-      this.arm('ipam-config', delay, () => void this.createConfig());
-    }
+    this.remarks.forget(key);
   }
 
   private arm(name: string, ms: number, act: () => void): void {

@@ -1,5 +1,5 @@
 import type { Family } from '../lib/ip.ts';
-import { clip, quote } from '../lib/text.ts';
+import { quote } from '../lib/text.ts';
 import { alignedBlocks, cidrRange, dashRange, mergeRanges, type Range } from './ranges.ts';
 
 /** Addresses that a Service of one namespace may get, read from the ConfigMap's `data`. */
@@ -39,10 +39,7 @@ export function findPool(data: Data, namespace: string): PoolLookup {
   ] as const;
   const key = keys.find((candidate) => data[candidate] !== undefined);
   if (key === undefined) {
-    return problem(
-      'no-pool',
-      `no address pool for namespace ${namespace}: set one of ${keys.join(', ')} in the ConfigMap`,
-    );
+    return problem('no-pool', `no address pool for namespace ${namespace}: set one of ${keys.join(', ')}`);
   }
   return readPool(data, key, namespace);
 }
@@ -56,32 +53,6 @@ export function allPools(data: Data): readonly (PoolLookup & { readonly key: str
       const namespace = key.endsWith('-global') ? '' : key.slice(key.indexOf('-') + 1);
       return { key, ...readPool(data, key, namespace) };
     });
-}
-
-/** What is wrong in the ConfigMap, each with its key and value; also what only makes a key mean nothing. */
-export function configProblems(data: Data): readonly string[] {
-  const pools = allPools(data).flatMap((found) => ('problem' in found ? [found.problem.message] : []));
-  const ignored = Object.entries(data).flatMap(([key, value]) => {
-    const words = wordsOf(key);
-    if (words === undefined || value === '' || words.includes(value)) return [];
-    return [`${key}: ${quote(value)} is none of ${words.join(', ')} and is ignored`];
-  });
-  return [...pools, ...ignored, ...unknownKeys(data)];
-}
-
-/** Keys that mean nothing, in one message however many there are: most likely slips. */
-function unknownKeys(data: Data): readonly string[] {
-  const isKnown = (key: string): boolean =>
-    /^(?:cidr|range|interface|allow-share)-./.test(key) || wordsOf(key) !== undefined;
-  const unknown = Object.keys(data).filter((key) => !isKnown(key));
-  return unknown.length === 0 ? [] : [`keys that mean nothing here: ${clip(unknown.toSorted().join(', '))}`];
-}
-
-/** The values a key other than a pool can have. */
-function wordsOf(key: string): readonly string[] | undefined {
-  if (key.startsWith('allow-share-')) return [...goTrue, ...goFalse];
-  if (key === 'search-order') return ['asc', 'desc'];
-  return key === 'skip-end-ips-in-cidr' ? ['true', 'false'] : undefined;
 }
 
 function readPool(data: Data, key: string, namespace: string): PoolLookup {
@@ -123,13 +94,21 @@ function parseItems(
   const ranges: Range[] = [];
   for (const item of text.split(',').map((part) => part.trim())) {
     const range = kind === 'cidr' ? cidrRange(item) : dashRange(item);
-    if (range === undefined) {
-      const wanted = kind === 'cidr' ? 'address/length' : 'start-end with both addresses of one family';
-      return problem('bad-pool', `${key}: ${quote(item)} is not ${wanted}`);
-    }
+    if (range === undefined) return problem('bad-pool', `${key}: ${whyBad(item, kind)}`);
     ranges.push(range);
   }
   return { ranges: mergeRanges(ranges) };
+}
+
+/** What is wrong with an item, and what to write instead. */
+function whyBad(item: string, kind: 'cidr' | 'range'): string {
+  if (item === '') return 'a comma too many: there is nothing before or after it';
+  if (kind === 'range')
+    return `${quote(item)} is not start-end with both addresses of one family, the lower one first; commas separate items`;
+  const isRange = dashRange(item) !== undefined;
+  return isRange
+    ? `${quote(item)} is a range beside CIDRs: write it as CIDRs, too`
+    : `${quote(item)} is not address/length; commas separate items`;
 }
 
 /** Network and broadcast address of every IPv4 prefix, /31 and /32 excepted. */
@@ -151,8 +130,8 @@ function scoped(data: Data, name: string, namespace: string): string | undefined
 }
 
 /** Go's strconv.ParseBool; what it cannot parse is false here. */
-const goTrue = ['1', 't', 'T', 'TRUE', 'true', 'True'];
-const goFalse = ['0', 'f', 'F', 'FALSE', 'false', 'False'];
+export const goTrue = ['1', 't', 'T', 'TRUE', 'true', 'True'];
+export const goFalse = ['0', 'f', 'F', 'FALSE', 'false', 'False'];
 
 function goBool(text: string | undefined): boolean {
   return text !== undefined && goTrue.includes(text);

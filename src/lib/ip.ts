@@ -70,6 +70,23 @@ export function isLinkLocal(address: Ip): boolean {
   return ipaddr.parse(address).range() === 'linkLocal';
 }
 
+const unfit: Readonly<Record<string, string>> = {
+  unspecified: 'is no address that a machine can have',
+  loopback: 'is a loopback address, which no other machine can reach',
+  multicast: 'is a multicast address',
+  broadcast: 'is the broadcast address',
+  ipv4Mapped: 'is an IPv4 address in IPv6 clothes: write it as IPv4',
+};
+
+/** Why no machine can be reached at this address; undefined when one can, and for the two that stand for DHCP. */
+export function whyNoVip(address: Ip): string | undefined {
+  if (address === '0.0.0.0' || address === '::') return undefined;
+  const range = ipaddr.parse(address).range();
+  if (range === 'linkLocal' && familyOf(address) === 6)
+    return 'is a link-local address, which cannot be announced';
+  return unfit[range];
+}
+
 /** Parses `address/length`; undefined when either part is malformed or the length is out of range. */
 export function parsePrefix(text: string): Prefix | undefined {
   const slash = text.indexOf('/');

@@ -45,6 +45,20 @@ export const addressMutants: readonly Mutant[] = [
     test,
   },
   {
+    line: 'IPAM-14',
+    file: 'src/ipam/config-watch.ts',
+    from: 'if (this.user.mayWrite()) await this.parts.createConfigMap();',
+    to: '',
+    test: 'test/unit/ipam/waiting.test.ts',
+  },
+  {
+    line: 'IPAM-18',
+    file: 'src/ipam/remarks.ts',
+    from: 'this.say(key, told.notice);',
+    to: '',
+    test: 'test/unit/ipam/waiting.test.ts',
+  },
+  {
     line: 'IPAM-11',
     file: 'src/ipam/claims.ts',
     from: 'return !this.byAddress.has(address);',

@@ -159,6 +159,13 @@ test('IPAM-10 allow-share packs Services on one address by port and protocol', (
   assert.equal(take('ns/f', 'TCP', 80), 'exhausted');
 });
 
+test('IPAM-03 IPAM-10 an address that ends in .0 or .255 is shared with nobody, although somebody chose it', () => {
+  const pool = poolOf({ 'cidr-ns': '10.0.0.0/30', 'allow-share-ns': 'true' });
+  const ports = [{ protocol: 'TCP', port: 443 }];
+  const claims = new Claims([{ service: 'ns/byHand', addresses: [ip('10.0.0.0')], ports }]);
+  assert.equal(given(pool, claims, ask()), '10.0.0.1');
+});
+
 test('a requested address is refused with the name of who has it', () => {
   const claims = new Claims([
     { service: 'ns/db', addresses: [ip('10.0.0.9')], ports: [{ protocol: 'TCP', port: 80 }] },

@@ -225,6 +225,10 @@ test('IPAM-14 a missing ConfigMap is created empty, and a changed one counts at 
   s.pools({ 'cidr-shop': '192.0.2.0/30' });
   await s.has('shop/third', '192.0.2.3');
   s.api.remove(configMaps, settings.configMap);
+  const missing = (): number =>
+    s.log.lines.filter((line) => line.includes('address pools is missing')).length;
+  await eventually('that is seen', () => missing() === 2);
+  await s.clock.advance(10_000);
   await eventually('it is created again', () => s.api.peek(configMaps, settings.configMap) !== undefined);
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { configProblems, findPool } from '../../../src/ipam/pools.ts';
+import { configProblems } from '../../../src/ipam/config-problems.ts';
+import { findPool } from '../../../src/ipam/pools.ts';
 import { nodes } from '../../../src/kube/index.ts';
 import { eventually } from '../kube/fixture.ts';
 import { scene } from './scene.ts';
@@ -132,7 +133,28 @@ test('keys that mean nothing are named once, together; keys of a namespace calle
   assert.deepEqual(problems, ['keys that mean nothing here: Cidr-shop, cidr-, pools']);
   const found = findPool({}, 'global');
   assert.ok('problem' in found);
-  assert.match(found.problem.message, /set one of cidr-global, range-global in/);
+  assert.match(found.problem.message, /set one of cidr-global, range-global$/);
+});
+
+test('IPAM-07 what is wrong with a pool is told with key, value and what to write instead', () => {
+  const told = (key: string, value: string): string => configProblems({ [key]: value }).join();
+  const words: readonly (readonly [key: string, value: string, what: RegExp])[] = [
+    [
+      'cidr-a',
+      '10.0.0.0/30;fd00::/64',
+      /^cidr-a: "10.0.0.0\/30;fd00::\/64" is not .*; commas separate items$/,
+    ],
+    ['cidr-a', '10.0.0.0/30,', /^cidr-a: a comma too many/],
+    ['cidr-a', '10.0.0.0/30,10.0.1.1-10.0.1.9', /^cidr-a: "10.0.1.1-10.0.1.9" .* write it as CIDRs, too$/],
+    ['range-a', '10.0.1.9-10.0.1.1', /^range-a: "10.0.1.9-10.0.1.1" is not .* the lower one first; commas/],
+    ['cidr-a', '10.0.0.255/32', /^cidr-a: 10.0.0.255\/32 has only addresses that end in .0 or .255/],
+    ['cidr-a', '0.0.0.0/0', /^cidr-a: 255.255.255.255 is the broadcast address; Services that are given/],
+    ['range-a', '126.0.0.1-127.0.0.9', /^range-a: 127.0.0.9 is a loopback address/],
+    ['cidr-a', '::ffff:10.0.0.0/120', /^cidr-a: .* in IPv6 clothes/],
+    ['cidr-a', '0.0.0.0/32', /^$/],
+    ['cidr-a', '10.0.0.0/30, fd00::/64', /^$/],
+  ];
+  for (const [key, value, what] of words) assert.match(told(key, value), what);
 });
 
 test('what messages show of a long pool or address is short', async (t) => {

@@ -17,6 +17,10 @@ export class World {
   /** Updates that were sent and not answered yet. */
   outstanding: Outstanding[] = [];
   sent = 0;
+  /** What users were told: `namespace/name Reason`. */
+  readonly notices: string[] = [];
+  /** How often the ConfigMap was created. */
+  created = 0;
   /** What the fence of the leader says. */
   holds = true;
   leader: Leader;
@@ -135,11 +139,16 @@ class Leader {
     this.assigner = new Assigner(
       {
         write: (object) => world.send(object),
-        createConfigMap: () => Promise.resolve(),
+        createConfigMap: () => {
+          world.created++;
+          return Promise.resolve();
+        },
         clock: world.clock,
         random: () => 0.5,
         log: silentLogger,
-        observer: {},
+        observer: {
+          notice: ({ key }, { reason }) => void world.notices.push(`${key} ${reason}`),
+        },
       },
       options,
       { holds: () => world.holds },
@@ -151,6 +160,14 @@ class Leader {
     assigner.nodesListener.synced?.(new Map());
     for (const [key, object] of world.objects) this.put(key, object);
     assigner.servicesListener.synced?.(this.known);
+  }
+
+  /** The ConfigMap is deleted, or is there again. */
+  config(data: Readonly<Record<string, string>> | undefined): void {
+    const { configListener } = this.assigner;
+    const map = { metadata: this.options.configMap, data: data ?? {} };
+    if (data === undefined) configListener.removed?.('kube-system/kubevip', map);
+    else configListener.changed?.('kube-system/kubevip', map, undefined);
   }
 
   isUpToDate(): boolean {
