@@ -166,7 +166,7 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'SVC-24',
     file: 'src/kube/reflector-machine.ts',
-    from: "return failed(outcome.kind === 'garbage' ? 'list' : 'watch', state, outcome, 'watch-failed', random);",
+    from: "return failed(needsList ? 'list' : 'watch', state, outcome, reason, random);",
     to: "return step('watch', '', 0, 1e9, 'watch-failed');",
     test: 'test/unit/services/faults.test.ts',
   },
