@@ -1,4 +1,5 @@
 import { familyOf, parseIp, type Ip } from '../lib/ip.ts';
+import { listedItems } from '../lib/text-list.ts';
 import { clip, quote } from '../lib/text.ts';
 import { allocate, checkRequested } from './allocate.ts';
 import type { Claim, Claims } from './claims.ts';
@@ -122,7 +123,7 @@ function keepAsked(service: Candidate, world: World): Verdict {
 function differsFromSpec({ asked, askedInSpec }: Candidate): Notice | undefined {
   if (askedInSpec === '') return undefined;
   const wanted = parseIp(askedInSpec) ?? askedInSpec;
-  const isThere = itemsOf(asked).some((item) => (parseIp(item) ?? item) === wanted);
+  const isThere = listedItems(asked).items.some((item) => (parseIp(item) ?? item) === wanted);
   if (isThere) return undefined;
   return warning(
     'spec-differs',
@@ -132,7 +133,7 @@ function differsFromSpec({ asked, askedInSpec }: Candidate): Notice | undefined 
 
 /** Both families became a must after the addresses were given. */
 function lacksFamily({ asked, policy }: Candidate, addresses: readonly Ip[]): Notice | undefined {
-  const hasNames = itemsOf(asked).length > addresses.length;
+  const hasNames = listedItems(asked).items.length > addresses.length;
   if (policy !== 'RequireDualStack' || hasNames || !addresses.every(isSpecified)) return undefined;
   const missing = ([4, 6] as const).find((family) => addresses.every((each) => familyOf(each) !== family));
   if (missing === undefined) return undefined;
@@ -204,7 +205,8 @@ function readAddresses(list: string): {
 } {
   const addresses: Ip[] = [];
   let malformed: string | undefined;
-  const items = itemsOf(list);
+  // As many as are put on the network.
+  const { items } = listedItems(list);
   for (const item of items) {
     const address = parseIp(item);
     if (address !== undefined) addresses.push(address);
@@ -212,13 +214,6 @@ function readAddresses(list: string): {
   }
   if (items.length === 0) malformed = list;
   return { addresses, malformed };
-}
-
-function itemsOf(list: string): readonly string[] {
-  return list
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
 }
 
 /** What ends in a number is meant to be an address. */

@@ -1,5 +1,5 @@
-import ipaddr from 'ipaddr.js';
-import { familyOf, parseIp, type Ip } from '../lib/ip.ts';
+import { familyOf, parseIp, whyNoVip, type Ip } from '../lib/ip.ts';
+import { listedItems, maxListed, type Listed } from '../lib/text-list.ts';
 import { quote } from '../lib/text.ts';
 import { annotation, type Service } from './types.ts';
 
@@ -22,7 +22,7 @@ const specField = 'spec.loadBalancerIP';
  */
 export function wantedAddresses(service: Service): WantedAddresses {
   const fromAnnotation = service.metadata.annotations?.[annotation.addresses];
-  if (fromAnnotation !== undefined) return split(fromAnnotation.split(','), annotation.addresses);
+  if (fromAnnotation !== undefined) return split(listedItems(fromAnnotation), annotation.addresses);
   const spec = service.spec?.loadBalancerIP?.trim() ?? '';
   const ingress = service.status?.loadBalancer?.ingress ?? [];
   const specIp = parseIp(spec);
@@ -35,15 +35,18 @@ export function wantedAddresses(service: Service): WantedAddresses {
   const isName = spec !== '' && specIp === undefined;
   const fromStatus = ingress.map(({ ip, hostname }) => ip ?? hostname ?? '');
   return stale || isName || fromStatus.length === 0
-    ? split([spec], specField)
-    : split(fromStatus, 'status.loadBalancer.ingress');
+    ? split({ items: [spec], hasMore: false }, specField)
+    : split(
+        { items: fromStatus.slice(0, maxListed), hasMore: fromStatus.length > maxListed },
+        'status.loadBalancer.ingress',
+      );
 }
 
-function split(items: readonly string[], field: string): WantedAddresses {
+function split({ items, hasMore }: Listed, field: string): WantedAddresses {
   const addresses = new Set<Ip>();
   const hostnames = new Set<string>();
   const invalid = new Set<string>();
-  for (const item of items.map((text) => text.trim()).filter((text) => text !== '')) {
+  for (const item of items.filter((text) => text !== '')) {
     const address = parseIp(item);
     const why = address === undefined ? undefined : whyNoVip(address);
     if (why !== undefined) invalid.add(`${field}: ${item} ${why}`);
@@ -51,24 +54,8 @@ function split(items: readonly string[], field: string): WantedAddresses {
     else if (isName(item)) hostnames.add(item.toLowerCase());
     else invalid.add(`${field}: ${quote(item)} is neither an address nor a name`);
   }
+  if (hasMore) invalid.add(`${field}: it has more than ${maxListed} items; those after are left out`);
   return { addresses: [...addresses], hostnames: [...hostnames], invalid: [...invalid], field };
-}
-
-const unfit: Readonly<Record<string, string>> = {
-  unspecified: 'is no address that a machine can have',
-  loopback: 'is a loopback address, which no other machine can reach',
-  multicast: 'is a multicast address',
-  broadcast: 'is the broadcast address',
-  ipv4Mapped: 'is an IPv4 address in IPv6 clothes: write it as IPv4',
-};
-
-/** Why no machine can be reached at this address; undefined when one can, and for the two that stand for DHCP. */
-function whyNoVip(address: Ip): string | undefined {
-  if (address === '0.0.0.0' || address === '::') return undefined;
-  const range = ipaddr.parse(address).range();
-  if (range === 'linkLocal' && familyOf(address) === 6)
-    return 'is a link-local address, which cannot be announced';
-  return unfit[range];
 }
 
 /** Labels of letters, digits, hyphens and underscores; one that ends in a number is an address gone wrong. */

@@ -108,6 +108,21 @@ test('ARP-03 what no machine can be reached at is refused by name; the rest is s
   assert.deepEqual(refused('10.0.0.1,169.254.1.1,100.64.0.1,240.0.0.1,2001:db8::1,fd00::1,0.0.0.0,::'), []);
 });
 
+test('of a list without end the first 64 are served, and the rest is told', () => {
+  const all = Array.from({ length: 15_000 }, (_, i) => `10.1.${i >> 8}.${i & 255}`);
+  const annotated = wantedAddresses(service({}, { 'kube-vip.io/loadbalancerIPs': all.join() }));
+  assert.deepEqual(annotated.addresses, all.slice(0, 64));
+  const message = 'it has more than 64 items; those after are left out';
+  assert.deepEqual(annotated.invalid, [`kube-vip.io/loadbalancerIPs: ${message}`]);
+  const ingress = all.map((ip) => ({ ip }));
+  const shown = wantedAddresses({
+    ...service({ loadBalancerIP: '' }),
+    status: { loadBalancer: { ingress } },
+  });
+  assert.deepEqual(shown.addresses, all.slice(0, 64));
+  assert.deepEqual(shown.invalid, [`status.loadBalancer.ingress: ${message}`]);
+});
+
 test('what is shown of a text of any length is short and on one line', () => {
   const [message = ''] = wantedAddresses(
     service({}, { 'kube-vip.io/loadbalancerIPs': `a\nb${'x'.repeat(5000)}` }),
