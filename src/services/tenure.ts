@@ -96,6 +96,7 @@ export class Tenure {
         publishedUnder: (key) => this.publisher.get(key)?.lease,
         overdue: (key) => {
           this.withdraw(key);
+          parts.look([key]);
         },
       },
       options,
@@ -187,14 +188,17 @@ export class Tenure {
       const known = before?.fence === fence && !before.silent ? before.places : [];
       const wanted = this.placesFor(key, lease, places, known);
       if (wanted === undefined) return;
+      if (before !== undefined && this.mustTrail(key, before, places, wanted)) {
+        this.restrict(key, before, places);
+        return;
+      }
       const ports = this.options.guarded ? guardedPorts(entry.service) : undefined;
       if (wanted.length > 0) this.publisher.publish(key, { lease, places: wanted, ports, fence });
       else this.publisher.withdraw(key);
       this.membership.settle(key);
     } else if (before !== undefined) {
       const mayStay = before.silent || this.membership.isTrailing(key);
-      if (mayStay && !this.isHeldElsewhere(campaign))
-        this.publisher.restrict(key, before, new Set(places.map(({ vip }) => vip)));
+      if (mayStay && !this.isHeldElsewhere(campaign)) this.restrict(key, before, places);
       else this.withdraw(key);
     }
   }
@@ -250,6 +254,25 @@ export class Tenure {
     if (isOld && known.length === 0) return undefined;
     const allowed = isOld ? wanted.filter(({ vip }) => has.has(vip)) : wanted;
     return allowed.filter(({ vip }) => succession.mayTake(key, vip, lease));
+  }
+
+  /**
+   * The new lease is held, and one between it and that of now is not yet, which other changes have left behind: the
+   * Service goes on under the lease of now, as it did before.
+   */
+  private mustTrail(
+    key: ServiceKey,
+    before: Published,
+    places: readonly Place[],
+    wanted: readonly Place[],
+  ): boolean {
+    if (!this.membership.isTrailing(key)) return false;
+    const has = (list: readonly Place[], vip: Ip): boolean => list.some((place) => place.vip === vip);
+    return before.places.some(({ vip }) => has(places, vip) && !has(wanted, vip));
+  }
+
+  private restrict(key: ServiceKey, before: Published, places: readonly Place[]): void {
+    this.publisher.restrict(key, before, new Set(places.map(({ vip }) => vip)));
   }
 
   private yield(key: ServiceKey, vip: Ip): void {

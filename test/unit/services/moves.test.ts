@@ -122,3 +122,23 @@ test('the eldest of those that share an address go one after the other: the addr
   assert.deepEqual(world.doubles, []);
   await world.close();
 });
+
+test('the same when they go almost at once, and the leases between were never held', async () => {
+  const world = new World({ perServiceElection: true });
+  const names = ['one', 'two', 'three', 'four', 'five'];
+  await world.add('a');
+  for (const [i, name] of names.entries())
+    world.serve({ name, vip: '192.0.2.1', port: 80 + i, created: `2026-01-0${i + 1}T00:00:00Z` });
+  await world.run(400);
+  await world.add('b');
+  await world.run(1500);
+  for (const name of names.slice(0, -1)) world.remove(name);
+  for (let ms = 0; ms < 20_000; ms += 20) {
+    await world.run(20);
+    assert.deepEqual(world.holders('192.0.2.1'), ['a'], `after ${ms} ms`);
+  }
+  assert.equal(world.holderOf('shop/kubevip-five'), 'a');
+  assert.deepEqual(world.nodes[0]?.operator.advertised(), ['shop/five']);
+  assert.deepEqual(world.doubles, []);
+  await world.close();
+});
