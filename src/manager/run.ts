@@ -14,6 +14,7 @@ import { modeName } from './mode.ts';
 import { startObserving } from './observing.ts';
 import { buildParts, closeParts, type Parts } from './parts.ts';
 import { cleanRoutingTable, removeOldRoutes } from './routing-table.ts';
+import { removeStrayServices } from './strays.ts';
 import { buildServices } from './services.ts';
 import { listenForSignals, type Signals } from './signals.ts';
 
@@ -112,6 +113,7 @@ async function run(parts: Parts, signals: Signals, dumps: { dump?: () => void })
     await withSessions(parts, signals.signal, () => {
       const features = [
         removeOldRoutes(parts),
+        removeStrayServices(parts, signals.signal),
         ...(config.enableControlPlane ? [runControlPlane(wiring, signals.signal)] : []),
         ...(services === undefined ? [] : [services.run(signals.signal)]),
         ...(ipam === undefined ? [] : [ipam.run(signals.signal)]),

@@ -5,6 +5,7 @@ export type { ResolveName } from './names.ts';
 export { projectService, serviceNameLabel, SliceProjector } from './project.ts';
 export { createStatusWrite } from './status-patch.ts';
 export { QuietStatus } from './quiet-status.ts';
+export { removeStrays } from './strays.ts';
 export { StatusWriter, type StatusWriterCounts } from './status-writer.ts';
 export { reconcileFailures } from './types.ts';
 export type * from './types.ts';

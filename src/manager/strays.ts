@@ -1,0 +1,50 @@
+import { KubeError, leases, services as serviceResource, type Lease } from '../kube/index.ts';
+import { projectService, removeStrays } from '../services/index.ts';
+import { placeOfLease } from './election.ts';
+import { servicesMark } from './instance.ts';
+import type { Parts } from './parts.ts';
+
+/** Where `svc_enable` is off: removes VIPs of Services that are on this node and certainly another node's. */
+export async function removeStrayServices(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { api, clock, config, controlPlaneVips, identity, log, node } = parts;
+  if (config.enableServices) return;
+  const place = placeOfLease(config.servicesLeaseName, config, api, log);
+  const own = new Set<string>(controlPlaneVips.map(({ vip }) => vip));
+  const mark = servicesMark(config);
+  await removeStrays(
+    {
+      vips: () =>
+        node
+          .leftovers()
+          .flatMap(({ address: { address, protocol } }) =>
+            protocol === mark && !own.has(address) ? [address] : [],
+          ),
+      remove: (vip) => {
+        node.sweep(({ address }) => address.protocol === mark && address.address === vip);
+      },
+      services: async (within) => {
+        const { items } = await api.client.list(serviceResource, { signal: within });
+        return items.map(projectService);
+      },
+      lease: async (key, within) => {
+        const [namespace = '', name = ''] = key.split('/');
+        try {
+          const found = await api.client.get<Lease>(leases, { namespace, name }, { signal: within });
+          const { metadata, spec } = found;
+          return { holder: spec?.holderIdentity ?? '', version: metadata.resourceVersion ?? '' };
+        } catch (error) {
+          if (error instanceof KubeError && error.kind === 'not-found') return undefined;
+          throw error;
+        }
+      },
+      clock,
+      log,
+    },
+    {
+      node: identity,
+      globalLease: `${place.namespace}/${place.name}`,
+      periodMs: config.leaseDuration * 1000,
+    },
+    signal,
+  );
+}
