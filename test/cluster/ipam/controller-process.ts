@@ -59,10 +59,10 @@ export class Controller {
   }
 }
 
-/** The documents that `kube-vip manifest cloud-controller` writes. */
-export function manifestText(): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'manifest', 'cloud-controller'], {
-    env: {},
+/** The documents that `kube-vip manifest <what>` writes with these settings. */
+export function manifestText(what: string, env: Readonly<Record<string, string>> = {}): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'manifest', what], {
+    env,
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error(stderr);

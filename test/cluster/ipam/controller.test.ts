@@ -84,7 +84,9 @@ else {
     });
 
     async function grantWhatTheManifestGrants(): Promise<void> {
-      const documents = parseAllDocuments(manifestText()).map((document) => document.toJS() as KubeObject);
+      const documents = parseAllDocuments(manifestText('cloud-controller')).map(
+        (document) => document.toJS() as KubeObject,
+      );
       const role = documents.find(({ kind }) => kind === 'ClusterRole') ?? assert.fail();
       await client.create(clusterWide(rbac, 'clusterroles', 'ClusterRole'), role);
       await client.create(clusterWide(rbac, 'clusterrolebindings', 'ClusterRoleBinding'), {
