@@ -47,6 +47,8 @@ export interface Parts {
   readonly heldBackListeners: Set<(vip: Ip, problem: string | undefined) => void>;
 }
 
+type Listeners = Pick<Parts, 'claimListeners' | 'heldBackListeners'>;
+
 /**
  * Builds the parts in the order of their needs: kernel, node, link, API client, election. The node has
  * made its first dump when this resolves; nothing has been changed yet. When a part cannot be built, VIPs that
@@ -61,31 +63,14 @@ export async function buildParts(
   const identity = config.nodeName;
   log.info('using node name', { name: identity });
   const vips = config.enableControlPlane ? controlPlaneVips(config) : [];
-  const claimListeners: Parts['claimListeners'] = new Set();
-  const heldBackListeners: Parts['heldBackListeners'] = new Set();
+  const listeners: Listeners = { claimListeners: new Set(), heldBackListeners: new Set() };
   const metrics = createMetrics();
   const news = createNodeNews(metrics, clock);
-  const kernel = openKernel({
-    clock,
-    onFallback: (reason) => {
-      log.warn('the event loop does not report socket readiness, polling instead', { reason });
-    },
-    onDecodeError: ({ protocol }) => {
-      metrics.decodeErrors.increment({ protocol });
-    },
-  });
+  const kernel = openOwnKernel(clock, log, metrics);
   let campaign: ControlPlaneElection | undefined;
-  const observer = {
-    ...news,
-    secondClaimant: (vip: Ip, on: string, mac: string) => {
-      news.secondClaimant(vip, on, mac);
-      for (const tell of claimListeners) tell(vip, on, mac);
-      if (vips.some((own) => own.vip === vip)) campaign?.election.recheck(`${mac} claims ${vip}`);
-    },
-    heldBack: (vip: Ip, problem: string | undefined) => {
-      for (const tell of heldBackListeners) tell(vip, problem);
-    },
-  };
+  const observer = observerOf(news, listeners, (vip, mac) => {
+    if (vips.some((own) => own.vip === vip)) campaign?.election.recheck(`${mac} claims ${vip}`);
+  });
   const guards = await openGuards(config, kernel, log);
   const guarding = guards === undefined ? {} : { guards };
   const linkIndex = (name: string): number | undefined => kernel.linkByName(name)?.index;
@@ -120,8 +105,7 @@ export async function buildParts(
       speaker,
       guards,
       reports: { balancer: undefined, ipam: undefined },
-      claimListeners,
-      heldBackListeners,
+      ...listeners,
     };
   } catch (error) {
     await leaveNothing(built);
@@ -130,6 +114,37 @@ export async function buildParts(
     kernel.close();
     throw error;
   }
+}
+
+function openOwnKernel(clock: Clock, log: Logger, metrics: Metrics): OpenKernel {
+  return openKernel({
+    clock,
+    onFallback: (reason) => {
+      log.warn('the event loop does not report socket readiness, polling instead', { reason });
+    },
+    onDecodeError: ({ protocol }) => {
+      metrics.decodeErrors.increment({ protocol });
+    },
+  });
+}
+
+/** The news of the node, told to those as well who are built later. */
+function observerOf(
+  news: NodeNews,
+  { claimListeners, heldBackListeners }: Listeners,
+  claimed: (vip: Ip, mac: string) => void,
+) {
+  return {
+    ...news,
+    secondClaimant: (vip: Ip, link: string, mac: string) => {
+      news.secondClaimant(vip, link, mac);
+      for (const tell of claimListeners) tell(vip, link, mac);
+      claimed(vip, mac);
+    },
+    heldBack: (vip: Ip, problem: string | undefined) => {
+      for (const tell of heldBackListeners) tell(vip, problem);
+    },
+  };
 }
 
 /** The reverse of `buildParts`. */
