@@ -21,6 +21,8 @@ export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
 export const SO_ATTACH_FILTER = 26;
 export const SO_RCVBUFFORCE = 33;
+export const SO_SNDBUF = 7;
+export const SO_SNDBUFFORCE = 32;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_TRUNC = 0x20;
@@ -218,9 +220,18 @@ export function getSocketNumber(doing: Doing, fd: number, level: number, option:
  * A queue that stays small means more resyncs, never a wrong result, so refusals are not errors.
  */
 export function enlargeReceiveBuffer(fd: number, bytes: number): void {
-  for (const option of [SO_RCVBUFFORCE, SO_RCVBUF]) {
+  enlarge({ op: 'enlarge receive buffer' }, fd, [SO_RCVBUFFORCE, SO_RCVBUF], bytes);
+}
+
+/** The same for what is sent: a datagram that does not fit is refused then (EMSGSIZE). */
+export function enlargeSendBuffer(fd: number, bytes: number): void {
+  enlarge({ op: 'enlarge send buffer' }, fd, [SO_SNDBUFFORCE, SO_SNDBUF], bytes);
+}
+
+function enlarge(doing: Doing, fd: number, options: readonly number[], bytes: number): void {
+  for (const option of options) {
     try {
-      setSocketNumber({ op: 'enlarge receive buffer' }, fd, SOL_SOCKET, option, bytes);
+      setSocketNumber(doing, fd, SOL_SOCKET, option, bytes);
       return;
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;

@@ -37,8 +37,9 @@ export class Answers {
     this.first = first;
     this.acks = acks;
     this.unacknowledged = new Uint8Array(requests.length);
+    const last = requests.findLastIndex(({ ack = true }) => ack);
     requests.forEach(({ ack = true }, i) => {
-      if (!ack || (acks === 'last' && i < requests.length - 1)) return;
+      if (!ack || (acks === 'last' && i < last)) return;
       this.unacknowledged[i] = 1;
       this.awaited++;
     });

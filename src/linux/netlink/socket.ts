@@ -31,6 +31,8 @@ const answerTimeoutMs = 20;
 /** Every message of a batch leaves an answer of about 1 KiB in the receive queue. */
 const batchLimit = 256;
 const requestQueueBytes = 1 << 20;
+/** What fits into the send buffer that every socket has (net.core.wmem_default is 208 KiB, where nobody changed it). */
+const usualSendBytes = 64 << 10;
 const eventQueueBytes = 8 << 20;
 /** How often a dump that changed underneath is read again before that is reported. */
 const dumpAttempts = 8;
@@ -64,6 +66,8 @@ export class NetlinkSocket {
   /** The kernel's name for whoever asks by this socket, in events too. */
   readonly portId: number;
   private sequence = 1;
+  /** The longest datagram that is known to fit. */
+  private sendBytes = usualSendBytes;
 
   constructor(protocol: number, poller: Poller) {
     this.protocol = protocol;
@@ -91,21 +95,27 @@ export class NetlinkSocket {
   batch(requests: readonly NetlinkRequest[]): readonly NetlinkOutcome[] {
     const outcomes: NetlinkOutcome[] = [];
     for (let from = 0; from < requests.length; from += batchLimit) {
-      outcomes.push(...this.exchange(requests.slice(from, from + batchLimit), 'last'));
+      outcomes.push(...this.exchange(requests.slice(from, from + batchLimit), 'last', this.writer));
     }
     return outcomes;
   }
 
-  /** All requests in one datagram, as an atomic nfnetlink batch must be. */
-  transact(requests: readonly NetlinkRequest[]): readonly NetlinkOutcome[] {
-    return this.exchange(requests, 'each');
+  /**
+   * All requests in one datagram, as an atomic nfnetlink batch must be. With `last` only the last one is acknowledged, and
+   * refusals are told all the same: thousands of acknowledgements would not fit into the receive queue.
+   */
+  transact(requests: readonly NetlinkRequest[], acks: 'each' | 'last' = 'each'): readonly NetlinkOutcome[] {
+    return this.exchange(requests, acks, new NlWriter());
   }
 
-  private exchange(requests: readonly NetlinkRequest[], acks: 'each' | 'last'): readonly NetlinkOutcome[] {
+  private exchange(
+    requests: readonly NetlinkRequest[],
+    acks: 'each' | 'last',
+    writer: NlWriter,
+  ): readonly NetlinkOutcome[] {
     const doing = requests[0]?.doing;
     if (doing === undefined) return [];
     const first = this.sequencesFor(requests.length);
-    const writer = acks === 'last' ? this.writer : new NlWriter();
     // What an encoding that failed has left.
     if (writer.length > 0) writer.take();
     const answers = new Answers(requests, first, acks);
@@ -114,7 +124,12 @@ export class NetlinkSocket {
       const message = { type, flags: flags | nl.NLM_F_REQUEST | ack, sequence: first + i, payload };
       nl.writeMessage(writer, message);
     });
-    sys.send(doing, this.fd, writer.take());
+    const bytes = writer.take();
+    if (bytes.length > this.sendBytes) {
+      sys.enlargeSendBuffer(this.fd, bytes.length);
+      this.sendBytes = bytes.length;
+    }
+    sys.send(doing, this.fd, bytes);
     while (answers.isWaiting && this.receiveInto(doing, answers));
     return answers.outcomes();
   }

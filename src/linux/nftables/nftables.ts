@@ -46,7 +46,7 @@ class LinuxNftables implements t.Nftables {
       ack: false,
     });
     const requests = [edge(nf.NFNL_MSG_BATCH_BEGIN), ...encodeSteps(steps), edge(nf.NFNL_MSG_BATCH_END)];
-    const errors = this.netlink.transact(requests).flatMap(({ error }) => error ?? []);
+    const errors = this.netlink.transact(requests, 'last').flatMap(({ error }) => error ?? []);
     const [error] = errors;
     if (error !== undefined) throw error;
   }

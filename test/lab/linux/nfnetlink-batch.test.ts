@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { ensurePrivilege } from '../../../lab/index.ts';
-import { enterNewNamespace, systemClock } from '../../../src/linux/index.ts';
+import { enterNewNamespace, openNftables, systemClock } from '../../../src/linux/index.ts';
+import type { NftRule, NftStep } from '../../../src/linux/index.ts';
 import { AttributeTable, text, u32be } from '../../../src/linux/netlink/attributes.ts';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../../../src/linux/netlink/message.ts';
 import { NETLINK_NETFILTER, NetlinkSocket } from '../../../src/linux/netlink/socket.ts';
@@ -55,5 +56,31 @@ describe('an nfnetlink batch', { skip: refusal?.because ?? false }, () => {
     assert.equal(errors[2], 'add table first: file already exists (EEXIST)');
     assert.equal(tables(), 'table inet first');
     socket.close();
+  });
+
+  it('may be of any size, and tells of a refusal at its end all the same', () => {
+    enterNewNamespace();
+    const nftables = openNftables(new Poller(systemClock()));
+    const table = { family: 'ip' as const, table: 'large' };
+    const rules = Array.from({ length: 12_000 }, (_, i): NftStep => {
+      const expressions: NftRule['expressions'] = [{ op: 'verdict', verdict: 'accept' }];
+      return { do: 'add rule', ...table, chain: 'many', rule: { comment: `number ${i}`, expressions } };
+    });
+    nftables.commit([
+      { do: 'add table', ...table },
+      { do: 'add chain', ...table, chain: { name: 'many', rules: [] } },
+      ...rules,
+    ]);
+    const list = (): string =>
+      execFileSync('nft', ['list', 'table', 'ip', 'large'], { encoding: 'utf8', maxBuffer: 1 << 26 });
+    assert.equal(list().split('accept').length - 1, rules.length);
+    const [wrong] = rules;
+    assert.ok(wrong !== undefined);
+    const refused = [...rules, { ...wrong, chain: 'missing' }] as readonly NftStep[];
+    assert.throws(() => {
+      nftables.commit(refused);
+    }, /ENOENT/);
+    assert.equal(list().split('accept').length - 1, rules.length);
+    nftables.close();
   });
 });
