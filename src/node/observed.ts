@@ -1,3 +1,4 @@
+import { append } from '../lib/append.ts';
 import { familyOf, isLinkLocal, type Ip } from '../lib/ip.ts';
 import type { Address, AddressKey, Link } from '../linux/types.ts';
 
@@ -198,7 +199,7 @@ export class Observed {
       const isNew = !this.addresses.has(id);
       this.addresses.set(id, address);
       if (!isNew) return;
-      this.byIp.set(address.address, [...(this.byIp.get(address.address) ?? none), id]);
+      this.byIp.set(address.address, append(this.byIp.get(address.address), id));
       add(this.byLink, address.ifindex, id);
       if (isLinkLocalIpv6(address.address)) add(this.linkLocals, address.ifindex, id);
     } else {

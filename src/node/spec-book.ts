@@ -1,3 +1,4 @@
+import { append } from '../lib/append.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Scope } from '../linux/types.ts';
 import type {
@@ -152,19 +153,15 @@ export class SpecBook {
 
   /** The kind is part of the key. */
   private specs<K extends Spec['kind']>(key: SpecKey, kind: K): readonly SpecOf<K>[] {
-    const found: SpecOf<K>[] = [];
-    for (const { spec } of this.byKey.get(key) ?? nobody) if (isOf(spec, kind)) found.push(spec);
+    let found: readonly SpecOf<K>[] = [];
+    for (const { spec } of this.byKey.get(key) ?? nobody) if (isOf(spec, kind)) found = append(found, spec);
     return found;
   }
 
   private note(key: SpecKey, mine: Held): void {
-    const held = this.byKey.get(key);
-    if (held === undefined) {
-      this.byKey.set(key, [mine]);
-      return;
-    }
+    const held = this.byKey.get(key) ?? nobody;
     const isKnown = held.some(({ owner }) => owner === mine.owner);
-    const now = isKnown ? held.map((each) => (each.owner === mine.owner ? mine : each)) : [...held, mine];
+    const now = isKnown ? held.map((each) => (each.owner === mine.owner ? mine : each)) : append(held, mine);
     this.byKey.set(key, now);
   }
 

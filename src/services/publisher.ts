@@ -13,8 +13,6 @@ export interface Published {
   readonly fence: Fence;
   readonly places: readonly Place[];
   readonly ports: Ports;
-  /** Everything that makes a difference, to tell whether anything changed; '' always does. */
-  readonly signature: string;
   /** Preserved after the loss of the lease: not announced. */
   readonly silent: boolean;
 }
@@ -91,12 +89,9 @@ export class Publisher {
     this.leaving.drop(key);
     this.silencing.drop(key);
     this.reasons.delete(key);
-    let signature = ports === undefined ? '' : JSON.stringify(ports);
-    for (const { vip, link, prefixLength, fromName = false } of places)
-      signature += ` ${vip}/${prefixLength} ${link} ${fromName}`;
-    if (before?.fence === fence && before.signature === signature && !before.silent) return;
+    if (before?.fence === fence && !before.silent && isSame(before, wanted)) return;
     this.wish({ owner: ownerOf(key), specs: holderSpecs(places, this.config, fence, ports) });
-    this.content.set(key, { lease, fence, places, ports, signature, silent: false });
+    this.content.set(key, { lease, fence, places, ports, silent: false });
     if (before !== undefined) return;
     this.parts.changed(key, true);
     this.parts.log.info('this node advertises the Service', { service: key, vip: namesOf(places), lease });
@@ -116,7 +111,7 @@ export class Publisher {
       ? preservedSpecs(places, this.config, ports)
       : holderSpecs(places, this.config, fence, ports);
     this.wish({ owner: ownerOf(key), specs });
-    this.content.set(key, { ...before, places, signature: '' });
+    this.content.set(key, { ...before, places });
   }
 
   /**
@@ -206,7 +201,29 @@ export class Publisher {
 }
 
 function silent(before: Published): Published {
-  return { ...before, silent: true, signature: '' };
+  return { ...before, silent: true };
+}
+
+/** The same specs come of both. */
+function isSame(
+  one: Pick<Published, 'places' | 'ports'>,
+  other: Pick<Published, 'places' | 'ports'>,
+): boolean {
+  if (one.places.length !== other.places.length) return false;
+  const arePlaces = one.places.every((place, i) => {
+    const beside = other.places[i];
+    return beside !== undefined && isSamePlace(place, beside);
+  });
+  return arePlaces && JSON.stringify(one.ports) === JSON.stringify(other.ports);
+}
+
+function isSamePlace(one: Place, other: Place): boolean {
+  return (
+    one.vip === other.vip &&
+    one.link === other.link &&
+    one.prefixLength === other.prefixLength &&
+    (one.fromName ?? false) === (other.fromName ?? false)
+  );
 }
 
 function ownerOf(key: ServiceKey): Owner {

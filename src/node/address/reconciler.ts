@@ -313,11 +313,30 @@ function actionFor(record: AddressRecord, plan: AddressPlan): LastAction['what']
 
 /** What the kernel is about to report; the flags it owns are as they will be right after the write. */
 function expectedAddress(request: AddressRequest, state: AddressState): Address {
+  const {
+    ifindex,
+    address,
+    prefixLength,
+    scope,
+    validLifetime,
+    preferredLifetime,
+    noDad,
+    broadcast,
+    protocol,
+  } = request;
   return {
-    ...request,
+    ifindex,
+    address,
+    prefixLength,
+    scope,
+    validLifetime,
+    preferredLifetime,
+    noDad,
+    broadcast,
+    protocol,
     deprecated: true,
-    tentative: state.kind === 'detecting' && familyOf(request.address) === 6,
+    tentative: state.kind === 'detecting' && familyOf(address) === 6,
     dadFailed: false,
-    permanent: request.validLifetime === undefined,
+    permanent: validLifetime === undefined,
   };
 }

@@ -1,3 +1,4 @@
+import { append } from '../../lib/append.ts';
 import type { Timer } from '../../lib/clock.ts';
 import type { Ip } from '../../lib/ip.ts';
 import type { AddressKey } from '../../linux/types.ts';
@@ -99,7 +100,7 @@ export function hasPlaced(record: AddressRecord, key: AddressKey): boolean {
 export function addPlaced(record: AddressRecord, key: AddressKey): void {
   if (record.placed.length > 0) dropPlaced(record, key);
   const { ifindex, address, prefixLength } = key;
-  record.placed = [...record.placed, { ifindex, address, prefixLength }];
+  record.placed = append(record.placed, { ifindex, address, prefixLength });
 }
 
 export function dropPlaced(record: AddressRecord, key: AddressKey): void {

@@ -1,3 +1,4 @@
+import { append } from '../../lib/append.ts';
 import type { Ip } from '../../lib/ip.ts';
 import type { SpecKey } from '../spec-book.ts';
 import type { AddressSpec } from '../types.ts';
@@ -31,7 +32,7 @@ export class AddressRecords {
   enter(key: SpecKey, spec: AddressSpec): AddressRecord {
     const record = newRecord(key, spec);
     this.byKey.set(key, record);
-    this.byVip.set(record.vip, [...this.ofVip(record.vip), record]);
+    this.byVip.set(record.vip, append(this.byVip.get(record.vip), record));
     const beside = this.byLink.get(record.link);
     if (beside === undefined) this.byLink.set(record.link, new Set([record]));
     else beside.add(record);

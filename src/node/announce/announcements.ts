@@ -1,3 +1,4 @@
+import { append } from '../../lib/append.ts';
 import type { Ip } from '../../lib/ip.ts';
 import type { AnnounceState } from '../../protocols/index.ts';
 import type { SpecKey, WantedAnnouncement } from '../spec-book.ts';
@@ -63,13 +64,15 @@ export class Announcements {
     return this.byLink.get(link)?.size ?? 0;
   }
 
-  enter(key: SpecKey, from: Pick<Announcement, 'spec' | 'wanted' | 'phase'>): void {
-    const { vip, link } = from.spec;
+  enter(key: SpecKey, { spec, wanted, phase }: Pick<Announcement, 'spec' | 'wanted' | 'phase'>): void {
+    const { vip, link } = spec;
     const entry: Announcement = {
-      ...from,
       key,
       vip,
       link,
+      phase,
+      spec,
+      wanted,
       schedule: undefined,
       context: undefined,
       generation: -1,
@@ -81,7 +84,7 @@ export class Announcements {
       place: undefined,
     };
     this.byKey.set(key, entry);
-    this.byVip.set(vip, [...this.ofVip(vip), entry]);
+    this.byVip.set(vip, append(this.byVip.get(vip), entry));
     const beside = this.byLink.get(link);
     if (beside === undefined) this.byLink.set(link, new Set([entry]));
     else beside.add(entry);
