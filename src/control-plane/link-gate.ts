@@ -7,43 +7,75 @@ export function isOperational(link: Link | undefined): boolean {
 }
 
 export interface LinkGateListener {
-  /** The link has been out of order for the whole timeout. */
-  down(link: string): void;
+  /** The link has been out of order for its whole timeout, for this reason. */
+  down(why: string): void;
   up(link: string): void;
 }
 
+export interface LinkGateOptions {
+  readonly name: string;
+  /** Milliseconds a link may be down, `vip_loseleadership_timeout_seconds`; undefined: for ever (`vip_loseleadership` is off). */
+  readonly downMs: number | undefined;
+}
+
+/** One that is made anew, by a restart of what manages it, is not away for longer. */
+const GONE_MS = 1000;
+
+type Trouble = { readonly ms: number; readonly why: string };
+
 /**
- * `vip_loseleadership`: watches the VIP's link, of any kind (bond, VLAN and bridge included), and
- * reports when it stays down longer than the timeout. Shorter flaps are not reported.
+ * Watches the VIP's link, of any kind (bond, VLAN and bridge included), and reports when it stays down, or when nothing
+ * has its name any more: then the VIP cannot be anywhere here. Shorter flaps are not reported.
  */
 export function watchLinkGate(
   kernel: Pick<Kernel, 'linkByName' | 'watch'>,
   clock: Clock,
-  name: string,
-  timeoutMs: number,
+  { name, downMs }: LinkGateOptions,
   listener: LinkGateListener,
 ): Subscription {
-  let isDown = false;
+  let index: number | undefined;
+  let newName: string | undefined;
+  let current: Trouble | undefined;
   let isReported = false;
   let timer: Timer | undefined;
 
+  const look = (): Trouble | undefined => {
+    const link = kernel.linkByName(name);
+    // Renamed, it may keep this name for an alternative one; VIPs are put on links by their first.
+    if (link === undefined || (link.name !== name && index !== undefined)) {
+      const now = newName === undefined ? 'does not exist any more' : `is called ${newName} now`;
+      return { ms: GONE_MS, why: `link ${name} ${now}` };
+    }
+    if (link.name === name) index = link.index;
+    newName = undefined;
+    if (downMs === undefined || isOperational(link)) return undefined;
+    return { ms: downMs, why: `link ${name} down for ${downMs} ms` };
+  };
+
   const judge = (): void => {
-    if (isOperational(kernel.linkByName(name))) {
+    const found = look();
+    if (found?.why === current?.why) return;
+    const wasWaiting = current !== undefined && !isReported;
+    current = found;
+    if (found === undefined) {
       timer?.cancel();
-      isDown = false;
       if (isReported) listener.up(name);
       isReported = false;
-    } else if (!isDown) {
-      isDown = true;
-      timer = clock.after('link-down', timeoutMs, () => {
+    } else if (!isReported) {
+      if (wasWaiting) timer?.cancel();
+      timer = clock.after('link-down', found.ms, () => {
         isReported = true;
-        listener.down(name);
+        listener.down(found.why);
       });
     }
   };
 
   const watch = kernel.watch(['link'], (event) => {
-    if (event.kind === 'resync' || (event.kind === 'link' && event.link.name === name)) judge();
+    if (event.kind === 'link' && event.link.index === index) {
+      newName = event.change === 'set' && event.link.name !== name ? event.link.name : undefined;
+    }
+    const isOurs = event.kind === 'link' && (event.link.name === name || event.link.index === index);
+    if (event.kind === 'resync' || isOurs) judge();
   });
   judge();
   return {

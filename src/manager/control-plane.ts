@@ -139,25 +139,32 @@ function startGates(wiring: ControlPlaneWiring, plane: ControlPlane, signal: Abo
     };
     void runHealthGate(check.probe, { ...check.gate, startsClosed }, listener, clock, signal);
   }
-  const timeoutMs = config.loseLeadershipTimeoutSeconds * 1000;
-  const linkGate = config.loseLeadership
-    ? watchLinkGate(kernel, clock, link.name, timeoutMs, {
-        down: (name) => {
-          cutOff.from(`link ${name} down for ${timeoutMs} ms`);
-        },
-        up: (name) => {
-          cutOff.over();
-          log.info('link is up again', { link: name });
-        },
-      })
-    : undefined;
+  const linkGate = watchLinkGate(
+    kernel,
+    clock,
+    { name: link.name, downMs: mayBeDownMs(config) },
+    {
+      down: (why) => {
+        cutOff.from(why);
+      },
+      up: (name) => {
+        cutOff.over();
+        log.info('link is up again', { link: name });
+      },
+    },
+  );
   return {
     close: () => {
-      linkGate?.close();
+      linkGate.close();
       cutOff.over();
       unhealthy.over();
     },
   };
+}
+
+/** How long a link may be down, milliseconds; undefined: for ever. */
+export function mayBeDownMs(config: Config): number | undefined {
+  return config.loseLeadership ? config.loseLeadershipTimeoutSeconds * 1000 : undefined;
 }
 
 function nodeLabel({ api, identity, clock, random, log }: ControlPlaneWiring): NodeLabel {

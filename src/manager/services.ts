@@ -15,6 +15,7 @@ import { createUncontestedElection } from '../election/index.ts';
 import { hostLength, type Ip } from '../lib/ip.ts';
 import { resolveName } from '../linux/index.ts';
 import { electionAt } from './election.ts';
+import { mayBeDownMs } from './control-plane.ts';
 import { LeaseWatches } from './lease-watches.ts';
 import { ServiceLabels } from './service-labels.ts';
 import { servicesNews } from './services-news.ts';
@@ -202,20 +203,26 @@ function watchServicesLink(
   options: ServicesOptions,
   operator: ServicesOperator,
 ): { close(): void } {
-  if (!config.loseLeadership) return { close: () => undefined };
+  // Without addresses on links, or where each VIP looks for its link, no link has to be there.
+  const needsLink = options.servicesLink !== 'auto' && (options.reach === 'layer2' || options.attach);
+  if (!config.loseLeadership && !needsLink) return { close: () => undefined };
   const named = options.servicesLink === 'auto' ? '' : options.servicesLink;
   const name = named === '' ? options.mainLink : named;
-  const timeoutMs = config.loseLeadershipTimeoutSeconds * 1000;
   const cutOff = new StandAside(operator, clock);
-  const gate = watchLinkGate(kernel, clock, name, timeoutMs, {
-    down: (link) => {
-      cutOff.from(`link ${link} down for ${timeoutMs} ms`);
+  const gate = watchLinkGate(
+    kernel,
+    clock,
+    { name, downMs: mayBeDownMs(config) },
+    {
+      down: (why) => {
+        cutOff.from(why);
+      },
+      up: (link) => {
+        cutOff.over();
+        log.info('link is up again', { link });
+      },
     },
-    up: (link) => {
-      cutOff.over();
-      log.info('link is up again', { link });
-    },
-  });
+  );
   return {
     close: () => {
       gate.close();

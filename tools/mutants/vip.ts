@@ -191,8 +191,8 @@ export const vipMutants: readonly Mutant[] = [
   {
     line: 'CP-124',
     file: 'src/manager/control-plane.ts',
-    from: 'const linkGate = config.loseLeadership',
-    to: 'const linkGate = !config.loseLeadership',
+    from: 'return config.loseLeadership ?',
+    to: 'return !config.loseLeadership ?',
     test: trouble,
   },
   {

@@ -176,6 +176,38 @@ describe('settings of Services', { skip: whySkipped() }, () => {
     }
   });
 
+  it('a link that is renamed while it carries VIPs: both leases are given up, and taken again when it has its name', async () => {
+    const { cluster, objects, node } = stage;
+    await node.ip(
+      'link add kvtest0 type veth peer name kvtest1',
+      'link set kvtest0 up',
+      'link set kvtest1 up',
+    );
+    const holders = async (): Promise<string> => {
+      const names = ['plndr-cp-lock', 'plndr-svcs-lock'];
+      const all = names.map((name) => objects.leaseHolder(name, 'kube-system'));
+      return (await Promise.all(all)).join();
+    };
+    const both = [vip(0), vip(1)];
+    try {
+      await stage.withDaemon({ svc_enable: 'true', vip_interface: 'kvtest0' }, async () => {
+        for (const each of both) await stage.appears(each);
+        await node.ip('link set kvtest0 name kvtest9');
+        await waitFor(async () => (await holders()) === ',', {
+          what: 'both leases to be given up',
+          detail: stage.tails,
+        });
+        for (const each of both) assert.equal(await node.holds(each), false);
+        assert.match(stage.tails(), /link kvtest0 is called kvtest9 now/);
+        await node.ip('link set kvtest9 name kvtest0');
+        for (const each of both) await stage.appears(each);
+        assert.equal(cluster.daemon(node).exits.length, 0, 'the process goes on');
+      });
+    } finally {
+      await node.ip('link del kvtest1');
+    }
+  });
+
   it('ARP-02 ARP-09 announcements alternate every vip_arpRate; the VIP is deprecated', async () => {
     const { cluster, node } = stage;
     const capture = await Capture.start(cluster.lab.client, 'arp');

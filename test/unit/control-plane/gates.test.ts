@@ -21,7 +21,7 @@ function linkOf(operState: OperState, kind?: string): Link {
   };
 }
 
-function linkScene(timeoutMs: number) {
+function linkScene(downMs: number | undefined) {
   let link: Link | undefined = linkOf('up');
   let tell: (event: KernelEvent) => void = () => undefined;
   const kernel: Pick<Kernel, 'linkByName' | 'watch'> = {
@@ -34,15 +34,26 @@ function linkScene(timeoutMs: number) {
   const clock = new FakeClock();
   const start = clock.now();
   const seen: string[] = [];
-  const gate = watchLinkGate(kernel, clock, 'eth0', timeoutMs, {
-    down: (name) => seen.push(`down ${name} ${clock.now() - start}`),
-    up: (name) => seen.push(`up ${name}`),
-  });
+  const gate = watchLinkGate(
+    kernel,
+    clock,
+    { name: 'eth0', downMs },
+    {
+      down: (why) => seen.push(`${why}, after ${clock.now() - start}`),
+      up: (name) => seen.push(`up ${name}`),
+    },
+  );
   const set = (next: Link | undefined): void => {
     link = next;
     tell({ kind: 'link', change: next === undefined ? 'gone' : 'set', link: next ?? linkOf('down') });
   };
-  return { set, clock, seen, gate };
+  /** `isKept`: the old name goes on leading to it. */
+  const rename = (name: string, isKept = false): void => {
+    const renamed = { ...linkOf('up'), name };
+    link = isKept || name === 'eth0' ? renamed : undefined;
+    tell({ kind: 'link', change: 'set', link: renamed });
+  };
+  return { set, rename, clock, seen, gate };
 }
 
 test('a flap shorter than the timeout is not reported', async () => {
@@ -59,7 +70,7 @@ test('a link down for the whole timeout is reported once, and so is its return',
   set(linkOf('down', 'bond'));
   await clock.advance(60_000);
   set(linkOf('up', 'bond'));
-  assert.deepEqual(seen, ['down eth0 30000', 'up eth0']);
+  assert.deepEqual(seen, ['link eth0 down for 30000 ms, after 30000', 'up eth0']);
   gate.close();
   assert.deepEqual(clock.timers(), []);
 });
@@ -68,7 +79,7 @@ test('a timeout of 0 reports a link that is down at once, and does not turn in c
   const { set, clock, seen } = linkScene(0);
   set(linkOf('down'));
   await clock.advance(0);
-  assert.deepEqual(seen, ['down eth0 0']);
+  assert.deepEqual(seen, ['link eth0 down for 0 ms, after 0']);
   assert.deepEqual(clock.timers(), []);
 });
 
@@ -98,11 +109,47 @@ test('a node stands aside while the reason lasts: pauses overlap, and the last o
   assert.deepEqual(clock.timers(), []);
 });
 
-test('a link that vanished counts as down', async () => {
-  const { set, clock, seen } = linkScene(1000);
-  set(undefined);
+for (const downMs of [30_000, undefined])
+  test(`a link that vanished, or has another name, is reported after a second, where ${downMs} ms of down are none`, async () => {
+    const { set, clock, seen, rename } = linkScene(downMs);
+    set(undefined);
+    await clock.advance(900);
+    set(linkOf('up'));
+    await clock.advance(5000);
+    assert.deepEqual(seen, []);
+    set(undefined);
+    await clock.advance(1000);
+    set(linkOf('up'));
+    assert.deepEqual(seen, ['link eth0 does not exist any more, after 6900', 'up eth0']);
+    seen.length = 0;
+    rename('lan0');
+    await clock.advance(60_000);
+    rename('eth0');
+    assert.deepEqual(seen, ['link eth0 is called lan0 now, after 7900', 'up eth0']);
+  });
+
+test('one that keeps its old name as an alternative one is another link all the same', async () => {
+  const { clock, seen, rename } = linkScene(undefined);
+  rename('lan0', true);
   await clock.advance(1000);
-  assert.deepEqual(seen, ['down eth0 1000']);
+  assert.deepEqual(seen, ['link eth0 is called lan0 now, after 1000']);
+});
+
+test('a link that is down may be so for ever where that is not asked for', async () => {
+  const { set, clock, seen } = linkScene(undefined);
+  set(linkOf('down'));
+  await clock.advance(3600_000);
+  assert.deepEqual(seen, []);
+  assert.deepEqual(clock.timers(), []);
+});
+
+test('a link that goes down and then away is reported when the first of both lasts long enough', async () => {
+  const { set, clock, seen } = linkScene(30_000);
+  set(linkOf('down'));
+  await clock.advance(10_000);
+  set(undefined);
+  await clock.advance(60_000);
+  assert.deepEqual(seen, ['link eth0 does not exist any more, after 11000']);
 });
 
 test('unknown operational state counts as up (lo, tunnels)', () => {
