@@ -4,7 +4,6 @@ export { ConfigError, UsageError } from './errors.ts';
 export { scanFlags, type FlagScan, type FlagTable } from './flags.ts';
 export { checkInterface, defaultRouteLink, type LinkVerdict } from './links.ts';
 export {
-  loadConfig,
   loadForController,
   loadForManifest,
   loadFromFlags,

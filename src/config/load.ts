@@ -1,8 +1,8 @@
 import { ConfigError, UsageError } from './errors.ts';
-import { scanFlags, type FlagScan } from './flags.ts';
+import type { FlagScan } from './flags.ts';
 import { normalize } from './normalize.ts';
 import { readSettings, type Env, type Sources } from './read.ts';
-import { settingList, type Config } from './settings.ts';
+import type { Config } from './settings.ts';
 import { validate, type Purpose } from './validate.ts';
 
 export interface Surroundings {
@@ -21,14 +21,9 @@ export interface LoadedConfig {
 }
 
 /**
- * Reads and checks the whole configuration; `argv` holds flags, without the command. Throws UsageError
+ * Reads and checks the whole configuration; words on the command line are ignored with a warning. Throws UsageError
  * for flags that do not exist and ConfigError, with every problem found, for settings that cannot be used.
  */
-export function loadConfig(input: Surroundings & { readonly argv: readonly string[] }): LoadedConfig {
-  return loadFromFlags(scanFlags(input.argv, settingList), input);
-}
-
-/** The same for a command line that has been scanned; words in it are ignored with a warning. */
 export function loadFromFlags(flags: FlagScan, surroundings: Surroundings): LoadedConfig {
   const loaded = check(flags, surroundings, surroundings.hostname, 'daemon');
   return { ...loaded, warnings: [...loaded.warnings, ...flags.words.map(surplus)] };

@@ -5,7 +5,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { KubeError } from './errors.ts';
 import { EventPauses } from './event-pauses.ts';
-import { formatTime } from './micro-time.ts';
+import { formatTime } from './time.ts';
 import { events } from './resources.ts';
 import type { KubeClient, KubeErrorKind, KubeObject } from './types.ts';
 

@@ -21,7 +21,6 @@ export { readPodNamespace } from './in-cluster.ts';
 export type { InClusterEnvironment } from './in-cluster.ts';
 export { KubeconfigError, parseKubeconfig } from './kubeconfig.ts';
 export type { Kubeconfig } from './kubeconfig.ts';
-export { formatMicroTime, formatTime, parseMicroTime } from './micro-time.ts';
 export { openKubeClient } from './open-client.ts';
 export type { OpenComponents, OpenInputs } from './open-client.ts';
 export { createReflector, nameSelector } from './reflector.ts';

@@ -13,20 +13,6 @@ export const configMaps = resource('', 'v1', 'configmaps', 'ConfigMap');
 export const secrets = resource('', 'v1', 'secrets', 'Secret');
 export const pods = resource('', 'v1', 'pods', 'Pod');
 export const events = resource('', 'v1', 'events', 'Event');
-export const serviceCidrs = resource('networking.k8s.io', 'v1', 'servicecidrs', 'ServiceCIDR', false);
-
-export const knownResources: readonly Resource[] = [
-  leases,
-  nodes,
-  services,
-  endpoints,
-  endpointSlices,
-  configMaps,
-  secrets,
-  pods,
-  events,
-  serviceCidrs,
-];
 
 /** Plural with its group, as RBAC messages name it: `leases.coordination.k8s.io`. */
 export function resourceName(resource: Resource): string {

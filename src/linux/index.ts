@@ -6,7 +6,6 @@ export { openKernel, type KernelOptions, type OpenKernel } from './kernel.ts';
 export { enterNamespace, enterNewNamespace, inNamespace, type Namespace } from './netns.ts';
 export { describeAddress, describeRoute, describeRule } from './objects.ts';
 export { endBesideResolver, resolveName } from './resolver.ts';
-export { sysctlLink } from './sysctl.ts';
 export type * from './types.ts';
 export { openNftables, type NftablesOptions } from './nftables/nftables.ts';
 export { openRuleCounters, type RuleCounters } from './nftables/rule-counters.ts';

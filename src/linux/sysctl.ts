@@ -16,11 +16,6 @@ export function sysctlPath(name: string): string {
   return root + parts.join('/');
 }
 
-/** The part of a sysctl name that stands for this link. */
-export function sysctlLink(linkName: string): string {
-  return linkName.replaceAll('.', '/');
-}
-
 /** The value without its final newline; throws KernelError `gone` when there is no such setting or link. */
 export function readSysctl(name: string): string {
   return attempt('read sysctl', name, () => readFileSync(sysctlPath(name), 'utf8').trimEnd());

@@ -1,4 +1,17 @@
-import { knownResources } from '../../kube/resources.ts';
+import * as resources from '../../kube/resources.ts';
+
+/** Of other ones the fake takes the kind from the objects themselves. */
+const knownResources = [
+  resources.leases,
+  resources.nodes,
+  resources.services,
+  resources.endpoints,
+  resources.endpointSlices,
+  resources.configMaps,
+  resources.secrets,
+  resources.pods,
+  resources.events,
+];
 
 /** What a URL path means. */
 export interface Route {

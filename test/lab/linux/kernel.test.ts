@@ -11,7 +11,6 @@ import {
   inNamespace,
   isKernelError,
   openKernel,
-  sysctlLink,
   systemClock,
 } from '../../../src/linux/index.ts';
 import type { KernelEvent, OpenKernel } from '../../../src/linux/index.ts';
@@ -137,12 +136,9 @@ describe('the real kernel', { skip: refusal?.because ?? false }, () => {
     inFreshNamespace(async (kernel) => {
       ip('link set near down');
       ip('link set near name eth0.100');
-      const name = `net.ipv4.conf.${sysctlLink('eth0.100')}.arp_ignore`;
+      const name = 'net.ipv4.conf.eth0/100.arp_ignore';
       kernel.writeSysctl(name, '1');
-      assert.equal(
-        execFileSync('sysctl', ['-n', 'net.ipv4.conf.eth0/100.arp_ignore'], { encoding: 'utf8' }).trim(),
-        '1',
-      );
+      assert.equal(execFileSync('sysctl', ['-n', name], { encoding: 'utf8' }).trim(), '1');
     }));
 
   it('a function runs inside a named namespace, or that of a process, and the thread comes back', () => {

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parse, parseAllDocuments } from 'yaml';
 import { containerSettings } from '../../../src/cli/manifest/env.ts';
-import { buildInfo, loadConfig } from '../../../src/config/index.ts';
+import { buildInfo } from '../../../src/config/index.ts';
+import { loadConfig } from '../config/helpers.ts';
 import { kubeVip } from './helpers.ts';
 
 /** The little of a manifest that tests look into. */

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ConfigError, loadConfig, settingList, UsageError } from '../../../src/config/index.ts';
+import { ConfigError, settingList, UsageError } from '../../../src/config/index.ts';
 import { parseGoBool, parseGoDuration, parseGoInt } from '../../../src/config/go-syntax.ts';
 import { parseVips } from '../../../src/config/vips.ts';
 import { runs } from '../../../src/testing/runs.ts';
+import { loadConfig } from './helpers.ts';
 
 const envNames = settingList.flatMap(([, { env }]) => env);
 const flagNames = settingList.flatMap(([, { flags }]) => flags.map((flag) => `--${flag}`));

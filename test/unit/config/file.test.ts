@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, test } from 'node:test';
-import { loadConfig } from '../../../src/config/index.ts';
-import { load, read, refusal, working } from './helpers.ts';
+import { load, loadConfig, read, refusal, working } from './helpers.ts';
 
 function refusedFile(path: string, content?: string): string {
   return refusal({

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { scanFlags } from '../../../src/config/flags.ts';
-import { ConfigError, loadConfig, settingList, type LoadedConfig } from '../../../src/config/index.ts';
+import {
+  ConfigError,
+  loadFromFlags,
+  settingList,
+  type LoadedConfig,
+  type Surroundings,
+} from '../../../src/config/index.ts';
 import { readSettings, type ReadSettings } from '../../../src/config/read.ts';
 
 export interface Given {
@@ -25,7 +31,12 @@ export function read({ argv = [], env = {}, files = {} }: Given): ReadSettings {
   return readSettings({ flags: scanFlags(argv, settingList), env, readFile: reader(files) });
 }
 
-/** The whole way, as the daemon takes it. */
+/** The whole way, as the daemon takes it; `argv` without the command. */
+export function loadConfig(input: Surroundings & { readonly argv: readonly string[] }): LoadedConfig {
+  return loadFromFlags(scanFlags(input.argv, settingList), input);
+}
+
+/** The same with what most tests leave out. */
 export function load({ argv = [], env = {}, files = {}, hostname = 'Host-1' }: Given): LoadedConfig {
   return loadConfig({ argv, env, readFile: reader(files), hostname });
 }

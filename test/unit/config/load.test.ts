@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadConfig, unimplemented, UsageError } from '../../../src/config/index.ts';
-import { load, read, refusal, working } from './helpers.ts';
+import { unimplemented, UsageError } from '../../../src/config/index.ts';
+import { load, loadConfig, read, refusal, working } from './helpers.ts';
 
 describe('precedence', () => {
   test('CP-07 the environment wins over the flag', () => {

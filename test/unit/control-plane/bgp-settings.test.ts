@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadConfig, allPeers } from '../../../src/config/index.ts';
+import { allPeers } from '../../../src/config/index.ts';
 import { planSpeaker, readBgpAnnotations, type BgpAnnotations } from '../../../src/control-plane/index.ts';
 import { ip } from '../../../src/lib/ip.ts';
 import type { Address } from '../../../src/linux/types.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
+import { loadConfig } from '../config/helpers.ts';
 import { observedAddress } from '../node/observed-address.ts';
 
 const P = 'example.com';

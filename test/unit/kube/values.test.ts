@@ -2,17 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { classify, fromAnswer, fromFailure } from '../../../src/kube/errors.ts';
-import {
-  formatMicroTime,
-  formatServer,
-  formatTime,
-  leases,
-  nodes,
-  parseMicroTime,
-  parseServer,
-  services,
-} from '../../../src/kube/index.ts';
+import { formatServer, leases, nodes, parseServer, services } from '../../../src/kube/index.ts';
 import { collectionPath, objectPath, queryString } from '../../../src/kube/resources.ts';
+import { formatTime } from '../../../src/kube/time.ts';
 
 describe('what an answer means', () => {
   const rows: readonly (readonly [number, string, string])[] = [
@@ -71,31 +63,9 @@ describe('what an answer means', () => {
   });
 });
 
-describe('MicroTime', () => {
-  it('always has six fractional digits and Z, like client-go', () => {
-    assert.equal(formatMicroTime(Date.UTC(2026, 0, 2, 3, 4, 5)), '2026-01-02T03:04:05.000000Z');
-    assert.equal(formatMicroTime(Date.UTC(2026, 0, 2, 3, 4, 5, 7) + 0.25), '2026-01-02T03:04:05.007250Z');
+describe('Time', () => {
+  it('has whole seconds and Z, like client-go', () => {
     assert.equal(formatTime(Date.UTC(2026, 0, 2, 3, 4, 5, 999)), '2026-01-02T03:04:05Z');
-  });
-
-  it('reads what client-go and others write, and nothing else', () => {
-    const second = Date.UTC(2026, 0, 2, 3, 4, 5);
-    assert.equal(parseMicroTime('2026-01-02T03:04:05Z'), second);
-    assert.equal(parseMicroTime('2026-01-02T03:04:05.5Z'), second + 500);
-    assert.equal(parseMicroTime('2026-01-02T04:04:05.000001+01:00'), second + 0.001);
-    for (const text of ['', 'now', '2026-01-02', '2026-13-02T03:04:05Z', '2026-01-02 03:04:05Z']) {
-      assert.equal(parseMicroTime(text), undefined, text);
-    }
-  });
-
-  it('survives the way there and back to the microsecond', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 4e12 }), fc.integer({ min: 0, max: 999 }), (ms, micros) => {
-        const text = formatMicroTime(ms);
-        const exact = `${text.slice(0, -4)}${String(micros).padStart(3, '0')}Z`;
-        assert.equal(formatMicroTime(parseMicroTime(exact) ?? 0), exact);
-      }),
-    );
   });
 });
 

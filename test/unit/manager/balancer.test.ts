@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadConfig } from '../../../src/config/index.ts';
 import { ip } from '../../../src/lib/ip.ts';
 import { balanced, probeIntervalMs } from '../../../src/manager/balancer.ts';
+import { loadConfig } from '../config/helpers.ts';
 
 function intervalWith(env: Readonly<Record<string, string>>): number {
   const { config, sources } = loadConfig({

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadConfig, type Config } from '../../../src/config/index.ts';
+import type { Config } from '../../../src/config/index.ts';
 import { silentLogger, type Logger } from '../../../src/lib/log.ts';
 import { chooseLink } from '../../../src/manager/link.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
+import { loadConfig } from '../config/helpers.ts';
 
 function configOf(env: Readonly<Record<string, string>>): Config {
   const common = { vip_arp: 'true', cp_enable: 'true', address: '192.0.2.1', vip_interface: 'eth0' };
