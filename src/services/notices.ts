@@ -138,8 +138,7 @@ export class Notices {
       this.tell(entry, { type: 'Warning', reason: worthTelling[reason] ?? reason, message });
     }
     if (!this.options.guarded) return;
-    for (const text of sourceRanges(service).invalid) {
-      const message = `spec.loadBalancerSourceRanges: ${text} is no CIDR: nobody is let in by it`;
+    for (const message of sourceRanges(service).invalid) {
       this.tell(entry, { type: 'Warning', reason: 'InvalidSourceRange', message });
     }
   }

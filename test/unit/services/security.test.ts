@@ -55,6 +55,20 @@ test('a preserved VIP stays guarded', async () => {
   await world.close();
 });
 
+test('of source ranges without end the first 1024 count, and mistakes are told one by one only while they are few', () => {
+  const of = (ranges: readonly string[]) =>
+    sourceRanges({ metadata: {}, spec: { loadBalancerSourceRanges: ranges } });
+  const many = of(Array.from({ length: 8000 }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`));
+  assert.equal(many.ranges?.length, 1024);
+  const field = 'spec.loadBalancerSourceRanges:';
+  assert.deepEqual(many.invalid, [`${field} it has more than 1024 items; those after are left out`]);
+  const wrong = of(Array.from({ length: 1000 }, (_, i) => `${i} ${'x'.repeat(100_000)}`));
+  assert.deepEqual(wrong.ranges, []);
+  assert.equal(wrong.invalid.length, 9);
+  assert.ok((wrong.invalid[0]?.length ?? 0) < 200);
+  assert.equal(wrong.invalid[8], `${field} 992 more are no CIDR`);
+});
+
 test('a source range that is no CIDR lets nobody in, and its user is told', async () => {
   const [world, node] = await oneNode();
   world.serve({ name: 'web', vip: '192.0.2.1', from: ['10.0.0.0/33'] });
