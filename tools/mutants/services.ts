@@ -67,9 +67,9 @@ export const serviceMutants: readonly Mutant[] = [
   },
   {
     line: 'SVC-09',
-    file: 'src/services/addresses.ts',
-    from: 'items.map((text) => text.trim())',
-    to: 'items',
+    file: 'src/lib/text-list.ts',
+    from: '.map((part) => part.trim())',
+    to: '',
     test: decide,
   },
   {

@@ -338,6 +338,16 @@ test('CP-54 peers are passed on as their flags write them', async () => {
   assert.ok((await envOf(flags)).includes('bgp_peers=192.0.2.3:65000,[2001:db8::1]:65000:pw'));
 });
 
+test('CP-54 peers of the environment are joined again by commas', async () => {
+  const env = await envOf('--bgp --controlplane --address 192.0.2.1', {
+    bgp_peers: '192.0.2.3:65000,[2001:db8::1]:65000:pw',
+  });
+  assert.deepEqual(
+    env.filter((line) => line.startsWith('bgp_peers=')),
+    ['bgp_peers=192.0.2.3:65000::false,[2001:db8::1]:65000:pw:false'],
+  );
+});
+
 test('CP-55 the health check has five variables, and none without an address', async () => {
   const flags = '--controlPlaneHealthCheckTimeoutSeconds 4 --controlPlaneHealthCheckCAPath /ca.crt';
   const env = await envOf(`${usual} --controlPlaneHealthCheckAddress https://127.0.0.1:6443/livez ${flags}`);
