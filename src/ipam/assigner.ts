@@ -8,7 +8,7 @@ import type { Verdict } from './decide.ts';
 import { splitAddresses } from './node-addresses.ts';
 import { ConfigWatch, type ConfigMapObject, type ConfigWatchParts } from './config-watch.ts';
 import type { AssignmentStatus, Candidate, IpamOptions, ServiceKey } from './types.ts';
-import { poolUsage } from './usage.ts';
+import { UsageMeter } from './usage.ts';
 import { ServiceWriter, type Outcome } from './writer.ts';
 import { Remarks } from './remarks.ts';
 
@@ -43,6 +43,7 @@ export class Assigner {
   private readonly waiting = new Set<ServiceKey>();
   private readonly granted = new Map<ServiceKey, Granted>();
   private readonly remarks: Remarks;
+  private readonly usage = new UsageMeter();
   /** Their update is under way and a newer version has arrived meanwhile. */
   private readonly overtaken = new Set<ServiceKey>();
   private readonly synced = { services: false, config: false, nodes: false };
@@ -111,15 +112,20 @@ export class Assigner {
     },
   };
 
-  status(): AssignmentStatus {
+  /** Why nothing is decided yet; undefined when all is known. */
+  get waitingFor(): string | undefined {
     const { services, config, nodes } = this.synced;
     const missing = !services ? 'Services' : !config ? 'the ConfigMap' : !nodes ? 'Nodes' : undefined;
+    return missing === undefined ? undefined : `${missing} have not been listed yet`;
+  }
+
+  status(): AssignmentStatus {
     return {
-      pools: poolUsage(this.book.config, this.book.claims),
+      pools: this.usage.read(this.book.config, this.book.claims),
       problems: this.config.problems,
       waiting: this.waiting.size,
       writing: this.writer.size,
-      waitingFor: missing === undefined ? undefined : `${missing} have not been listed yet`,
+      waitingFor: this.waitingFor,
     };
   }
 

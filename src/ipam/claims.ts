@@ -34,8 +34,10 @@ interface Mark {
 /** All claims by address: who has it, and with which ports. Built once for many allocations. */
 export class Claims {
   private readonly byAddress = new Map<Ip, Claim[]>();
-  /** The claimed IPv4 addresses as numbers, in order. */
+  /** The claimed addresses as numbers, in order. */
   private readonly order: number[] = [];
+  private readonly order6: bigint[] = [];
+  private changes = 0;
   /** Where a search may begin: nothing before fits. A cache; answers are the same without it. */
   private readonly marks = new Map<string, Mark>();
 
@@ -43,24 +45,33 @@ export class Claims {
     for (const claim of claims) this.add(claim);
   }
 
+  /** Another one when anything has changed. */
+  get revision(): number {
+    return this.changes;
+  }
+
   add(claim: Claim): void {
+    this.changes++;
     for (const address of claim.addresses) {
+      const value = numberOf(address);
       const others = this.byAddress.get(address);
       if (others === undefined) {
         this.byAddress.set(address, [claim]);
-        if (familyOf(address) === 4) this.enter(Number(numberOf(address)));
+        this.enter(familyOf(address), value);
       } else others.push(claim);
-      this.moveMarks(address, true);
+      this.moveMarks(familyOf(address), value, true);
     }
   }
 
   remove(claim: Claim): void {
+    this.changes++;
     for (const address of claim.addresses) {
+      const value = numberOf(address);
       const rest = (this.byAddress.get(address) ?? []).filter(({ service }) => service !== claim.service);
       if (rest.length === 0) {
-        if (this.byAddress.delete(address) && familyOf(address) === 4) this.leave(Number(numberOf(address)));
+        if (this.byAddress.delete(address)) this.leave(familyOf(address), value);
       } else this.byAddress.set(address, rest);
-      this.moveMarks(address, false);
+      this.moveMarks(familyOf(address), value, false);
     }
   }
 
@@ -72,17 +83,18 @@ export class Claims {
     return this.byAddress.get(address) ?? [];
   }
 
-  addresses(): Iterable<Ip> {
-    return this.byAddress.keys();
-  }
-
   /** The claimed IPv4 addresses from `first` to `last`, rising, as numbers. */
   *between(first: number, last: number): Iterable<number> {
-    for (let at = this.position(first); at < this.order.length; at++) {
+    for (let at = position(this.order, first); at < this.order.length; at++) {
       const value = this.order[at] ?? Infinity;
       if (value > last) return;
       yield value;
     }
+  }
+
+  /** How many IPv6 addresses from `first` to `last` are claimed. */
+  count6(first: bigint, last: bigint): number {
+    return position(this.order6, last + 1n) - position(this.order6, first);
   }
 
   /** The first claim of somebody else that uses one of these ports on this address. */
@@ -106,35 +118,35 @@ export class Claims {
   }
 
   /** An address that changed lets searches begin there again. */
-  private moveMarks(address: Ip, added: boolean): void {
-    if (this.marks.size === 0) return;
-    const family = familyOf(address);
-    const value = numberOf(address);
+  private moveMarks(family: Family, value: bigint, added: boolean): void {
     for (const mark of this.marks.values()) {
       if (mark.family !== family || (added && !mark.sharing)) continue;
       if (mark.descending ? value > mark.at : value < mark.at) mark.at = value;
     }
   }
 
-  private enter(value: number): void {
-    this.order.splice(this.position(value), 0, value);
+  private enter(family: Family, value: bigint): void {
+    if (family === 6) this.order6.splice(position(this.order6, value), 0, value);
+    else this.order.splice(position(this.order, Number(value)), 0, Number(value));
   }
 
-  private leave(value: number): void {
-    this.order.splice(this.position(value), 1);
+  private leave(family: Family, value: bigint): void {
+    if (family === 6) this.order6.splice(position(this.order6, value), 1);
+    else this.order.splice(position(this.order, Number(value)), 1);
   }
+}
 
-  /** Index of the first entry that is not below `value`. */
-  private position(value: number): number {
-    let low = 0;
-    let high = this.order.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.order[middle] ?? Infinity) < value) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+/** Index of the first entry that is not below `value`. */
+function position<T extends number | bigint>(order: readonly T[], value: T): number {
+  let low = 0;
+  let high = order.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const entry = order[middle];
+    if (entry !== undefined && entry < value) low = middle + 1;
+    else high = middle;
   }
+  return low;
 }
 
 /** Whether two port lists meet; an empty list stands for every port. */

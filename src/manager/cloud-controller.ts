@@ -143,7 +143,7 @@ async function run(
 }
 
 function notReady(ipam: IpamFeature): readonly string[] {
-  const { waitingFor } = ipam.status();
+  const waitingFor = ipam.waitingFor();
   return waitingFor === undefined ? [] : [waitingFor];
 }
 

@@ -45,6 +45,8 @@ export interface IpamSettings extends IpamOptions {
 
 export interface IpamFeature {
   status(): IpamStatus;
+  /** What of `status` readiness depends on, which is asked for more often. */
+  waitingFor(): string | undefined;
   leases(): readonly ElectionStatus[];
   watches(): readonly ReflectorStatus[];
   /** Runs until the signal aborts. Updates under way end before the lease is released. */
@@ -94,6 +96,7 @@ export function buildIpam(
   const leaseNews = election === undefined ? undefined : createLeaseNews(metrics, election.status().lease);
   return {
     status: () => statusOf(election, tenure?.assigner.status()),
+    waitingFor: () => tenure?.assigner.waitingFor,
     leases: () => (election === undefined ? [] : [election.status()]),
     watches: () =>
       (tenure?.reflectors ?? []).map((reflector) => {
