@@ -27,9 +27,12 @@ export class ObjectCache<T extends KubeObject> {
   }
 
   /** A new list, object by object; what it has not brought when it is complete is gone. */
-  list(): { put(object: KubeObject): void; complete(): void } {
+  list(): { put(object: KubeObject): void; complete(): void; readonly size: number } {
     const listed = new Set<string>();
     return {
+      get size() {
+        return listed.size;
+      },
       put: (object) => {
         listed.add(keyOf(object.metadata));
         this.put(object);

@@ -59,6 +59,8 @@ const PROOF_DUE_MS = 3000;
 const PROOF_SECONDS = 2;
 /** A connection on which a watch does not open is given up soon: what happens meanwhile is not seen. */
 const OPEN_TIMEOUT_MS = 5000;
+/** Pages in a row that bring nothing that an earlier one has not brought: such a list never ends. */
+const MAX_IDLE_PAGES = 3;
 
 /** The one object called `name`. */
 export function nameSelector(name: string): string {
@@ -165,9 +167,12 @@ class ListWatchReflector<T extends KubeObject> implements RefreshableReflector<T
     };
     this.isListing = true;
     try {
-      for (let page: ListPage<KubeObject> | undefined; ;) {
+      for (let page: ListPage<KubeObject> | undefined, idle = 0; ;) {
+        const before = list.size;
         page = await this.page(page?.continueToken, signal);
         await this.turns.each(page.items, put);
+        idle = list.size > before ? 0 : idle + 1;
+        if (idle > MAX_IDLE_PAGES) throw this.endless();
         const { resourceVersion } = page;
         if (isAborted(signal)) return { outcome: { type: 'listed', resourceVersion } };
         this.heard();
@@ -185,6 +190,11 @@ class ListWatchReflector<T extends KubeObject> implements RefreshableReflector<T
     } finally {
       this.isListing = false;
     }
+  }
+
+  private endless(): KubeError {
+    const message = `the list does not end: ${MAX_IDLE_PAGES} pages in a row brought nothing new`;
+    return new KubeError({ kind: 'garbage', path: `LIST ${this.name}`, message });
   }
 
   private page(continueToken: string | undefined, signal: AbortSignal): Promise<ListPage<KubeObject>> {

@@ -294,6 +294,22 @@ describe('a reflector', () => {
     assert.equal(lists(), 2);
   });
 
+  it('gives up a list that has always one more page and nothing new in it', async (t) => {
+    const running = await follow(t, {
+      prepare: ({ api }) => {
+        for (let i = 0; i < 50; i++) {
+          const metadata = { resourceVersion: '1', continue: String(i) };
+          api.fail({ verb: 'list' }, { garbage: JSON.stringify({ items: [lease('one')], metadata }) }, 1);
+        }
+      },
+    });
+    const { api, log, reflector } = running;
+    await eventually('the failure', () => log.lines.length === 1);
+    assert.match(reflector.status().lastError ?? '', /the list does not end/);
+    assert.equal(api.requests.length, 5);
+    assert.equal(reflector.status().synced, false);
+  });
+
   it('lists anew when a watch sends what is no event', async (t) => {
     const running = await follow(t);
     const { api, seen } = running;
