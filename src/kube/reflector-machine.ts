@@ -25,6 +25,8 @@ export interface ReflectorState {
   readonly resourceVersion: string;
   /** Failures in a row since the server last told us something. */
   readonly failures: number;
+  /** The version is that of a list, and no watch has lived with it. */
+  readonly isFresh: boolean;
 }
 
 export type ReflectorOutcome =
@@ -54,10 +56,17 @@ const BASE_MS = 100;
 /** An unreachable server costs nothing to try; one that answers with errors deserves peace. */
 function maxWaitMs(kind: KubeErrorKind | 'short'): number {
   if (kind === 'unreachable' || kind === 'timeout') return 2000;
+  // Rights that are given back count soon, and refusing costs a server little.
+  if (kind === 'forbidden' || kind === 'unauthorized') return 4000;
   return kind === 'not-found' ? 30_000 : 10_000;
 }
 
-export const initialReflectorState: ReflectorState = { next: 'list', resourceVersion: '', failures: 0 };
+export const initialReflectorState: ReflectorState = {
+  next: 'list',
+  resourceVersion: '',
+  failures: 0,
+  isFresh: true,
+};
 
 /**
  * Decides what follows an outcome. A watch continues from the last version it knows; only a version
@@ -71,12 +80,21 @@ export function reflectorStep(
   switch (outcome.type) {
     case 'listed':
       // Failures are not forgotten here: a list that works and a watch that always fails must not spin.
-      return step('watch', outcome.resourceVersion, state.failures, 0, 'listed');
+      return {
+        state: {
+          next: 'watch',
+          resourceVersion: outcome.resourceVersion,
+          failures: state.failures,
+          isFresh: true,
+        },
+        waitMs: 0,
+        reason: 'listed',
+      };
     case 'list-failed':
       return failed('list', state, outcome, 'list-failed', random);
     case 'watch-ended':
       return hasLived(outcome)
-        ? step('watch', outcome.resourceVersion, 0, 0, 'watch-ended')
+        ? { state: after(state, outcome), waitMs: 0, reason: 'watch-ended' }
         : failed('watch', after(state, outcome), { kind: 'short' }, 'watch-too-short', random);
     case 'watch-failed':
       return watchFailed(state, outcome, random);
@@ -90,14 +108,23 @@ function watchFailed(
 ): ReflectorStep {
   const needsList = outcome.kind === 'gone' || outcome.kind === 'garbage';
   const state = after(before, outcome, needsList ? hasLived(outcome) : isHealthy(outcome));
-  if (outcome.kind === 'gone' && state.failures === 0) return step('list', '', 1, 0, 'version-gone');
+  if (outcome.kind === 'gone' && !state.isFresh) {
+    // Whatever failed before: this is the answer of a server that works, and a list will do.
+    const failures = Math.max(1, state.failures);
+    return { state: relisting(failures), waitMs: 0, reason: 'version-gone' };
+  }
   const reason = outcome.kind === 'gone' ? 'version-gone' : 'watch-failed';
   return failed(needsList ? 'list' : 'watch', state, outcome, reason, random);
 }
 
 /** The state with what a watch taught before it ended. */
 function after(state: ReflectorState, life: WatchLife, isWell = isHealthy(life)): ReflectorState {
-  return { next: 'watch', resourceVersion: life.resourceVersion, failures: isWell ? 0 : state.failures };
+  return {
+    next: 'watch',
+    resourceVersion: life.resourceVersion,
+    failures: isWell ? 0 : state.failures,
+    isFresh: state.isFresh && !hasLived(life),
+  };
 }
 
 function hasLived({ livedMs }: WatchLife): boolean {
@@ -118,15 +145,10 @@ function failed(
   const failures = state.failures + 1;
   const backoff = backoffMs(failures, { baseMs: BASE_MS, maxMs: maxWaitMs(failure.kind) }, random);
   const asked = Math.min(failure.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
-  return step(next, next === 'list' ? '' : state.resourceVersion, failures, Math.max(backoff, asked), reason);
+  const after = next === 'list' ? relisting(failures) : { ...state, next, failures };
+  return { state: after, waitMs: Math.max(backoff, asked), reason };
 }
 
-function step(
-  next: 'list' | 'watch',
-  resourceVersion: string,
-  failures: number,
-  waitMs: number,
-  reason: ReflectorReason,
-): ReflectorStep {
-  return { state: { next, resourceVersion, failures }, waitMs, reason };
+function relisting(failures: number): ReflectorState {
+  return { next: 'list', resourceVersion: '', failures, isFresh: true };
 }

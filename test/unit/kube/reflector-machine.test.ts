@@ -4,7 +4,9 @@ import fc from 'fast-check';
 import { initialReflectorState, reflectorStep } from '../../../src/kube/reflector-machine.ts';
 import type { ReflectorOutcome, ReflectorState } from '../../../src/kube/reflector-machine.ts';
 
-const watching: ReflectorState = { next: 'watch', resourceVersion: '5', failures: 0 };
+const watching: ReflectorState = { next: 'watch', resourceVersion: '5', failures: 0, isFresh: false };
+/** Just listed. */
+const fresh: ReflectorState = { ...watching, isFresh: true };
 const life = { resourceVersion: '9', heard: 3, livedMs: 60_000 };
 const curt = { resourceVersion: '9', heard: 1, livedMs: 3 };
 const stillborn = { resourceVersion: '5', heard: 0, livedMs: 3 };
@@ -17,13 +19,13 @@ describe('what a reflector does next', () => {
       'a list is followed by a watch from its version',
       initialReflectorState,
       { type: 'listed', resourceVersion: '5' },
-      { state: watching, waitMs: 0, reason: 'listed' },
+      { state: fresh, waitMs: 0, reason: 'listed' },
     ],
     [
       'a watch that ended in order continues where it was',
       { ...watching, failures: 4 },
       { type: 'watch-ended', ...life },
-      { state: { next: 'watch', resourceVersion: '9', failures: 0 }, waitMs: 0, reason: 'watch-ended' },
+      { state: { ...watching, resourceVersion: '9' }, waitMs: 0, reason: 'watch-ended' },
     ],
     [
       'a watch that ends as soon as it began is a failure, or it would spin',
@@ -35,25 +37,31 @@ describe('what a reflector does next', () => {
       'a broken watch continues where it was, after a moment',
       watching,
       { type: 'watch-failed', kind: 'unreachable', retryAfterMs: undefined, ...life },
-      { state: { next: 'watch', resourceVersion: '9', failures: 1 }, waitMs: 100, reason: 'watch-failed' },
+      { state: { ...watching, resourceVersion: '9', failures: 1 }, waitMs: 100, reason: 'watch-failed' },
     ],
     [
       'a version that is gone is listed anew at once',
       watching,
       { type: 'watch-failed', kind: 'gone', retryAfterMs: undefined, ...stillborn },
-      { state: { next: 'list', resourceVersion: '', failures: 1 }, waitMs: 0, reason: 'version-gone' },
+      { state: { ...initialReflectorState, failures: 1 }, waitMs: 0, reason: 'version-gone' },
+    ],
+    [
+      'so is one that went while something else failed for long: the rights were away, or the server',
+      { ...watching, failures: 9 },
+      { type: 'watch-failed', kind: 'gone', retryAfterMs: undefined, ...stillborn },
+      { state: { ...initialReflectorState, failures: 9 }, waitMs: 0, reason: 'version-gone' },
     ],
     [
       'a version that is gone again right after a list is not',
-      { ...watching, failures: 1 },
+      { ...fresh, failures: 1 },
       { type: 'watch-failed', kind: 'gone', retryAfterMs: undefined, ...stillborn },
-      { state: { next: 'list', resourceVersion: '', failures: 2 }, waitMs: 200, reason: 'version-gone' },
+      { state: { ...initialReflectorState, failures: 2 }, waitMs: 200, reason: 'version-gone' },
     ],
     [
       'bytes that cannot be trusted cost a new list',
       watching,
       { type: 'watch-failed', kind: 'garbage', retryAfterMs: undefined, ...life },
-      { state: { next: 'list', resourceVersion: '', failures: 1 }, waitMs: 100, reason: 'watch-failed' },
+      { state: { ...initialReflectorState, failures: 1 }, waitMs: 100, reason: 'watch-failed' },
     ],
     [
       'a watch that ends after its first words is followed by another after a moment',
@@ -63,15 +71,15 @@ describe('what a reflector does next', () => {
     ],
     [
       'one that is gone after its first words, again and again, costs fewer and fewer lists',
-      { ...watching, failures: 4 },
+      { ...fresh, failures: 4 },
       { type: 'watch-failed', kind: 'gone', retryAfterMs: undefined, ...curt },
-      { state: { next: 'list', resourceVersion: '', failures: 5 }, waitMs: 1600, reason: 'version-gone' },
+      { state: { ...initialReflectorState, failures: 5 }, waitMs: 1600, reason: 'version-gone' },
     ],
     [
       'so does one that sends garbage after its first words',
       { ...watching, failures: 4 },
       { type: 'watch-failed', kind: 'garbage', retryAfterMs: undefined, ...curt },
-      { state: { next: 'list', resourceVersion: '', failures: 5 }, waitMs: 1600, reason: 'watch-failed' },
+      { state: { ...initialReflectorState, failures: 5 }, waitMs: 1600, reason: 'watch-failed' },
     ],
     [
       'a list that failed is tried again',
@@ -98,7 +106,7 @@ describe('what a reflector does next', () => {
     });
   }
 
-  it('an unreachable server is tried at least every 2 s, one that answers errors at most every 5 s', () => {
+  it('an unreachable server is tried at least every 2 s, one that refuses us every 4 s, one that has errors at most every 5 s', () => {
     const tired: ReflectorState = { ...initialReflectorState, failures: 20 };
     const waits = (kind: 'unreachable' | 'server' | 'forbidden') =>
       [() => 0, longest].map(
@@ -107,7 +115,7 @@ describe('what a reflector does next', () => {
       );
     assert.deepEqual(waits('unreachable'), [1000, 2000]);
     assert.deepEqual(waits('server'), [5000, 10_000]);
-    assert.deepEqual(waits('forbidden'), [5000, 10_000]);
+    assert.deepEqual(waits('forbidden'), [2000, 4000]);
   });
 
   it('never spins: whatever happens, failures without progress always wait longer than nothing', () => {
