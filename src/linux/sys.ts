@@ -9,7 +9,7 @@ export interface Doing {
 }
 
 /** Numbers from the kernel's headers that are the same on x86-64 and arm64. */
-export const AF_UNIX = 1;
+const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
@@ -18,11 +18,11 @@ export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOL_SOCKET = 1;
-export const SO_RCVBUF = 8;
-export const SO_ATTACH_FILTER = 26;
-export const SO_RCVBUFFORCE = 33;
-export const SO_SNDBUF = 7;
-export const SO_SNDBUFFORCE = 32;
+const SO_RCVBUF = 8;
+const SO_ATTACH_FILTER = 26;
+const SO_RCVBUFFORCE = 33;
+const SO_SNDBUF = 7;
+const SO_SNDBUFFORCE = 32;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_TRUNC = 0x20;
@@ -59,18 +59,12 @@ function bindFunctions(library: ReturnType<typeof koffi.load>) {
     setsockopt: bind<[Int, Int, Int, Uint8Array, Int]>(
       'int setsockopt(int, int, int, const void *, uint32_t)',
     ),
-    getsockopt: bind<[Int, Int, Int, Uint8Array, Uint32Array]>(
-      'int getsockopt(int, int, int, void *, void *)',
-    ),
     close: bind<[Int]>('int close(int)'),
     dup3: bind<[Int, Int, Int]>('int dup3(int, int, int)'),
     open: bind<[string, Int, Int]>('int open(const char *, int, uint32_t)'),
-    ioctl: bind<[Int, Int, Uint8Array]>('int ioctl(int, unsigned long, void *)'),
-    fcntl: bind<[Int, Int, Int]>('int fcntl(int, int, long)'),
     poll: bind<[Uint8Array, Int, Int]>('int poll(void *, unsigned long, int)'),
     setns: bind<[Int, Int]>('int setns(int, int)'),
     unshare: bind<[Int]>('int unshare(int)'),
-    if_nametoindex: bind<[string]>('uint32_t if_nametoindex(const char *)'),
     clock_gettime: bind<[Int, BigInt64Array]>('int clock_gettime(int, void *)'),
     _exit: bind<[Int]>('void _exit(int)'),
     malloc_trim: bindIfThere<[Int]>('int malloc_trim(size_t)'),
@@ -207,14 +201,6 @@ export function attachFilter(doing: Doing, fd: number, program: Uint8Array): voi
   memory.fill(0);
 }
 
-/** The value of an `int` option. */
-export function getSocketNumber(doing: Doing, fd: number, level: number, option: number): number {
-  const value = new Int32Array(1);
-  const bytes = new Uint8Array(value.buffer);
-  checked(doing, (c) => c.getsockopt(fd, level, option, bytes, Uint32Array.of(bytes.length)));
-  return value[0] ?? 0;
-}
-
 /**
  * Enlarges the receive queue to `bytes`, beyond the system's limit where CAP_NET_ADMIN allows it.
  * A queue that stays small means more resyncs, never a wrong result, so refusals are not errors.
@@ -265,14 +251,6 @@ export function open(doing: Doing, path: string, flags: number): number {
   return checked(doing, (c) => c.open(path, flags | O_CLOEXEC, 0));
 }
 
-export function ioctl(doing: Doing, fd: number, request: number, argument: Uint8Array): number {
-  return checked(doing, (c) => c.ioctl(fd, request, argument));
-}
-
-export function fcntl(doing: Doing, fd: number, command: number, argument: number): number {
-  return checked(doing, (c) => c.fcntl(fd, command, argument));
-}
-
 /** Blocks this thread until the descriptor is readable; false when `timeoutMs` ran out first. */
 export function waitReadable(doing: Doing, fd: number, timeoutMs: number): boolean {
   const pollfd = new Uint8Array(8);
@@ -293,12 +271,6 @@ export function unshare(doing: Doing, flags: number): void {
 /** Ends the process here and now: no thread is waited for, and nothing that others have left for the end runs. */
 export function exitNow(status: number): void {
   libc()._exit(status);
-}
-
-/** The ifindex of a link by name; undefined when there is none. */
-export function indexOfName(name: string): number | undefined {
-  const index = libc().if_nametoindex(name);
-  return index === 0 ? undefined : index;
 }
 
 /** struct timespec, read as halves: 64-bit numbers would be two objects for each look at the clock. */

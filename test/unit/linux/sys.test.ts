@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import type { KernelError } from '../../../src/linux/errors.ts';
 import { errnoOf } from '../../../src/linux/errors.ts';
 import * as sys from '../../../src/linux/sys.ts';
 
 const doing = { op: 'test', object: 'on loopback' };
-const F_GETFD = 1;
-const F_GETFL = 3;
-const FD_CLOEXEC = 1;
 const O_NONBLOCK = 0o4000;
-const SO_ERROR = 4;
-const SIOCGIFINDEX = 0x8933;
+const O_CLOEXEC = 0o2000000;
 
 /** struct sockaddr_in for 127.0.0.1. */
 function loopback(port: number): Uint8Array {
@@ -26,13 +22,14 @@ function loopback(port: number): Uint8Array {
 
 test('sockets are non-blocking and stay out of child processes', () => {
   const fd = sys.socket(doing, sys.AF_INET, sys.SOCK_DGRAM, 0);
-  assert.notEqual(sys.fcntl(doing, fd, F_GETFL, 0) & O_NONBLOCK, 0);
-  assert.equal(sys.fcntl(doing, fd, F_GETFD, 0), FD_CLOEXEC);
+  const flags = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '';
+  const wanted = O_NONBLOCK | O_CLOEXEC;
+  assert.equal(Number.parseInt(flags, 8) & wanted, wanted);
   sys.close(fd);
   assert.throws(() => sys.close(fd), { errnoName: 'EBADF', kind: 'bug' });
 });
 
-test('a connection is started, finished by the event loop, and its outcome read', async () => {
+test('a connection is started, and finished by the event loop', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -41,7 +38,6 @@ test('a connection is started, finished by the event loop, and its outcome read'
   const connected = once(server, 'connection');
   sys.connect(doing, fd, loopback(address.port));
   await connected;
-  assert.equal(sys.getSocketNumber(doing, fd, sys.SOL_SOCKET, SO_ERROR), 0);
   sys.close(fd);
   server.close();
 });
@@ -75,18 +71,6 @@ test('a datagram longer than the buffer says how long it was', () => {
   assert.deepEqual([...buffer], [1, 2, 3, 4]);
   sys.close(ours);
   sys.close(theirs);
-});
-
-test('the loopback link by name, by both ways to ask', () => {
-  const name =
-    Object.entries(networkInterfaces()).find(([, all]) => all?.[0]?.internal === true)?.[0] ?? 'lo';
-  const fd = sys.socket(doing, sys.AF_INET, sys.SOCK_DGRAM, 0);
-  const ifreq = new Uint8Array(40);
-  ifreq.set(Buffer.from(name));
-  sys.ioctl(doing, fd, SIOCGIFINDEX, ifreq);
-  assert.equal(new DataView(ifreq.buffer).getInt32(16, true), sys.indexOfName(name));
-  assert.equal(sys.indexOfName('no-such-link'), undefined);
-  sys.close(fd);
 });
 
 test('a file that is not there, and a clock that is not', () => {
