@@ -4,6 +4,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Fence } from '../lib/fence.ts';
 import { AddressBook } from './book.ts';
 import { changed } from './change.ts';
+import { Contests } from './contests.ts';
 import type { Verdict } from './decide.ts';
 import { splitAddresses } from './node-addresses.ts';
 import { ConfigWatch, type ConfigMapObject, type ConfigWatchParts } from './config-watch.ts';
@@ -43,6 +44,7 @@ export class Assigner {
   private readonly waiting = new Set<ServiceKey>();
   private readonly granted = new Map<ServiceKey, Granted>();
   private readonly remarks: Remarks;
+  private readonly contests: Contests;
   private readonly usage = new UsageMeter();
   /** Their update is under way and a newer version has arrived meanwhile. */
   private readonly overtaken = new Set<ServiceKey>();
@@ -74,6 +76,7 @@ export class Assigner {
       const candidate = this.book.get(key);
       if (candidate !== undefined && fence.holds()) parts.observer.notice?.(candidate, notice);
     });
+    this.contests = new Contests(clock, random);
     this.book.reserve('the control plane', options.reserved);
     this.arm('ipam-nodes', nodesGraceMs, () => {
       this.listed('nodes');
@@ -243,7 +246,19 @@ export class Assigner {
     this.book.grant(key, verdict.addresses);
     this.granted.set(key, verdict);
     for (const notice of verdict.notices) this.remarks.tell(candidate.key, notice);
-    this.writer.put(key, changed(raw, verdict.change));
+    this.writer.put(key, changed(raw, verdict.change), this.pauseBefore(key, verdict));
+  }
+
+  /** Who goes is not kept waiting. */
+  private pauseBefore(key: ServiceKey, { change }: Granted): number {
+    if (change.label !== 'set') return 0;
+    const { ms, isNew } = this.contests.pauseBefore(key);
+    if (isNew) {
+      const message =
+        'somebody takes off what is assigned, again and again; it is written less and less often';
+      this.remarks.tell(key, { type: 'Warning', reason: 'AddressTakenOff', message });
+    }
+    return ms;
   }
 
   private written({ key, failure, retryMs }: Outcome): void {
@@ -251,6 +266,7 @@ export class Assigner {
     const candidate = this.book.get(key);
     if (failure === undefined) {
       this.granted.delete(key);
+      if (verdict?.change.label === 'set') this.contests.wrote(key);
       if (candidate !== undefined && verdict?.success !== undefined)
         this.assigned(candidate, verdict.success);
     } else this.notWritten(candidate, failure, retryMs);
@@ -298,6 +314,7 @@ export class Assigner {
     this.work.delete(key);
     this.waiting.delete(key);
     this.remarks.forget(key);
+    this.contests.forget(key);
   }
 
   private arm(name: string, ms: number, act: () => void): void {

@@ -235,15 +235,11 @@ function outside(
   const found = world.pool(service.metadata.namespace ?? '');
   if ('problem' in found) return [];
   const { pool } = found;
-  return addresses
-    .filter((address) => isSpecified(address) && !isIn(pool, address))
-    .map((address) => ({
-      ...warning(
-        'outside-pools',
-        `${address} is not in ${pool.key} (${clip(pool.text)}); it is used because it was chosen by hand`,
-      ),
-      about: 'outside-pools',
-    }));
+  const strange = addresses.filter((address) => isSpecified(address) && !isIn(pool, address));
+  if (strange.length === 0) return [];
+  const what = `${clip(strange.join(', '))} ${strange.length === 1 ? 'is' : 'are'} not in ${pool.key} (${clip(pool.text)})`;
+  const message = `${what}; ${strange.length === 1 ? 'it is used because it was' : 'they are used because they were'} chosen by hand`;
+  return [{ ...warning('outside-pools', message), about: 'outside-pools' }];
 }
 
 function isIn(pool: Pool, address: Ip): boolean {

@@ -55,9 +55,15 @@ export class ServiceWriter {
     return this.jobs.get(key)?.running !== undefined;
   }
 
-  put(key: ServiceKey, body: KubeObject): void {
+  /** @param delayMs not before. */
+  put(key: ServiceKey, body: KubeObject, delayMs = 0): void {
     this.drop(key);
-    this.jobs.set(key, { body, attempts: 0, timer: undefined, running: undefined });
+    const job: Job = { body, attempts: 0, timer: undefined, running: undefined };
+    this.jobs.set(key, job);
+    if (delayMs > 0) {
+      this.enqueueAfter(key, job, delayMs);
+      return;
+    }
     this.queue.add(key);
     this.pump();
   }
@@ -112,14 +118,16 @@ export class ServiceWriter {
     const isOver = failure === undefined || failure.kind === 'not-found';
     if (isOver) this.jobs.delete(key);
     const retryMs = isOver ? undefined : backoffMs(++job.attempts, backoff, this.parts.random);
-    if (retryMs !== undefined) {
-      job.timer = this.parts.clock.after('ipam-write', retryMs, () => {
-        job.timer = undefined;
-        this.queue.add(key);
-        this.pump();
-      });
-    }
+    if (retryMs !== undefined) this.enqueueAfter(key, job, retryMs);
     this.ended({ key, failure, retryMs });
+  }
+
+  private enqueueAfter(key: ServiceKey, job: Job, delayMs: number): void {
+    job.timer = this.parts.clock.after('ipam-write', delayMs, () => {
+      job.timer = undefined;
+      this.queue.add(key);
+      this.pump();
+    });
   }
 }
 

@@ -157,6 +157,20 @@ test('IPAM-07 what is wrong with a pool is told with key, value and what to writ
   for (const [key, value, what] of words) assert.match(told(key, value), what);
 });
 
+test('IPAM-18 addresses outside the pools are told in one Event, however many they are', async (t) => {
+  const s = await scene(t);
+  s.pools({ 'cidr-shop': '192.0.2.0/28' });
+  s.start();
+  const many = Array.from({ length: 40 }, (_, n) => `198.51.100.${n}`).join(',');
+  s.service('shop/web', { annotations: { [annotation]: `192.0.2.3,${many}` } });
+  await s.told(
+    'web',
+    /^AddressOutsidePools: 198\.51\.100\.0, .{0,90}… are not in cidr-shop .*they were chosen by hand$/,
+  );
+  await eventually('the label', () => s.read('shop/web')?.metadata.labels !== undefined);
+  assert.equal((await s.eventsOf('web')).length, 1);
+});
+
 test('what messages show of a long pool or address is short', async (t) => {
   const s = await scene(t);
   s.pools({ 'cidr-shop': Array.from({ length: 500 }, () => '192.0.2.1/32').join(',') });

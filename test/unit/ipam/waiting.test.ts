@@ -88,3 +88,47 @@ test('IPAM-11 a crowd that waits is looked through once for all addresses that b
   await world.settle();
   assert.equal(has(), 9);
 });
+
+/** Strips the Service each time that it has an address. Returns how often in this time. */
+async function fight(world: World, key: string, forMs: number): Promise<number> {
+  let rounds = 0;
+  for (const end = world.clock.now() + forMs; world.clock.now() < end;) {
+    world.leader.deliver(Infinity);
+    while (world.outstanding.length > 0) world.land();
+    await turn();
+    world.leader.deliver(Infinity);
+    if (world.objects.get(key)?.metadata.annotations?.[annotation] !== undefined) {
+      world.strip(key);
+      rounds++;
+    }
+    await world.clock.advance(100);
+  }
+  return rounds;
+}
+
+test('who takes off what is assigned again and again is answered less and less often, and everybody else at once', async () => {
+  const world = new World({ 'range-global': '10.0.0.1-10.0.0.9' });
+  world.create('shop/a', {});
+  const rounds = await fight(world, 'shop/a', 60_000);
+  assert.ok(rounds >= 5 && rounds <= 12, `${rounds} rounds in a minute`);
+  assert.equal(world.notices.filter((notice) => notice === 'shop/a AddressTakenOff').length, 1);
+  world.create('shop/b', {});
+  world.leader.deliver(Infinity);
+  while (world.outstanding.length > 0) world.land();
+  assert.equal(world.objects.get('shop/b')?.metadata.annotations?.[annotation], '10.0.0.2');
+  world.remove('shop/a');
+  world.leader.deliver(Infinity);
+  while (world.outstanding.length > 0) world.land();
+  assert.equal(world.objects.has('shop/a'), false, 'who goes is not kept waiting');
+});
+
+test('a hand that takes an address off gets another one at once', async () => {
+  const world = new World({ 'range-global': '10.0.0.1-10.0.0.9' });
+  world.create('shop/a', {});
+  for (let n = 0; n < 3; n++) {
+    assert.equal(await fight(world, 'shop/a', 100), 1);
+  }
+  await world.settle();
+  await world.clock.advance(minutes(10));
+  assert.equal(await fight(world, 'shop/a', 400), 4);
+});

@@ -10,6 +10,8 @@ interface Outstanding {
   readonly answer: (failure?: KubeErrorKind) => void;
 }
 
+const addresses = 'kube-vip.io/loadbalancerIPs';
+
 /** Versions, conflicts, finalizers and events in order: what an API server is to the assigner, in one thread. */
 export class World {
   readonly objects = new Map<string, KubeObject>();
@@ -44,6 +46,18 @@ export class World {
     if (object === undefined) return;
     const annotations = { ...object.metadata.annotations, touched: String(this.revision) };
     this.commit(key, { ...object, metadata: { ...object.metadata, annotations } });
+  }
+
+  /** Some other client puts it back to what it was without us. */
+  strip(key: string): void {
+    const object = this.objects.get(key);
+    if (object === undefined) return;
+    const without = (from: object, name: string): object =>
+      Object.fromEntries(Object.entries(from).filter(([each]) => each !== name));
+    const { spec = {} } = object as KubeObject & { readonly spec?: object };
+    const annotations = without(object.metadata.annotations ?? {}, addresses);
+    const metadata = { ...object.metadata, annotations };
+    this.commit(key, { ...object, metadata, spec: without(spec, 'loadBalancerIP') } as KubeObject);
   }
 
   remove(key: string): void {
