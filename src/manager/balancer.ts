@@ -1,22 +1,10 @@
 import { controlPlaneVips, type Config, type Sources } from '../config/index.ts';
-import {
-  Balancer,
-  CONTROL_PLANE_LABEL,
-  discover,
-  OwnServer,
-  type BalancerOptions,
-} from '../control-plane/index.ts';
-import {
-  createBackendProber,
-  createReflector,
-  nodes,
-  withPresence,
-  type KubeObject,
-  type NodeObject,
-} from '../kube/index.ts';
+import { Balancer, OwnServer, type BalancerOptions } from '../control-plane/index.ts';
+import { createBackendProber, withPresence } from '../kube/index.ts';
 import type { Forwarding, ForwardingSpec, ForwardingStatus } from '../node/index.ts';
 import { farewell, parseListenAddress, type BalancerStatus } from '../observe/index.ts';
 import { familyOf, ip, type Ip } from '../lib/ip.ts';
+import { addressesOf, followNodes, otherAddresses } from './balancer-nodes.ts';
 import { openForwarding, removeLeftovers } from './forwarding.ts';
 import type { Parts } from './parts.ts';
 
@@ -73,16 +61,13 @@ function startBalancer(
     },
   });
   const presence = isDirect ? presenceOf(config) : undefined;
+  const changed = (host: string): void => {
+    balancer.lost(ip(host));
+  };
   const prober =
     presence === undefined
       ? apiServers
-      : withPresence(apiServers, {
-          ...presence,
-          farewell,
-          onChange: (host) => {
-            balancer.lost(ip(host));
-          },
-        });
+      : withPresence(apiServers, { ...presence, farewell, onChange: changed });
   let isActive = false;
   const ownServer = new OwnServer(
     { prober: apiServers, clock, random },
@@ -120,26 +105,11 @@ function startBalancer(
     options,
   );
   let isSettled = false;
-  const family = familyOf(options.vips[0] ?? ip('127.0.0.1'));
-  const tell = (): void => {
-    const all = [...reflector.items.values()];
+  followNodes(parts, signal, (all) => {
     balancer.nodesChanged(all);
     if (isDirect) ownServer.setAddresses(addressesOf(all, parts.identity, options.vips));
-    const others = discover(all, family, options.vips).candidates.filter(
-      ({ node }) => node.toLowerCase() !== parts.identity,
-    );
-    api.others?.(others.map(({ address }) => address));
-  };
-  const reflector = createReflector<NodeObject>(
-    { client: api.client, clock, random, log },
-    {
-      resource: nodes,
-      labelSelector: CONTROL_PLANE_LABEL,
-      map: projectNode,
-      listener: { synced: tell, changed: tell, removed: tell },
-    },
-  );
-  void reflector.run(signal);
+    api.others?.(otherAddresses(all, parts.identity, options.vips));
+  });
   parts.reports.balancer = () => report(config.loadBalancerPort, forwarding.status(), balancer);
   return {
     settle: () => {
@@ -214,14 +184,6 @@ function virtualServers({ config, link }: Parts, servers: PerVip): ForwardingSpe
   }));
 }
 
-/** Where the API server of this node is reached, in the families of the VIPs. */
-function addressesOf(nodes: readonly NodeObject[], identity: string, vips: readonly Ip[]): readonly Ip[] {
-  const own = nodes.filter(({ metadata }) => metadata.name?.toLowerCase() === identity);
-  return [...new Set(vips.map(familyOf))].flatMap((family) =>
-    discover(own, family, vips).candidates.map(({ address }) => address),
-  );
-}
-
 function optionsFrom(config: Config, sources: Sources): BalancerOptions {
   return {
     vips: controlPlaneVips(config).map(({ vip }) => vip),
@@ -241,23 +203,4 @@ export function probeIntervalMs(config: Config, sources: Sources): number {
     sources[name].kind !== 'default';
   if (given('lbProbeIntervalMs') || !given('backendHealthCheckInterval')) return config.lbProbeIntervalMs;
   return config.backendHealthCheckInterval * 1000;
-}
-
-/** A Node's name, label, addresses and readiness; the rest of it is large and not needed. */
-function projectNode(raw: KubeObject): NodeObject {
-  const { metadata, status } = raw as NodeObject;
-  const { name, labels, resourceVersion, deletionTimestamp } = metadata;
-  const marked = labels?.[CONTROL_PLANE_LABEL] === undefined ? {} : { labels: { [CONTROL_PLANE_LABEL]: '' } };
-  return {
-    metadata: {
-      ...(name === undefined ? {} : { name }),
-      ...(resourceVersion === undefined ? {} : { resourceVersion }),
-      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
-      ...marked,
-    },
-    status: {
-      addresses: status?.addresses ?? [],
-      conditions: (status?.conditions ?? []).filter(({ type }) => type === 'Ready'),
-    },
-  };
 }
