@@ -6,7 +6,7 @@ import { KubeError, TOO_LARGE, fromFailure } from './errors.ts';
 import type { Answer } from './exchange.ts';
 import { LoopbackFallback } from './lookup.ts';
 import type { SystemLookup } from './lookup.ts';
-import { SessionPool } from './pool.ts';
+import { SessionPool, type ChooseProxy } from './pool.ts';
 import { collectionPath, objectPath, queryString } from './resources.ts';
 import { formatServer } from './server-address.ts';
 import type {
@@ -35,6 +35,8 @@ export interface ClientComponents {
   readonly random: Random;
   readonly log: Logger;
   readonly credentials: Credentials;
+  /** Absent: every server is reached directly. */
+  readonly proxy?: ChooseProxy;
   /** For tests: how names are resolved. */
   readonly lookup?: SystemLookup;
 }

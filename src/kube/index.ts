@@ -26,6 +26,7 @@ export type { OpenComponents, OpenInputs } from './open-client.ts';
 export { createReflector, nameSelector } from './reflector.ts';
 export type { ReflectorComponents, ReflectorOptions } from './reflector.ts';
 export * from './resources.ts';
+export { proxyFor, type Proxy } from './proxy.ts';
 export { candidateFiles, selectClient } from './select-client.ts';
 export type { ClientChoice, ClientInputs, ServerRule } from './select-client.ts';
 export { formatServer, parseServer } from './server-address.ts';

@@ -8,6 +8,7 @@ import { CachedCredentials, fixedCredentials, readKubeconfig, readTextFile } fro
 import type { Credentials, ReadText } from './credentials.ts';
 import { LOCAL_API_PORT, detectServer, localCertificateAddresses } from './detect.ts';
 import type { DetectProbes } from './detect.ts';
+import type { ChooseProxy } from './pool.ts';
 import { SERVICE_ACCOUNT_MOUNT, readInCluster } from './in-cluster.ts';
 import type { InClusterEnvironment } from './in-cluster.ts';
 import { KubeconfigError } from './kubeconfig.ts';
@@ -22,6 +23,8 @@ export interface OpenComponents {
   readonly log: Logger;
   /** Puts something between the credentials and the client, such as other servers to fall back to. */
   readonly adapt?: (credentials: Credentials) => Credentials;
+  /** Absent: every server is reached directly. */
+  readonly proxy?: ChooseProxy;
   /** The rest is for tests: the disk, the resolver, and the probes of `cp_detect`. */
   readonly read?: ReadText;
   readonly lookup?: SystemLookup;
@@ -120,6 +123,8 @@ function realProbes(connection: Connection, components: OpenComponents): DetectP
       const server = { scheme: 'https' as const, host: address, port, basePath: '' };
       const client = new Http2KubeClient({
         ...components,
+        // All of them are to be this machine.
+        proxy: () => undefined,
         credentials: fixedCredentials({ ...connection, server }),
       });
       try {

@@ -8,8 +8,9 @@ import type { Credentials } from './credentials.ts';
 import { explainConnect } from './connect-error.ts';
 import { fromFailure } from './errors.ts';
 import type { KubeError } from './errors.ts';
+import type { Proxy } from './proxy.ts';
 import type { LoopbackFallback } from './lookup.ts';
-import { formatServer } from './server-address.ts';
+import { formatServer, type ServerAddress } from './server-address.ts';
 import { Http1Session } from './http1-session.ts';
 import { KubeSession } from './session.ts';
 import { openSocket } from './socket.ts';
@@ -21,9 +22,13 @@ export interface PoolComponents {
   readonly log: Logger;
   readonly credentials: Credentials;
   readonly fallback: LoopbackFallback;
+  readonly proxy?: ChooseProxy;
   /** What the server has been found to speak, for all pools of a client. */
   readonly spoken: Spoken;
 }
+
+/** Which proxy leads to a server, if any. Throws ProxyError. */
+export type ChooseProxy = (server: ServerAddress) => Proxy | undefined;
 
 export interface Spoken {
   /** It said in plain words that it knows no HTTP/2. */
@@ -161,7 +166,9 @@ export class SessionPool {
     lookup: LookupFunction | undefined,
     signal: AbortSignal,
   ): Promise<Session> {
-    const { socket, protocol } = await openSocket(connection, lookup, signal);
+    // `kubernetes` is this machine, and nobody else knows it by that name.
+    const proxy = connection.fallsBackToLoopback ? undefined : this.components.proxy?.(connection.server);
+    const { socket, protocol } = await openSocket(connection, { lookup, proxy }, signal);
     const ended = (session: Session): void => {
       this.ended(session);
     };

@@ -3,14 +3,22 @@ import type { LookupFunction, Socket } from 'node:net';
 import { checkServerIdentity, connect as tlsConnect } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import type { Connection } from './connection.ts';
+import type { Proxy } from './proxy.ts';
+import { openTunnel } from './tunnel.ts';
+
+/** How the server is found. */
+interface Ways {
+  readonly lookup: LookupFunction | undefined;
+  readonly proxy: Proxy | undefined;
+}
 
 /**
  * Opens a TCP or TLS connection that is ready to carry requests: HTTP/2 where the server takes it, otherwise
  * HTTP/1.1. Without TLS nothing is negotiated, so `protocol` is undefined then. Throws what Node reports.
  */
-export function openSocket(
+export async function openSocket(
   connection: Connection,
-  lookup: LookupFunction | undefined,
+  { lookup, proxy }: Ways,
   signal: AbortSignal,
 ): Promise<{ readonly socket: Socket; readonly protocol: 'h2' | 'http/1.1' | undefined }> {
   const target = {
@@ -20,13 +28,14 @@ export function openSocket(
   };
   if (connection.server.scheme === 'http') {
     const plain = netConnect(target);
-    return ready(plain, 'connect', signal).then(() => ({ socket: plain, protocol: undefined }));
+    await ready(plain, 'connect', signal);
+    return { socket: plain, protocol: undefined };
   }
-  const socket = tlsConnect({ ...target, ...tlsOptions(connection) });
-  return ready(socket, 'secureConnect', signal).then(() => ({
-    socket,
-    protocol: socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1',
-  }));
+  const tunnel = proxy === undefined ? undefined : await openTunnel(proxy, connection.server, signal);
+  const way = tunnel === undefined ? target : { socket: tunnel };
+  const socket = tlsConnect({ ...way, ...tlsOptions(connection) });
+  await ready(socket, 'secureConnect', signal);
+  return { socket, protocol: socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1' };
 }
 
 function tlsOptions(connection: Connection): ConnectionOptions {

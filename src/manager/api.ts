@@ -4,11 +4,14 @@ import {
   candidateFiles,
   FallbackCredentials,
   openKubeClient,
+  proxyFor,
   readPodNamespace,
   selectClient,
   type ClientChoice,
   type Credentials,
   type Http2KubeClient,
+  type Proxy,
+  type ServerAddress,
 } from '../kube/index.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Clock, Random } from '../lib/clock.ts';
@@ -64,10 +67,14 @@ export async function openApi(
     servicePort: process.env['KUBERNETES_SERVICE_PORT'] ?? '',
   };
   const adapt = (read: Credentials): Credentials => new FallbackCredentials(read, config.port);
-  const components = config.enableLoadBalancer ? { ...parts, adapt } : parts;
+  const proxy = (server: ServerAddress): Proxy | undefined => proxyFor(server, process.env);
+  const components = { ...parts, proxy, ...(config.enableLoadBalancer ? { adapt } : {}) };
   const { client, credentials } = openKubeClient(choice, { ...inputs, environment }, components);
   try {
-    await credentials.current();
+    const { server, fallsBackToLoopback } = await credentials.current();
+    const found = fallsBackToLoopback ? undefined : proxy(server);
+    if (found !== undefined)
+      parts.log.info('the API server is reached through a proxy', { proxy: found.name });
   } catch (error) {
     client.close();
     throw new StartError(messageOf(error), { cause: error });
