@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import {
   CachedCredentials,
   Http2KubeClient,
@@ -25,15 +25,20 @@ function changing(first: Connection) {
   return { clock, log, disk, credentials };
 }
 
+/** An API server and a client of it, whose credentials the test rewrites; they begin with the token `old`. */
+async function startChanging(t: TestContext) {
+  const { api, listener, connection: plain } = await startApi(t);
+  const { clock, log, disk, credentials } = changing({ ...plain, token: 'old' });
+  const client = new Http2KubeClient({ clock, log, random: () => 0.5, credentials });
+  t.after(() => {
+    client.close();
+  });
+  return { api, listener, plain, client, log, disk, credentials };
+}
+
 describe('credentials', () => {
   it('are read again once when the server refuses them, and the call is made once more', async (t) => {
-    const { api, listener } = await startApi(t);
-    const plain = plainConnection(parsed(listener.url));
-    const { clock, log, disk, credentials } = changing({ ...plain, token: 'old' });
-    const client = new Http2KubeClient({ clock, log, random: () => 0.5, credentials });
-    t.after(() => {
-      client.close();
-    });
+    const { api, listener, plain, client, log, disk } = await startChanging(t);
     api.allowTokens(['old']);
     assert.equal((await client.raw('/api/v1/nodes')).status, 200);
     disk.content = { ...plain, token: 'new' };
@@ -52,13 +57,7 @@ describe('credentials', () => {
   });
 
   it('are read again once for a watch too', async (t) => {
-    const { api, listener } = await startApi(t);
-    const plain = plainConnection(parsed(listener.url));
-    const { clock, log, disk, credentials } = changing({ ...plain, token: 'old' });
-    const client = new Http2KubeClient({ clock, log, random: () => 0.5, credentials });
-    t.after(() => {
-      client.close();
-    });
+    const { api, plain, client, disk, credentials } = await startChanging(t);
     await credentials.current();
     disk.content = { ...plain, token: 'new' };
     api.allowTokens(['new']);

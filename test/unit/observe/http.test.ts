@@ -16,6 +16,7 @@ import {
 import type { HttpListener } from '../../../src/observe/http-listener.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
 import { lazily, type StatusDocument } from '../../../src/observe/status.ts';
+import { loggerTo } from '../../../src/testing/logger.ts';
 import { statusDocument } from './status-document.ts';
 
 const open: HttpListener[] = [];
@@ -45,23 +46,11 @@ function statusListener(notReady: readonly string[] = []): HttpListener | undefi
 interface LoggedLine {
   readonly level: string;
   readonly message: string;
-  readonly fields: LogFields | undefined;
+  readonly fields: LogFields;
 }
 
-function recordingLog(lines: LoggedLine[]): Logger {
-  const at =
-    (level: string) =>
-    (message: string, fields?: LogFields): void =>
-      void lines.push({ level, message, fields });
-  const log: Logger = {
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    child: () => log,
-  };
-  return log;
-}
+const logTo = (lines: LoggedLine[]): Logger =>
+  loggerTo((level, message, fields) => void lines.push({ level, message, fields }));
 
 describe('the metrics listener', () => {
   test('answers /metrics in exposition format', async () => {
@@ -170,7 +159,7 @@ describe('the metrics listener', () => {
       metrics: createMetrics(),
       status: statusDocument,
       notReady: () => [],
-      log: recordingLog(lines),
+      log: logTo(lines),
     };
     assert.equal(openStatusListener({ ...options, address: '' }), undefined);
     assert.equal(lines.length, 0);
@@ -204,15 +193,15 @@ test('CP-205 a port that is taken is one error line and nothing else', async () 
     metrics: createMetrics(),
     status: statusDocument,
     notReady: () => [],
-    log: recordingLog(lines),
+    log: logTo(lines),
   });
   assert.equal(await second?.listening, undefined);
   await second?.close(1000);
   assert.deepEqual(
     lines.map(({ level, fields }) => [
       level,
-      fields?.['address'],
-      (fields?.['error'] as NodeJS.ErrnoException).code,
+      fields['address'],
+      (fields['error'] as NodeJS.ErrnoException).code,
     ]),
     [['error', url.host, 'EADDRINUSE']],
   );
@@ -228,7 +217,7 @@ describe('a listener', () => {
         if (path === '/bad') throw new Error('broken');
         return plainReply(200, 'fine');
       },
-      log: recordingLog(lines),
+      log: logTo(lines),
     });
     const url = await urlOf(listener);
     assert.equal((await fetch(`${url}/bad`)).status, 500);
@@ -282,7 +271,8 @@ describe('a listener', () => {
       notReady: () => [],
       log: silentLogger,
     });
-    await second?.close(60_000);
+    assert.ok(second);
+    await second.close(60_000);
   });
 
   const addresses: readonly (readonly [string, string | undefined])[] = [
