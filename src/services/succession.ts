@@ -83,6 +83,7 @@ export class Succession {
    * to it.
    */
   gaveUp(key: ServiceKey): void {
+    if (!this.taken.has(key)) return;
     const left = new Set<LeaseKey>();
     for (const vip of this.taken.get(key) ?? []) {
       const takers = this.takers.get(vip);

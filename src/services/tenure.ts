@@ -196,11 +196,15 @@ export class Tenure {
       if (wanted.length > 0) this.publisher.publish(key, { lease, places: wanted, ports, fence });
       else this.publisher.withdraw(key);
       this.membership.settle(key);
-    } else if (before !== undefined) {
-      const mayStay = before.silent || this.membership.isTrailing(key);
-      if (mayStay && !this.isHeldElsewhere(campaign)) this.restrict(key, before, places);
-      else this.withdraw(key);
+      return;
     }
+    const mayStay = before?.silent === true || this.membership.isTrailing(key);
+    if (before !== undefined && mayStay && !this.isHeldElsewhere(campaign)) {
+      this.restrict(key, before, places);
+      return;
+    }
+    if (before !== undefined) this.withdraw(key);
+    this.succession?.gaveUp(key);
   }
 
   /** It is not to be advertised from here: off the node, and out of the race. */

@@ -142,3 +142,30 @@ test('the same when they go almost at once, and the leases between were never he
   assert.deepEqual(world.doubles, []);
   await world.close();
 });
+
+test('who has to give an address up gives the former leases back as well: the next holder has it at once', async () => {
+  const world = new World({ electionOnDemand: true });
+  const forced = { 'kube-vip.io/forcePerServiceElection': 'true' };
+  const a = await world.add('a');
+  await world.run(400);
+  const b = await world.add('b');
+  await world.run(400);
+  [a.luck, b.luck] = [0.9, 0];
+  a.isDeaf = true;
+  world.serve({ name: 'web', vip: '192.0.2.1', annotations: forced });
+  await world.run(400);
+  world.catchUp(a);
+  world.endpoints('web', 'a', 'b');
+  await world.run(400);
+  world.put({ name: 'web', vip: '192.0.2.1', annotations: { ...forced, ...common } });
+  await world.run(1000);
+  assert.deepEqual(world.holders('192.0.2.1'), ['b']);
+  assert.equal(world.holderOf('kube-system/plndr-svcs-lock'), 'a');
+  world.put({ name: 'web', vip: '192.0.2.1' });
+  await world.run(20);
+  const ms = await away(world);
+  assert.ok(ms <= 500, `${ms} ms without a holder`);
+  assert.deepEqual(world.holders('192.0.2.1'), ['a']);
+  assert.deepEqual(world.doubles, []);
+  await world.close();
+});
