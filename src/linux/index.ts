@@ -1,10 +1,9 @@
-export { missingCapabilities, ownMissingCapabilities, type Capability } from './capabilities.ts';
+export { ownMissingCapabilities } from './capabilities.ts';
 export { systemClock } from './clock.ts';
-export { classify, errnoName, errnoOf, isKernelError, KernelError } from './errors.ts';
+export { isKernelError } from './errors.ts';
 export { trimHeap } from './sys.ts';
 export { openKernel, type KernelOptions, type OpenKernel } from './kernel.ts';
 export { enterNamespace, enterNewNamespace, inNamespace, type Namespace } from './netns.ts';
-export { describeAddress, describeRoute, describeRule } from './objects.ts';
 export { endBesideResolver, resolveName } from './resolver.ts';
 export type * from './types.ts';
 export { openNftables, type NftablesOptions } from './nftables/nftables.ts';
@@ -12,9 +11,6 @@ export { openRuleCounters, type RuleCounters } from './nftables/rule-counters.ts
 export type * from './nftables/types.ts';
 export { openConntrack } from './conntrack/conntrack.ts';
 export type * from './conntrack/types.ts';
-export { openIpvs } from './ipvs/ipvs.ts';
 export type * from './ipvs/types.ts';
-export { openRawIp } from './raw-ip.ts';
-export { openNeighbourResolver } from './rtnetlink/neighbour-use.ts';
 export { openForwardingPorts, openLeftoverPorts, type ForwardingPorts } from './forwarding.ts';
-export { connectTcp, MAX_MD5_PASSWORD_BYTES } from './tcp.ts';
+export { connectTcp } from './tcp.ts';

@@ -14,7 +14,7 @@ const IPV6_UNICAST_HOPS = 16;
 const TCP_NODELAY = 1;
 const TCP_MD5SIG = 14;
 /** TCP_MD5SIG_MAXKEYLEN. */
-export const MAX_MD5_PASSWORD_BYTES = 80;
+const MAX_MD5_PASSWORD_BYTES = 80;
 
 /**
  * Begins a TCP connection whose options (RFC 2385 signature, hop limit, device, source address) are set

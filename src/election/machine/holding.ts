@@ -12,7 +12,7 @@ import type { AfterRelease, Call, CallOutcome, Holding, Reason, Rival, Seen, Tim
  * wait longer before they create one, so the holder keeps its place without a gap; with candidates
  * that do not wait, two holders last at most the delay of the watch plus this.
  */
-export const recreateGraceMs = 50;
+const recreateGraceMs = 50;
 /** Shortest wait between two tries to renew. */
 const minRetryMs = 100;
 const minStalledRetryMs = 10;

@@ -5,7 +5,7 @@ import type { Address, AddressKey, AddressRequest } from '../types.ts';
 import { familyFromNumber, familyNumber, scopeFromNumber, scopeNumber } from './header.ts';
 
 /** IFA_*, linux/if_addr.h. */
-export const addressAttributes = new AttributeTable('rtnetlink address', {
+const addressAttributes = new AttributeTable('rtnetlink address', {
   address: [1, address],
   local: [2, address],
   broadcast: [4, address],

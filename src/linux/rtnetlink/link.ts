@@ -6,7 +6,7 @@ import type { Link, OperState } from '../types.ts';
 const linkInfo = new AttributeTable('rtnetlink link info', { kind: [1, text] });
 
 /** IFLA_*, linux/if_link.h. */
-export const linkAttributes = new AttributeTable('rtnetlink link', {
+const linkAttributes = new AttributeTable('rtnetlink link', {
   address: [1, mac],
   broadcast: [2, mac],
   name: [3, text],

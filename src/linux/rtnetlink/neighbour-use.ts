@@ -11,7 +11,7 @@ import { neighbourAttributes } from './neighbour.ts';
 const NTF_USE = 0x01;
 
 /** The body of an RTM_NEWNEIGH that asks the kernel to find this neighbour. */
-export function encodeNeighbourUse(ifindex: number, address: Ip): Uint8Array {
+function encodeNeighbourUse(ifindex: number, address: Ip): Uint8Array {
   const writer = new NlWriter();
   writer
     .u8(familyNumber(familyOf(address)))

@@ -19,7 +19,7 @@ const via: AttributeType<Ip> = {
 };
 
 /** RTA_*, linux/rtnetlink.h. */
-export const routeAttributes = new AttributeTable('rtnetlink route', {
+const routeAttributes = new AttributeTable('rtnetlink route', {
   destination: [1, address],
   outputLink: [4, u32],
   gateway: [5, address],
