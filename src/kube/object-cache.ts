@@ -10,16 +10,16 @@ export class ObjectCache<T extends KubeObject> {
   private readonly versions = new Map<string, string>();
   private readonly map: (raw: KubeObject) => T;
   private readonly listener: ReflectorListener<T>;
-  private readonly listenerFailed: (error: unknown) => void;
+  private readonly failed: (error: unknown, key: string) => void;
 
   constructor(
     map: (raw: KubeObject) => T,
     listener: ReflectorListener<T>,
-    listenerFailed: (error: unknown) => void,
+    failed: (error: unknown, key: string) => void,
   ) {
     this.map = map;
     this.listener = listener;
-    this.listenerFailed = listenerFailed;
+    this.failed = failed;
   }
 
   get items(): ReadonlyMap<string, T> {
@@ -39,7 +39,7 @@ export class ObjectCache<T extends KubeObject> {
       },
       complete: () => {
         for (const key of [...this.content.keys()]) if (!listed.has(key)) this.drop(key);
-        this.tell(() => this.listener.synced?.(this.content));
+        this.tell('', () => this.listener.synced?.(this.content));
       },
     };
   }
@@ -50,10 +50,17 @@ export class ObjectCache<T extends KubeObject> {
     // A new list, or a watch that resumed a little early, brings what is already here.
     if (version !== '' && this.versions.get(key) === version) return;
     const before = this.content.get(key);
-    const now = this.map(object);
+    let now: T;
+    try {
+      now = this.map(object);
+    } catch (error) {
+      // One object that nobody can read must not stop the watch of all others; what it was stays.
+      this.failed(error, key);
+      return;
+    }
     this.content.set(key, now);
     this.versions.set(key, version);
-    this.tell(() => this.listener.changed?.(key, now, before));
+    this.tell(key, () => this.listener.changed?.(key, now, before));
   }
 
   /** The versions known so far mean nothing any more: whatever comes next is a change. */
@@ -70,15 +77,15 @@ export class ObjectCache<T extends KubeObject> {
     if (before === undefined) return;
     this.content.delete(key);
     this.versions.delete(key);
-    this.tell(() => this.listener.removed?.(key, before));
+    this.tell(key, () => this.listener.removed?.(key, before));
   }
 
   /** A listener's mistake is the listener's: the cache stays in step with the server. */
-  private tell(call: () => void): void {
+  private tell(key: string, call: () => void): void {
     try {
       call();
     } catch (error) {
-      this.listenerFailed(error);
+      this.failed(error, key);
     }
   }
 }

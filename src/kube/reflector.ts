@@ -61,6 +61,7 @@ const PROOF_SECONDS = 2;
 const OPEN_TIMEOUT_MS = 5000;
 /** Pages in a row that bring nothing that an earlier one has not brought: such a list never ends. */
 const MAX_IDLE_PAGES = 3;
+const UNHANDLED_MS = 1000;
 
 /** The one object called `name`. */
 export function nameSelector(name: string): string {
@@ -92,6 +93,8 @@ class ListWatchReflector<T extends KubeObject> implements RefreshableReflector<T
   /** Aborted by a refresh, and by the end. */
   private round = new AbortController();
   private lastError: string | undefined;
+  private untold = 0;
+  private toldAt = -Infinity;
 
   constructor(components: ReflectorComponents, options: ReflectorOptions<T>) {
     this.components = components;
@@ -101,8 +104,8 @@ class ListWatchReflector<T extends KubeObject> implements RefreshableReflector<T
     this.trouble = new TroubleLog(components, this.name);
     this.turns = new Turns(components.clock);
     const map = options.map ?? ((raw: KubeObject) => raw as T);
-    this.cache = new ObjectCache(map, options.listener ?? {}, (error) => {
-      components.log.error('a listener failed', { resource: this.name, error: messageOf(error) });
+    this.cache = new ObjectCache(map, options.listener ?? {}, (error, key) => {
+      this.unhandled(error, key);
     });
   }
 
@@ -195,6 +198,18 @@ class ListWatchReflector<T extends KubeObject> implements RefreshableReflector<T
   private endless(): KubeError {
     const message = `the list does not end: ${MAX_IDLE_PAGES} pages in a row brought nothing new`;
     return new KubeError({ kind: 'garbage', path: `LIST ${this.name}`, message });
+  }
+
+  /** Once a second: it may be every object, or every event. */
+  private unhandled(error: unknown, key: string): void {
+    const { clock, log } = this.components;
+    this.untold++;
+    if (clock.now() < this.toldAt + UNHANDLED_MS) return;
+    this.toldAt = clock.now();
+    const object = key === '' ? undefined : key;
+    const fields = { resource: this.name, object, times: this.untold, error: messageOf(error) };
+    log.error('what the API server told could not be handled', fields);
+    this.untold = 0;
   }
 
   private page(continueToken: string | undefined, signal: AbortSignal): Promise<ListPage<KubeObject>> {

@@ -338,7 +338,38 @@ describe('a reflector', () => {
     api.put(leases, lease('two'));
     await eventually('both', () => seen.length === 2);
     assert.equal(reflector.items.size, 2);
-    assert.deepEqual(log.lines, ['error a listener failed', 'error a listener failed']);
+    assert.deepEqual(log.lines, ['error what the API server told could not be handled']);
+  });
+
+  it('an object that nobody can read is named, and costs the others nothing', async (t) => {
+    const running = await follow(t, {
+      map: (raw: KubeObject): Lease => {
+        if (raw.metadata.name === 'bad') throw new TypeError('it has no ports');
+        return raw;
+      },
+      prepare: ({ api }) => {
+        api.put(leases, lease('bad'));
+        api.put(leases, lease('one'));
+      },
+    });
+    const { api, seen, log } = running;
+    await eventually('the watch', () => api.openWatches === 1);
+    api.put(leases, lease('bad', 'b'));
+    api.put(leases, lease('two'));
+    await eventually('the other', () => seen.includes('new ns/two a'));
+    assert.equal(log.lines.length, 1);
+    await running.clock.advance(1000);
+    api.put(leases, lease('bad', 'c'));
+    await eventually('the line', () => log.lines.length === 2);
+    assert.deepEqual(seen, ['new ns/one a', 'synced 1', 'new ns/two a']);
+    assert.deepEqual(
+      log.fields.map((fields) => [fields['object'], fields['times'], fields['error']]),
+      [
+        ['ns/bad', 1, 'it has no ports'],
+        ['ns/bad', 2, 'it has no ports'],
+      ],
+    );
+    assert.equal(watches(running), 1);
   });
 
   it('keeps only what its map keeps, and asks only for what its selectors say', async (t) => {
