@@ -267,6 +267,7 @@ export class Assigner {
     if (failure === undefined) {
       this.granted.delete(key);
       if (verdict?.change.label === 'set') this.contests.wrote(key);
+      else this.contests.forget(key); // what is not there any more we took off ourselves
       if (candidate !== undefined && verdict?.success !== undefined)
         this.assigned(candidate, verdict.success);
     } else this.notWritten(candidate, failure, retryMs);

@@ -127,7 +127,7 @@ function differsFromSpec({ asked, askedInSpec }: Candidate): Notice | undefined 
   if (isThere) return undefined;
   return warning(
     'spec-differs',
-    `spec.loadBalancerIP ${quote(askedInSpec)} is not used, the annotation ${annotation.addresses} says ${quote(asked)}: change or remove that`,
+    `spec.loadBalancerIP ${quote(askedInSpec)} is not used, the annotation ${annotation.addresses} says ${quote(asked)}: change or remove the one that is old`,
   );
 }
 

@@ -132,3 +132,21 @@ test('a hand that takes an address off gets another one at once', async () => {
   await world.clock.advance(minutes(10));
   assert.equal(await fight(world, 'shop/a', 400), 4);
 });
+
+test('a type that is changed back and forth is no fight', async () => {
+  const world = new World({ 'range-global': '10.0.0.1-10.0.0.9' });
+  world.create('shop/a', {});
+  const serve = async (): Promise<void> => {
+    world.leader.deliver(Infinity);
+    while (world.outstanding.length > 0) world.land();
+    await turn();
+    world.leader.deliver(Infinity);
+  };
+  await serve();
+  for (let n = 0; n < 8; n++) {
+    world.setType('shop/a', n % 2 === 0 ? 'ClusterIP' : 'LoadBalancer');
+    await serve();
+    const finalizers = world.objects.get('shop/a')?.metadata.finalizers ?? [];
+    assert.equal(finalizers.length, n % 2, `after ${n + 1} changes`);
+  }
+});

@@ -60,6 +60,11 @@ export class World {
     this.commit(key, { ...object, metadata, spec: without(spec, 'loadBalancerIP') } as KubeObject);
   }
 
+  setType(key: string, type: string): void {
+    const object = this.objects.get(key) as (KubeObject & { readonly spec?: object }) | undefined;
+    if (object !== undefined) this.commit(key, { ...object, spec: { ...object.spec, type } } as KubeObject);
+  }
+
   remove(key: string): void {
     const object = this.objects.get(key);
     if (object === undefined) return;
