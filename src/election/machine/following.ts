@@ -53,6 +53,7 @@ function isFree(d: Draft, seen: Seen): boolean {
   return seen.kind === 'unknown' || d.now >= seen.freeAt;
 }
 
+/** `take`: the record is old enough by our clock, so it is claimed. Every other timer is a poll. */
 export function onFollowingTimer(d: Draft, phase: Following, name: TimerName): Reason {
   if (name !== 'take' || phase.seen.kind === 'unknown') {
     d.read();
@@ -80,6 +81,7 @@ function see(d: Draft, seen: Seen): Reason {
   return follow(d, seen);
 }
 
+/** Only news moves the candidate; what cannot be put in order with what it has read is read. */
 export function onFollowingWatch(d: Draft, phase: Following, change: LeaseChange): Reason {
   switch (newsOf(knownLease(phase.seen), change)) {
     case 'stale':
@@ -138,6 +140,7 @@ export function onAcquiringWatch(d: Draft, phase: Acquiring, change: LeaseChange
   return 'claiming';
 }
 
+/** Who holds is reported, and nothing is claimed: the pause ends by its timer. */
 export function onPausedWatch(d: Draft, phase: Paused, change: LeaseChange): Reason {
   if (newsOf(knownLease(phase.seen), change) === 'stale') return 'stale-watch';
   const seen = fold(d, phase.seen, change);
@@ -168,16 +171,19 @@ function pausedUntil(until: number): { readonly then: 'pause'; readonly until: n
   return { then: 'pause', until };
 }
 
+/** The end: no event means anything from now on. */
 export function stop(d: Draft): Reason {
   d.enter({ at: 'stopped' });
   d.emit({ do: 'finished' });
   return 'stopped';
 }
 
+/** The lease that was seen last; undefined while nothing is known, or there is none. */
 export function knownLease(seen: Seen): Extract<Seen, { kind: 'lease' }>['lease'] | undefined {
   return seen.kind === 'lease' ? seen.lease : undefined;
 }
 
+/** What is known after this change. */
 export function fold(d: Draft, seen: Seen, change: LeaseChange): Seen {
   return change.kind === 'present'
     ? seeLease(seen, change.lease, d.settings, d)

@@ -24,6 +24,7 @@ const rivalWrites = 3;
 const rivalPeriods = 1.5;
 const noRival: Rival = { writes: 0, at: 0 };
 
+/** @param sentAt when the claim was sent: the tenure counts from there (ADR 3). */
 export function becomeHolder(d: Draft, lease: StoredLease, sentAt: number): Reason {
   d.hasRival = false;
   d.refusals = 0;
@@ -50,6 +51,7 @@ function hold(d: Draft, lease: StoredLease, sentAt: number, rival: Rival): numbe
   return validUntil;
 }
 
+/** `renew` sends a renewal; `deadline` is only a reminder to look at the clock. */
 export function onHoldingTimer(d: Draft, phase: Holding, name: TimerName): Reason {
   if (name === 'deadline') {
     // Early, or the tenure would have ended before this: timers are never trusted for validity.
@@ -61,6 +63,7 @@ export function onHoldingTimer(d: Draft, phase: Holding, name: TimerName): Reaso
   return 'renewing';
 }
 
+/** The answer to a renewal, or to a look at the record that a doubt has asked for. */
 export function onHoldingResult(d: Draft, phase: Holding, call: Call, outcome: CallOutcome): Reason {
   if (!outcome.ok) return callFailed(d, phase, call, outcome.error);
   // Overtaken by the watch: the call still counts, but what the watch brought is the newer record.
@@ -133,6 +136,7 @@ function recreate(d: Draft, phase: Holding): Reason {
   return 'recreating';
 }
 
+/** A record that is gone is made anew, one that names another ends the tenure, and one of ours may be a rival's. */
 export function onHoldingWatch(d: Draft, phase: Holding, change: LeaseChange): Reason {
   const news = newsOf(phase.lease, change);
   if (news === 'stale') return 'stale-watch';

@@ -27,11 +27,13 @@ function ask(d: Draft, lease: Releasing['lease']): void {
   else d.sendRelease(lease);
 }
 
+/** The pause after a failed call is over. */
 export function onReleaseRetry(d: Draft, phase: Releasing): Reason {
   ask(d, phase.lease);
   return 'releasing';
 }
 
+/** @param read the call has read the record, and not written it. */
 export function onReleasingResult(d: Draft, phase: Releasing, outcome: CallOutcome, read: boolean): Reason {
   if (!outcome.ok) return releaseFailed(d, phase, outcome.error);
   const { lease } = outcome;

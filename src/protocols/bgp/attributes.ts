@@ -110,6 +110,7 @@ function readMpReach(reader: ByteReader): PathAttribute | undefined {
   };
 }
 
+/** Path attributes without the length of their list. Throws RangeError for one that is too long for its own length. */
 export function writeAttributes(attributes: readonly PathAttribute[], asOctets: 2 | 4): Uint8Array {
   const writer = new ByteWriter();
   for (const attribute of attributes) {

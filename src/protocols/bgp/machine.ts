@@ -95,6 +95,7 @@ const stopAll: readonly SessionEffect[] = (['connectRetry', 'hold', 'keepalive',
   (timer) => ({ kind: 'timer', timer, ms: undefined }),
 );
 
+/** One step of the session: pure, and total: an event that means nothing in a state is `ignored` with it. */
 export function stepSession(state: SessionState, event: SessionEvent, context: SessionContext): SessionStep {
   if (event.kind === 'stop') return stop(state, event.subcode);
   switch (state.kind) {

@@ -37,6 +37,7 @@ export interface Negotiated {
 
 const VERSION = 4;
 
+/** Our OPEN: a family that it does not name is not spoken (RFC 4760 8); AS numbers have four octets if the peer agrees (RFC 6793). */
 export function openMessage(config: SessionConfig): OpenMessage {
   const capabilities: readonly Capability[] = [
     ...config.families.map((family): Capability => {

@@ -17,6 +17,7 @@ export function readPrefixes(bytes: Uint8Array, family: Family): readonly Prefix
   return prefixes;
 }
 
+/** RFC 4271 4.3: a length in bits, then only the octets it needs. Throws RangeError for a length that the family has not. */
 export function writePrefixes(prefixes: readonly Prefix[]): Uint8Array {
   const writer = new ByteWriter();
   for (const { address, length } of prefixes) {

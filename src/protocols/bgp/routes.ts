@@ -39,6 +39,7 @@ export function advertiseRoutes(
   }).map((update) => ({ type: 'update', body: encodeUpdate(update, asOctets) }));
 }
 
+/** UPDATEs that take these prefixes of one family back, as few as their size allows. */
 export function withdrawRoutes(
   context: RouteContext,
   family: Family,

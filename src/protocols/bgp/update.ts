@@ -9,7 +9,7 @@ import { HEADER_LENGTH, MAX_MESSAGE_LENGTH } from './codec.ts';
 
 /**
  * The content of an UPDATE. `asOctets` is 4 where both sides have the four-octet AS capability (RFC 6793).
- * Throws BgpDecodeError.
+ * Throws BgpDecodeError. Only tests decode what we send: what peers advertise is ignored.
  */
 export function decodeUpdate(body: Uint8Array, asOctets: 2 | 4): Update {
   try {
@@ -31,6 +31,7 @@ export function decodeUpdate(body: Uint8Array, asOctets: 2 | 4): Update {
   }
 }
 
+/** RFC 4271 4.3; `asOctets` as above. */
 export function encodeUpdate({ withdrawn, attributes, nlri }: Update, asOctets: 2 | 4): Uint8Array {
   const gone = writePrefixes(withdrawn);
   const path = writeAttributes(attributes, asOctets);

@@ -35,6 +35,10 @@ export function hardwareAddress(hardwareType: HardwareType, mac: Mac): Uint8Arra
   return bytes;
 }
 
+/**
+ * The header of a frame as a packet socket takes it: that of IP over InfiniBand has no source, and two reserved octets.
+ * Throws RangeError for an address of another length.
+ */
 export function writeLinkHeader(
   writer: ByteWriter,
   link: LinkAddressing,
@@ -49,6 +53,7 @@ export function writeLinkHeader(
   writer.bytes(hardwareAddress(link.hardwareType, link.mac)).u16(etherType);
 }
 
+/** The reverse; throws DecodeError where the frame ends within the header. */
 export function readLinkHeader(reader: ByteReader, hardwareType: HardwareType): LinkHeader {
   const length = hardwareAddressLength(hardwareType);
   const destination = macFromBytes(reader.bytesOf('destination', length));
