@@ -30,8 +30,13 @@ export interface StatusWriterCounts {
   readonly inFlight: number;
 }
 
-/** Writes under way at the same time. One that hangs costs one of these places, not the others' time. */
+/** Writes under way at the same time, without those that hang: one that takes longer than this gives its place away. */
 const maxInFlight = 16;
+const slowMs = 500;
+/** Those that hang: a webhook that does not answer makes one of each of its Services. */
+const maxSlow = 96;
+/** So many of them hung the last time already. */
+const maxSlowAgain = 24;
 const retry = { baseMs: 40, maxMs: 30_000 };
 
 interface Job {
@@ -43,6 +48,8 @@ interface Job {
   isOutdated: boolean;
   /** It waits because somebody else keeps writing over it. */
   isContested: boolean;
+  /** The last write took long. */
+  isSlow: boolean;
   /** The failure that was logged. */
   logged: string | undefined;
 }
@@ -55,7 +62,9 @@ export class StatusWriter {
   private readonly parts: StatusWriterParts;
   private readonly jobs = new Map<ServiceKey, Job>();
   private readonly queue = new Set<ServiceKey>();
+  private readonly slowQueue = new Set<ServiceKey>();
   private inFlight = 0;
+  private slow = 0;
   private written = 0;
   private failed = 0;
   private readonly contests: Contests;
@@ -82,8 +91,7 @@ export class StatusWriter {
       job.timer?.cancel();
       job.timer = undefined;
     }
-    this.queue.add(key);
-    this.pump();
+    this.enqueue(key);
   }
 
   /** This node does not advertise it any more: whatever is under way is abandoned. */
@@ -95,6 +103,7 @@ export class StatusWriter {
     job.running?.abort();
     this.jobs.delete(key);
     this.queue.delete(key);
+    this.slowQueue.delete(key);
   }
 
   close(): void {
@@ -102,16 +111,54 @@ export class StatusWriter {
   }
 
   counts(): StatusWriterCounts {
-    return { written: this.written, failed: this.failed, waiting: this.jobs.size, inFlight: this.inFlight };
+    return {
+      written: this.written,
+      failed: this.failed,
+      waiting: this.jobs.size,
+      inFlight: this.inFlight + this.slow,
+    };
+  }
+
+  private enqueue(key: ServiceKey): void {
+    const isSlow = this.jobs.get(key)?.isSlow === true;
+    (isSlow ? this.slowQueue : this.queue).add(key);
+    this.pump();
   }
 
   private pump(): void {
-    for (const key of this.queue) {
-      if (this.inFlight >= maxInFlight) return;
-      this.queue.delete(key);
-      const job = this.jobs.get(key);
-      if (job !== undefined) void this.run(key, job);
+    for (const queue of [this.queue, this.slowQueue]) {
+      for (const key of queue) {
+        const isFull = queue === this.slowQueue ? this.slow >= maxSlowAgain : this.inFlight >= maxInFlight;
+        if (isFull || this.slow >= maxSlow) break;
+        queue.delete(key);
+        const job = this.jobs.get(key);
+        if (job !== undefined) void this.run(key, job);
+      }
     }
+  }
+
+  /** Takes a place; the function gives it back. */
+  private begin(job: Job): () => void {
+    if (job.isSlow) {
+      this.slow++;
+      return () => {
+        this.slow--;
+      };
+    }
+    this.inFlight++;
+    let isSlow = false;
+    const timer = this.parts.clock.after('service-status slow', slowMs, () => {
+      isSlow = true;
+      job.isSlow = true;
+      this.inFlight--;
+      this.slow++;
+      this.pump();
+    });
+    return () => {
+      timer.cancel();
+      if (isSlow) this.slow--;
+      else this.inFlight--;
+    };
   }
 
   private async run(key: ServiceKey, job: Job): Promise<void> {
@@ -123,16 +170,18 @@ export class StatusWriter {
     }
     const running = new AbortController();
     job.running = running;
-    this.inFlight++;
+    const startedAt = this.parts.clock.now();
+    const end = this.begin(job);
     try {
       await this.parts.write(service, wanted, running.signal);
       this.written++;
       if (!running.signal.aborted) this.contests.wrote(key, textOfWish(wanted), service);
       if (this.jobs.get(key) === job) this.succeeded(key, job, wanted);
     } catch (error) {
+      job.isSlow = this.parts.clock.now() - startedAt >= slowMs;
       if (!running.signal.aborted && this.jobs.get(key) === job) this.refused(key, job, error);
     } finally {
-      this.inFlight--;
+      end();
       job.running = undefined;
       this.pump();
     }
@@ -188,8 +237,7 @@ export class StatusWriter {
   private wait(key: ServiceKey, job: Job, ms: number): void {
     job.timer = this.parts.clock.after('service-status', ms, () => {
       job.timer = undefined;
-      this.queue.add(key);
-      this.pump();
+      this.enqueue(key);
     });
   }
 }
@@ -202,6 +250,7 @@ function newJob(wanted: WantedStatus): Job {
     running: undefined,
     isOutdated: false,
     isContested: false,
+    isSlow: false,
     logged: undefined,
   };
 }

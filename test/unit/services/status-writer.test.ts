@@ -124,6 +124,29 @@ test('a Service that is refused or hangs does not delay the others', async () =>
   assert.equal(writer.counts().waiting, 2);
 });
 
+test('Services that hang wait for one another, and nobody else for them', async () => {
+  const { writer, put, log, open, clock } = scene();
+  for (let i = 0; i < 40; i++) put(`hang${i}`);
+  for (let i = 0; i < 40; i++) writer.want(`hang${i}`, wish('192.0.2.1'));
+  const good = (name: string): void => {
+    put(name);
+    writer.want(name, wish('192.0.2.2'));
+  };
+  good('one');
+  assert.equal(log.length, 16);
+  await clock.advance(1500);
+  assert.ok(log.includes('one 192.0.2.2'), 'as soon as those before have hung for half a second each');
+  open.get('one')?.done();
+  await clock.flush();
+  assert.equal(writer.counts().inFlight, 40);
+  for (let i = 0; i < 40; i++) open.get(`hang${i}`)?.fail('timeout');
+  await clock.advance(100);
+  assert.equal(writer.counts().inFlight, 24);
+  good('two');
+  assert.equal(log.at(-1), 'two 192.0.2.2', 'at once: those that hung do not take its place');
+  assert.equal(writer.counts().inFlight, 25);
+});
+
 test('a Service that is gone is no error', async () => {
   const { writer, put, log, open, clock } = scene();
   put('web');
