@@ -43,7 +43,11 @@ const rules: readonly (readonly [form: RegExp, exists: (word: string, page: stri
 
 function isFile(word: string, page: string): boolean {
   const folders = ['', 'src', 'src/node', dirname(page)];
-  return fileNames.has(word) || folders.some((folder) => found(join(folder, word)).length > 0);
+  const isThere = (path: string): boolean => folders.some((folder) => found(join(folder, path)).length > 0);
+  const [first = ''] = word.split('/', 1);
+  // Kubernetes' names have a slash, too: `kube-system/kubevip`.
+  const isName = !/\.[a-z]+$/.test(word) && !isThere(first);
+  return isName || fileNames.has(word) || isThere(word);
 }
 
 /** The words in `code` of a page, those in blocks left out: blocks hold commands and drawings. */
