@@ -78,6 +78,16 @@ describe('what the pages name exists', () => {
         [],
       );
     });
+    test(`${page}: what its examples in TypeScript import and call`, () => {
+      const blocks = [...text.matchAll(/^```ts$([^]*?)^```$/gm)].map(([, block = '']) => block).join();
+      const named = [...blocks.matchAll(/\.(\w+)\(|\b([A-Z]\w+)\b(?=.* from )/g)].map(
+        ([, call, type]) => call ?? type ?? '',
+      );
+      assert.deepEqual(
+        named.filter((name) => !words.has(name)),
+        [],
+      );
+    });
     test(`${page}: npm scripts`, () => {
       const named = [...text.matchAll(/npm run ([\w:]+)/g)].map(([, script = '']) => script);
       assert.deepEqual(
