@@ -2,20 +2,21 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { KubeError } from './errors.ts';
 
-/** What was said so lately is not said again, as long as it passes soon: a watch may break ten times a second. */
-const QUIET_MS = 60_000;
+/** What was said so often in this time is not said again, as long as it passes soon: a watch may break ten times a second. */
+const WINDOW_MS = 60_000;
+const MAX_SAID = 3;
 const LASTING_MS = 5000;
 const MAX_KINDS = 32;
 
-/** Says each kind of trouble once, with what happens next, and once that it is over; what comes and goes, once a minute. */
+/** Says each kind of trouble once, with what happens next, and once that it is over; what comes and goes, three times a minute. */
 export class TroubleLog {
   private readonly components: { readonly clock: Clock; readonly log: Logger };
   private readonly resource: string;
   private since: number | undefined;
   /** In this trouble. */
   private said = new Set<string>();
-  /** When, whether in this trouble or an earlier one. */
-  private readonly saidAt = new Map<string, number>();
+  /** How often since when, whether in this trouble or an earlier one. */
+  private readonly lately = new Map<string, { readonly since: number; times: number }>();
   private failures = 0;
   /** Troubles that came and went unsaid since something was said. */
   private unsaid = 0;
@@ -30,11 +31,10 @@ export class TroubleLog {
     this.failures++;
     this.since ??= now;
     const kind = `${error.kind} ${error.status ?? ''}`;
-    const isRecent = now - (this.saidAt.get(kind) ?? -Infinity) < QUIET_MS;
-    if (this.said.has(kind) || (isRecent && now - this.since < LASTING_MS)) return;
+    const isOften = this.timesLately(kind) >= MAX_SAID && now - this.since < LASTING_MS;
+    if (this.said.has(kind) || isOften) return;
     this.said.add(kind);
-    if (this.saidAt.size >= MAX_KINDS) this.saidAt.clear();
-    this.saidAt.set(kind, now);
+    this.count(kind);
     const message = `cannot follow ${this.resource}, retrying in ${formatWait(waitMs)}`;
     const unsaid = this.unsaid === 0 ? undefined : this.unsaid;
     const fields = { resource: this.resource, reason, error: error.message, unsaid };
@@ -42,6 +42,23 @@ export class TroubleLog {
     // A version that is too old is how a long pause ends, not a fault.
     if (error.kind === 'gone') this.components.log.debug(message, fields);
     else this.components.log.warn(message, fields);
+  }
+
+  private timesLately(kind: string): number {
+    const lately = this.lately.get(kind);
+    const isOver = lately === undefined || this.components.clock.now() - lately.since >= WINDOW_MS;
+    return isOver ? 0 : lately.times;
+  }
+
+  private count(kind: string): void {
+    const times = this.timesLately(kind) + 1;
+    const known = this.lately.get(kind);
+    if (times > 1 && known !== undefined) {
+      known.times = times;
+      return;
+    }
+    if (this.lately.size >= MAX_KINDS) this.lately.clear();
+    this.lately.set(kind, { since: this.components.clock.now(), times });
   }
 
   recovered(): void {
