@@ -15,7 +15,7 @@ import type {
 } from './machine/types.ts';
 import type { ElectionObserver } from './observer.ts';
 import { StoreError } from './store.ts';
-import type { LeaseStore, StoredLease } from './store.ts';
+import type { LeaseStore, StoredLease, StoreErrorKind } from './store.ts';
 import { checkTimings } from './timings.ts';
 import type { Election, ElectionListener, ElectionStatus, LossReason } from './types.ts';
 
@@ -52,6 +52,8 @@ class Driver implements Election {
   private renewedAt: number | undefined;
   private lastReason: Reason | 'never started' = 'never started';
   private lastError: { readonly operation: CallOperation; readonly text: string } | undefined;
+  /** Since somebody was last seen to hold. */
+  private hasLostRace = false;
   private listener: ElectionListener | undefined;
   private finish: (() => void) | undefined;
   private fail: ((error: unknown) => void) | undefined;
@@ -209,6 +211,7 @@ class Driver implements Election {
         this.lose(effect.reason);
         return this.listener?.withdrawn?.();
       case 'observed':
+        if (effect.holder !== '') this.hasLostRace = false;
         this.log.info('lease holder seen', { lease: this.parts.store.name, holder: effect.holder });
         this.listener?.observed?.(effect.holder);
         return;
@@ -266,11 +269,21 @@ class Driver implements Election {
       (error: unknown) => {
         if (controller.signal.aborted) return;
         const kind = error instanceof StoreError ? error.kind : 'garbage';
+        if (effect.do !== 'read' && this.isLostRace(kind))
+          this.log.debug('another node was faster', { lease: this.parts.store.name });
         // That there is no record yet is no failure; that it cannot be created, for want of its namespace, is.
-        if (kind !== 'not-found' || effect.do === 'create') this.note(effect.do, messageOf(error));
+        else if (kind !== 'not-found' || effect.do === 'create') this.note(effect.do, messageOf(error));
         this.post({ kind: 'result', call, outcome: { ok: false, error: kind } });
       },
     );
+  }
+
+  /** Of several that claim a free record one is first. Refused again while nobody is seen to hold, it is a failure. */
+  private isLostRace(kind: StoreErrorKind): boolean {
+    const isRefusal = kind === 'conflict' || kind === 'already-exists';
+    if (!isRefusal || this.tenure !== undefined || this.hasLostRace) return false;
+    this.hasLostRace = true;
+    return true;
   }
 
   /** The machine cancels a call that takes too long, and its answer then means nothing: it would leave no trace. */

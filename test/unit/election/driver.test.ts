@@ -30,6 +30,8 @@ interface RigOptions {
   readonly onAcquired?: () => void;
   readonly onLost?: () => void;
   readonly withdrawn?: () => Promise<void> | undefined;
+  /** Each claim of a free record comes too late. */
+  readonly isSlow?: boolean;
 }
 
 function rig(options: RigOptions = {}): Rig {
@@ -51,6 +53,10 @@ function rig(options: RigOptions = {}): Rig {
   });
   const store: LeaseStore = {
     ...plain,
+    create: (record, call) =>
+      options.isSlow === true
+        ? Promise.reject(new StoreError('already-exists', 'leases "vip" already exists'))
+        : plain.create(record, call),
     update: (base, record, call) => {
       writes.push(`update:${record.holderIdentity}`);
       story.push(`write: ${record.holderIdentity === '' ? 'release' : 'claim'}`);
@@ -199,6 +205,15 @@ test('failures are logged once, their end once', async () => {
     'warn | lease update failed, retrying | leases is forbidden',
     'info | lease update works again',
   ]);
+});
+
+test('a race for a free lease that is lost is no failure; refused again while nobody holds, it is', async () => {
+  const a = rig({ isSlow: true });
+  const warnings = (): readonly string[] => a.logged.filter((line) => line.startsWith('warn'));
+  await a.clock.advance(100);
+  assert.deepEqual(warnings(), []);
+  await a.clock.advance(4000);
+  assert.deepEqual(warnings(), ['warn | lease create failed, retrying | leases "vip" already exists']);
 });
 
 test('an API server that does not answer is logged once, and when it does again', async () => {
