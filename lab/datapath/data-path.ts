@@ -36,7 +36,7 @@ export class DataPath {
   private constructor(cluster: Cluster) {
     this.cluster = cluster;
     this.#network = new PodNetwork(cluster.lab);
-    this.#kubelets = new Kubelets(cluster.lab, cluster.api.client, this.#network);
+    this.#kubelets = new Kubelets(cluster, this.#network);
     cluster.lab.onStop(() => {
       this.#kubelets.close();
       for (const each of [...this.#managers.values(), ...this.#proxies.values()]) each.halt();

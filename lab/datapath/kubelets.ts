@@ -1,20 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiClient } from '../api-client.ts';
+import type { Cluster } from '../cluster.ts';
 import type { Lab } from '../lab.ts';
 import type { Machine } from '../machine.ts';
 import type { PodNetwork } from './pod-network.ts';
 import { PodRunner } from './pod-runner.ts';
 import { chooseNode } from './scheduler.ts';
-import type { List, NodeObject, Pod } from './types.ts';
+import { isReady, type List, type NodeObject, type Pod } from './types.ts';
 
 const lookEveryMs = 100;
 const heartbeatEveryMs = 1_000;
 
 /**
  * What kubelets and the scheduler do, for all nodes of the lab: pods without a node are given one, pods of a node
- * with power run, deleted ones end, and each node with power renews its lease in kube-node-lease.
+ * with power run, deleted ones end, and each node with power renews its lease in kube-node-lease, and says so where
+ * it or its pods have been taken for dead.
  */
 export class Kubelets {
+  readonly #cluster: Cluster;
   readonly #lab: Lab;
   readonly #client: ApiClient;
   readonly #network: PodNetwork;
@@ -25,9 +28,10 @@ export class Kubelets {
   readonly #stop = new AbortController();
   #lastTrouble = '';
 
-  constructor(lab: Lab, client: ApiClient, network: PodNetwork) {
-    this.#lab = lab;
-    this.#client = client;
+  constructor(cluster: Cluster, network: PodNetwork) {
+    this.#cluster = cluster;
+    this.#lab = cluster.lab;
+    this.#client = cluster.api.client;
     this.#network = network;
   }
 
@@ -141,6 +145,15 @@ export class Kubelets {
   async #heartbeat(): Promise<void> {
     const alive = this.#lab.nodes.filter(({ name }) => !this.#off.has(name));
     await Promise.all(alive.map(({ name }) => this.#renew(name)));
+    const { items: nodes } = await this.#client.get<List<NodeObject>>('/api/v1/nodes?resourceVersion=0');
+    const { items: pods } = await this.#client.get<List<Pod>>('/api/v1/pods?resourceVersion=0');
+    const lost = alive.filter((node) =>
+      nodes.some(({ metadata, status }) => metadata.name === node.name && !isReady(status)),
+    );
+    await Promise.all([
+      ...lost.map((node) => this.#cluster.setNodeReady(node, true)),
+      ...pods.map((pod) => this.#runners.get(pod.metadata.uid)?.sync(pod)),
+    ]);
   }
 
   async #renew(name: string): Promise<void> {

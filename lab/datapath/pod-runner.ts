@@ -9,7 +9,7 @@ import { LabProcess } from '../process.ts';
 import { configMapsOf, containerOf, containerRun, portOf } from './container.ts';
 import type { PodLink, PodNetwork } from './pod-network.ts';
 import { podStatus } from './pod-status.ts';
-import type { Pod } from './types.ts';
+import { isReady, type Pod } from './types.ts';
 
 export interface RunnerParts {
   readonly lab: Lab;
@@ -96,6 +96,12 @@ export class PodRunner {
   /** As if its readiness probe failed, or succeeded again. */
   async setReady(isReady: boolean): Promise<void> {
     await this.#write(isReady);
+  }
+
+  /** Where a status says something else, as when the node was taken for dead for a while, it is written again. */
+  async sync({ status }: Pod): Promise<void> {
+    if (this.#isOver() || this.process === undefined || isReady(status) === this.isReady) return;
+    await this.#write(this.isReady);
   }
 
   async #runOnce(): Promise<void> {

@@ -1,9 +1,8 @@
-import type { NodeObject, Pod } from './types.ts';
+import { isReady, type NodeObject, type Pod } from './types.ts';
 
 /** May new pods be put there? */
 export function isSchedulable({ spec, status }: NodeObject): boolean {
-  const isReady = status?.conditions?.some((each) => each.type === 'Ready' && each.status === 'True');
-  return spec?.unschedulable !== true && isReady === true;
+  return spec?.unschedulable !== true && isReady(status);
 }
 
 /** Copies of one workload: same namespace, same labels but for the revision. */

@@ -42,14 +42,22 @@ export interface Pod {
     readonly volumes?: readonly { readonly name: string; readonly configMap?: { readonly name: string } }[];
     readonly terminationGracePeriodSeconds?: number;
   };
+  readonly status?: Status;
 }
 
 export interface NodeObject {
   readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
   readonly spec?: { readonly unschedulable?: boolean };
-  readonly status?: {
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
-  };
+  readonly status?: Status;
+}
+
+/** Of a Pod or a Node. */
+export interface Status {
+  readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+}
+
+export function isReady(status: Status | undefined): boolean {
+  return status?.conditions?.some((each) => each.type === 'Ready' && each.status === 'True') === true;
 }
 
 export interface List<T> {
