@@ -1,10 +1,7 @@
-import { backoffMs } from '../lib/backoff.ts';
 import type { Clock, Random } from '../lib/clock.ts';
+import { calmMs, contestPause } from '../lib/contest.ts';
 import type { ServiceKey } from './types.ts';
 
-const pause = { baseMs: 1000, maxMs: 60_000 };
-/** Whoever undoes our write after this long does not answer us. */
-const calmMs = 3 * pause.maxMs;
 /** A hand takes an address off once or twice, to be given another one. */
 const forgiven = 3;
 
@@ -53,10 +50,9 @@ export class Contests {
     }
     if (last.until !== undefined) return { ms: Math.max(0, last.until - now), isNew: false };
     const undone = last.undone + 1;
-    const rounds = undone - forgiven;
-    const ms = rounds <= 0 ? 0 : backoffMs(rounds, pause, this.random);
-    this.written.set(key, { ...last, undone, until: now + ms });
-    return { ms, isNew: rounds === 1 };
+    const found = contestPause(undone, forgiven, this.random);
+    this.written.set(key, { ...last, undone, until: now + found.ms });
+    return found;
   }
 
   forget(key: ServiceKey): void {

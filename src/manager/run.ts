@@ -113,10 +113,10 @@ async function run(parts: Parts, signals: Signals, dumps: { dump?: () => void })
     await withSessions(parts, signals.signal, () => {
       const features = [
         removeOldRoutes(parts),
-        removeStrayServices(parts, signals.signal),
         ...(config.enableControlPlane ? [runControlPlane(wiring, signals.signal)] : []),
         ...(services === undefined ? [] : [services.run(signals.signal)]),
         ...(ipam === undefined ? [] : [ipam.run(signals.signal)]),
+        removeStrayServices(parts, signals.signal),
       ];
       return together(features, signals.stop);
     });

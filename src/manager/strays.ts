@@ -1,4 +1,5 @@
 import { KubeError, leases, services as serviceResource, type Lease } from '../kube/index.ts';
+import type { Ip } from '../lib/ip.ts';
 import { projectService, removeStrays } from '../services/index.ts';
 import { placeOfLease } from './election.ts';
 import { servicesMark } from './instance.ts';
@@ -8,17 +9,20 @@ import type { Parts } from './parts.ts';
 export async function removeStrayServices(parts: Parts, signal: AbortSignal): Promise<void> {
   const { api, clock, config, controlPlaneVips, identity, log, node } = parts;
   if (config.enableServices) return;
-  const place = placeOfLease(config.servicesLeaseName, config, api, log);
   const own = new Set<string>(controlPlaneVips.map(({ vip }) => vip));
   const mark = servicesMark(config);
+  const vips = (): readonly Ip[] =>
+    node
+      .leftovers()
+      .flatMap(({ address: { address, protocol } }) =>
+        protocol === mark && !own.has(address) ? [address] : [],
+      );
+  // As a rule; nothing is said then of a lease that nobody here uses.
+  if (vips().length === 0) return;
+  const place = placeOfLease(config.servicesLeaseName, config, api, log);
   await removeStrays(
     {
-      vips: () =>
-        node
-          .leftovers()
-          .flatMap(({ address: { address, protocol } }) =>
-            protocol === mark && !own.has(address) ? [address] : [],
-          ),
+      vips,
       remove: (vip) => {
         node.sweep(({ address }) => address.protocol === mark && address.address === vip);
       },

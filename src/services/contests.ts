@@ -1,10 +1,7 @@
-import { backoffMs } from '../lib/backoff.ts';
 import type { Clock, Random } from '../lib/clock.ts';
+import { calmMs, contestPause } from '../lib/contest.ts';
 import type { Service, ServiceKey } from './types.ts';
 
-const pause = { baseMs: 1000, maxMs: 60_000 };
-/** Whoever overwrites us after this long does not answer us. */
-const calmMs = 3 * pause.maxMs;
 /** Once may be the late write of a former holder. */
 const forgiven = 1;
 
@@ -45,8 +42,7 @@ export class Contests {
     const isCalm = this.clock.now() - last.at > calmMs;
     const overwritten = isCalm ? 1 : last.overwritten + 1;
     this.written.set(key, { ...last, overwritten });
-    const rounds = overwritten - forgiven;
-    return { ms: rounds <= 0 ? 0 : backoffMs(rounds, pause, this.random), isNew: rounds === 1 };
+    return contestPause(overwritten, forgiven, this.random);
   }
 
   forget(key: ServiceKey): void {

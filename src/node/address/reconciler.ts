@@ -313,30 +313,11 @@ function actionFor(record: AddressRecord, plan: AddressPlan): LastAction['what']
 
 /** What the kernel is about to report; the flags it owns are as they will be right after the write. */
 function expectedAddress(request: AddressRequest, state: AddressState): Address {
-  const {
-    ifindex,
-    address,
-    prefixLength,
-    scope,
-    validLifetime,
-    preferredLifetime,
-    noDad,
-    broadcast,
-    protocol,
-  } = request;
   return {
-    ifindex,
-    address,
-    prefixLength,
-    scope,
-    validLifetime,
-    preferredLifetime,
-    noDad,
-    broadcast,
-    protocol,
+    ...request,
     deprecated: true,
-    tentative: state.kind === 'detecting' && familyOf(address) === 6,
+    tentative: state.kind === 'detecting' && familyOf(request.address) === 6,
     dadFailed: false,
-    permanent: validLifetime === undefined,
+    permanent: request.validLifetime === undefined,
   };
 }
