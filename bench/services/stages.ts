@@ -146,6 +146,14 @@ export class Stages {
     const since = onLink.map((ms, i) => ms - (answered[i] ?? Number.NaN));
     this.#add('one more: create answered → VIP on the link, p50', quantile(since, 0.5), 'ms', 5);
     this.#add('one more: create answered → VIP on the link, p99', quantile(since, 0.99), 'ms', 30);
+    // What a client that does nothing but watch gets of the same API server: the rest is ours.
+    const seen = spans((i) => times[i - from]?.seenAt);
+    const heard = seen.map((ms, i) => ms - (answered[i] ?? Number.NaN));
+    const own = onLink.map((ms, i) => ms - (seen[i] ?? Number.NaN));
+    this.#add('one more: create answered → seen by a plain watch, p50', quantile(heard, 0.5), 'ms');
+    this.#add('one more: create answered → seen by a plain watch, p99', quantile(heard, 0.99), 'ms');
+    this.#add('one more: seen by a plain watch → VIP on the link, p50', quantile(own, 0.5), 'ms');
+    this.#add('one more: seen by a plain watch → VIP on the link, p99', quantile(own, 0.99), 'ms');
     this.#add('one more: create sent → VIP on the link, p50', quantile(onLink, 0.5), 'ms', 5);
     this.#add('one more: create sent → VIP on the link, p99', quantile(onLink, 0.99), 'ms', 30);
     this.#add('one more: create sent → announced, p50', quantile(announced, 0.5), 'ms', 5);
