@@ -1,9 +1,11 @@
 import type { Clock, Random } from '../lib/clock.ts';
-import { DecodeError, messageOf } from '../lib/errors.ts';
+import { DecodeError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Credentials } from './credentials.ts';
-import { KubeError, TOO_LARGE, fromFailure } from './errors.ts';
+import type { KubeError} from './errors.ts';
+import { fromFailure, garbage } from './errors.ts';
 import type { Answer } from './exchange.ts';
+import { Lists } from './lists.ts';
 import { LoopbackFallback } from './lookup.ts';
 import type { SystemLookup } from './lookup.ts';
 import { SessionPool, type ChooseProxy } from './pool.ts';
@@ -70,8 +72,6 @@ const contentTypes: Readonly<Record<PatchType, string>> = {
   apply: 'application/apply-patch+yaml', // JSON is YAML
 };
 
-/** How often an expired list is started anew before its caller hears of it. */
-const MAX_LIST_RESTARTS = 3;
 const DEFAULT_FIELD_MANAGER = 'kube-vip';
 /** A server ends a watch at its timeout; what is still open so long after it hears nothing any more. */
 const WATCH_GRACE_MS = 2000;
@@ -83,10 +83,9 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
   private readonly wire: Wire;
   private readonly calls: SessionPool;
   private readonly watches: SessionPool;
+  private readonly lists: Lists;
   private readonly turns: Turns;
   private readonly failures = new Map<KubeErrorKind, number>();
-  /** Where pages of the usual size were too large. */
-  private readonly pageSizes = new Map<string, number>();
   private requests = 0;
 
   constructor(components: ClientComponents, options: ClientOptions = {}) {
@@ -115,6 +114,12 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
     const shared = { ...components, fallback, spoken: { isHttp1: false, isReported: false } };
     this.calls = new SessionPool(shared, this.options);
     this.watches = new SessionPool(shared, this.options);
+    const get = async (
+      path: string,
+      options: CallOptions,
+      decode: (value: unknown) => ListPage<KubeObject>,
+    ) => this.decode(await this.succeed({ method: 'GET', path }, options), decode);
+    this.lists = new Lists(get, this.options.pageSize);
   }
 
   get server(): string {
@@ -130,46 +135,15 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
     return this.object(await this.succeed({ method: 'GET', path: objectPath(resource, ref) }, options));
   }
 
-  async list<T extends KubeObject>(
+  list<T extends KubeObject>(
     resource: Resource,
     options: ListOptions = {},
   ): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }> {
-    for (let restarts = 0; ; restarts++) {
-      try {
-        return await this.allPages<T>(resource, options);
-      } catch (error) {
-        const expired = error instanceof KubeError && error.kind === 'gone';
-        if (!expired || restarts >= MAX_LIST_RESTARTS) throw error;
-      }
-    }
+    return this.lists.all<T>(resource, options);
   }
 
-  /** Objects of a page vary from one kilobyte to a megabyte and more: a page that is too large is asked for by halves. */
-  async listPage<T extends KubeObject>(resource: Resource, options: ListPageOptions): Promise<ListPage<T>> {
-    const path = collectionPath(resource, options.namespace);
-    for (;;) {
-      const limit = Math.min(options.limit ?? this.options.pageSize, this.pageSizes.get(path) ?? Infinity);
-      try {
-        return await this.onePage<T>(path, { ...options, limit });
-      } catch (error) {
-        const isTooLarge = error instanceof KubeError && error.reason === TOO_LARGE;
-        if (!isTooLarge || limit <= 1) throw error;
-        this.pageSizes.set(path, Math.ceil(limit / 2));
-      }
-    }
-  }
-
-  private async onePage<T extends KubeObject>(path: string, options: ListPageOptions): Promise<ListPage<T>> {
-    const query = queryString({
-      labelSelector: options.labelSelector,
-      fieldSelector: options.fieldSelector,
-      limit: options.limit,
-      continue: options.continueToken,
-    });
-    const answer = await this.succeed({ method: 'GET', path: `${path}${query}` }, options);
-    const page = this.decode(answer, decodePage) as ListPage<T>;
-    if (page.continueToken === undefined || page.continueToken !== options.continueToken) return page;
-    throw this.counted(garbage(path, 'a page of the list is followed by itself', answer.status));
+  listPage<T extends KubeObject>(resource: Resource, options: ListPageOptions): Promise<ListPage<T>> {
+    return this.lists.page<T>(resource, options);
   }
 
   async create<T extends KubeObject>(resource: Resource, object: T, options?: CallOptions): Promise<T> {
@@ -259,23 +233,6 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
     this.watches.close();
   }
 
-  private async allPages<T extends KubeObject>(
-    resource: Resource,
-    options: ListOptions,
-  ): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }> {
-    const items: T[] = [];
-    let continueToken: string | undefined;
-    for (;;) {
-      const page: ListPage<T> = await this.listPage<T>(resource, {
-        ...options,
-        ...(continueToken === undefined ? {} : { continueToken }),
-      });
-      for (const item of page.items) items.push(item);
-      if (page.continueToken === undefined) return { items, resourceVersion: page.resourceVersion };
-      continueToken = page.continueToken;
-    }
-  }
-
   private async exchange(request: WireRequest, options: CallOptions = {}): Promise<Answer> {
     this.requests++;
     const timeoutMs = options.timeoutMs ?? this.options.timeoutMs;
@@ -312,26 +269,6 @@ export class Http2KubeClient implements KubeClient, ListWatcher {
       throw this.counted(garbage(answer.path, error, answer.status));
     }
   }
-}
-
-function decodePage(value: unknown): ListPage<KubeObject> {
-  if (typeof value !== 'object' || value === null) throw new TypeError('the list is not a JSON object');
-  const { items, metadata } = value as Record<string, unknown>;
-  if (!Array.isArray(items) && items !== null && items !== undefined)
-    throw new TypeError('items is not a list');
-  if (typeof metadata !== 'object' || metadata === null) throw new TypeError('the list has no metadata');
-  const { resourceVersion, continue: token } = metadata as Record<string, unknown>;
-  if (typeof resourceVersion !== 'string') throw new TypeError('the list has no resourceVersion');
-  return {
-    items: (items ?? []).map(decodeObject),
-    resourceVersion,
-    continueToken: typeof token === 'string' && token !== '' ? token : undefined,
-  };
-}
-
-function garbage(path: string, error: unknown, status?: number): KubeError {
-  const message = `the answer is not what the API may send: ${messageOf(error)}`;
-  return new KubeError({ kind: 'garbage', path, status, message, cause: error });
 }
 
 /** Bytes that do not decode are the server's fault; anything else went wrong on the way. */

@@ -1,4 +1,4 @@
-import { KubeVipError } from '../lib/errors.ts';
+import { KubeVipError, messageOf } from '../lib/errors.ts';
 import type { KubeErrorKind } from './types.ts';
 
 export interface KubeErrorDetails {
@@ -37,6 +37,12 @@ export class KubeError extends KubeVipError {
 
 /** Reason of an answer that is larger than we take. */
 export const TOO_LARGE = 'AnswerTooLarge';
+
+/** The error of an answer that does not decode. */
+export function garbage(path: string, cause: unknown, status?: number): KubeError {
+  const message = `the answer is not what the API may send: ${messageOf(cause)}`;
+  return new KubeError({ kind: 'garbage', path, status, message, cause });
+}
 
 /** What an answer's status and reason, or a failed connection's error code, mean for the caller. */
 export function classify(what: { readonly status?: number; readonly reason: string }): KubeErrorKind {
