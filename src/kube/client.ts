@@ -2,7 +2,7 @@ import type { Clock, Random } from '../lib/clock.ts';
 import { DecodeError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Credentials } from './credentials.ts';
-import type { KubeError} from './errors.ts';
+import type { KubeError } from './errors.ts';
 import { fromFailure, garbage } from './errors.ts';
 import type { Answer } from './exchange.ts';
 import { Lists } from './lists.ts';
