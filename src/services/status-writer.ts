@@ -33,7 +33,7 @@ export interface StatusWriterCounts {
 /** Writes under way at the same time, without those that hang: one that takes longer than this gives its place away. */
 const maxInFlight = 16;
 const slowMs = 500;
-/** Those that hang: a webhook that does not answer makes one of each of its Services. */
+/** Those that hang: a webhook that does not answer makes one of each of its Services. Any more are given up, for now. */
 const maxSlow = 96;
 /** So many of them hung the last time already. */
 const maxSlowAgain = 24;
@@ -129,7 +129,7 @@ export class StatusWriter {
     for (const queue of [this.queue, this.slowQueue]) {
       for (const key of queue) {
         const isFull = queue === this.slowQueue ? this.slow >= maxSlowAgain : this.inFlight >= maxInFlight;
-        if (isFull || this.slow >= maxSlow) break;
+        if (isFull) break;
         queue.delete(key);
         const job = this.jobs.get(key);
         if (job !== undefined) void this.run(key, job);
@@ -152,6 +152,7 @@ export class StatusWriter {
       job.isSlow = true;
       this.inFlight--;
       this.slow++;
+      if (this.slow > maxSlow) job.running?.abort(new Error(`no answer in ${slowMs} ms`));
       this.pump();
     });
     return () => {
@@ -175,11 +176,14 @@ export class StatusWriter {
     try {
       await this.parts.write(service, wanted, running.signal);
       this.written++;
-      if (!running.signal.aborted) this.contests.wrote(key, textOfWish(wanted), service);
-      if (this.jobs.get(key) === job) this.succeeded(key, job, wanted);
+      if (this.jobs.get(key) !== job) return;
+      this.contests.wrote(key, textOfWish(wanted), service);
+      this.succeeded(key, job, wanted);
     } catch (error) {
       job.isSlow = this.parts.clock.now() - startedAt >= slowMs;
-      if (!running.signal.aborted && this.jobs.get(key) === job) this.refused(key, job, error);
+      const why: unknown = running.signal.aborted ? running.signal.reason : error;
+      // Else it was dropped.
+      if (this.jobs.get(key) === job) this.refused(key, job, why);
     } finally {
       end();
       job.running = undefined;

@@ -147,6 +147,24 @@ test('Services that hang wait for one another, and nobody else for them', async 
   assert.equal(writer.counts().inFlight, 25);
 });
 
+test('however many Services hang, others are written', async () => {
+  const { writer, put, log, open, clock } = scene();
+  for (let i = 0; i < 200; i++) put(`hang${i}`);
+  for (let i = 0; i < 200; i++) writer.want(`hang${i}`, wish('192.0.2.1'));
+  put('good');
+  writer.want('good', wish('192.0.2.2'));
+  for (let turn = 0; turn < 14; turn++) {
+    await clock.advance(500);
+    for (const { signal, fail } of open.values()) if (signal.aborted) fail('aborted');
+    await clock.flush();
+    if (log.at(-1)?.startsWith('good') === true) open.get('good')?.done();
+  }
+  assert.ok(log.includes('good 192.0.2.2'), 'as soon as those before have hung for half a second each');
+  const { inFlight, waiting } = writer.counts();
+  assert.equal(inFlight, 96, 'these may take their time');
+  assert.equal(waiting, 200, 'and none is forgotten');
+});
+
 test('a Service that is gone is no error', async () => {
   const { writer, put, log, open, clock } = scene();
   put('web');
