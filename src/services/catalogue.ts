@@ -35,13 +35,6 @@ export class Catalogue {
     return this.entries.get(key);
   }
 
-  /** It may get a VIP from us, now or when its names are resolved. */
-  isHandled(key: ServiceKey): boolean {
-    const claim = this.entries.get(key)?.claim;
-    if (claim?.kind !== 'withhold') return claim !== undefined;
-    return claim.reason === 'resolving' || claim.reason === 'unresolved';
-  }
-
   keys(): IterableIterator<ServiceKey> {
     return this.entries.keys();
   }

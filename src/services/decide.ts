@@ -24,6 +24,8 @@ export interface Claim {
   readonly addresses: readonly Ip[];
   /** Those of them that are addresses of a name. */
   readonly fromNames: ReadonlySet<Ip>;
+  /** The names whose addresses it wants. */
+  readonly hostnames: readonly string[];
   /** What of the Service's wishes cannot be had, in words that name the field; the rest is served. */
   readonly troubles: readonly Trouble[];
   /** The lease it would have if it shared no address with another Service. */
@@ -45,6 +47,8 @@ export interface Withhold {
   readonly message: string;
   /** Other nodes have what this one lacks. */
   readonly servesElsewhere?: boolean;
+  /** The names that may have an address for it yet. */
+  readonly hostnames?: readonly string[];
 }
 
 /** What this node should do about one Service. `lease` says whose holder does it. */
@@ -92,15 +96,17 @@ export function claimOf(
   const missing = missingParts(service, wanted.addresses).find(({ fatal }) => fatal);
   if (missing !== undefined) return withhold('not-implemented', missing.message);
   const { addresses, troubles } = resolved(wanted, familiesOf(service, config), names);
+  const { hostnames } = wanted;
   const [trouble] = troubles;
-  if (addresses.length === 0)
-    return trouble === undefined
-      ? withhold('resolving', `${wanted.hostnames.join()}: being resolved`)
-      : withhold(trouble.reason, trouble.message);
+  if (addresses.length === 0) {
+    const resolving = withhold('resolving', `${hostnames.join()}: being resolved`);
+    return { ...(trouble === undefined ? resolving : { kind: 'withhold', ...trouble }), hostnames };
+  }
   return {
     kind: 'claim',
     addresses,
     fromNames: new Set(addresses.filter((address) => !wanted.addresses.includes(address))),
+    hostnames,
     troubles,
     lease,
     field: wanted.field,

@@ -5,7 +5,6 @@ import type { Clock } from '../lib/clock.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BulkNodeStore } from '../node/types.ts';
-import { wantedAddresses } from './addresses.ts';
 import { Catalogue, type Entry } from './catalogue.ts';
 import { Handling } from './handling.ts';
 import { Judge } from './judge.ts';
@@ -275,9 +274,7 @@ export class ServicesOperator {
 
   private put(key: ServiceKey, service: Service): void {
     const touched = this.catalogue.put(key, service);
-    // Only those of Services that are ours to handle.
-    const isOurs = this.catalogue.isHandled(key);
-    this.names.want(key, isOurs ? wantedAddresses(service).hostnames : []);
+    this.names.want(key, this.catalogue.get(key)?.claim.hostnames ?? []);
     this.touch(touched);
   }
 

@@ -31,6 +31,15 @@ test('SVC-10 a name is resolved, followed within 3 s, and its address has a life
   await world.close();
 });
 
+test('SVC-10 a name beside an address that is none is resolved all the same', async () => {
+  const [world, node] = await oneNode();
+  world.hosts.set('www.example', ['192.0.2.1']);
+  world.serve({ name: 'web', vip: '192.0.2.256,www.example' });
+  await world.run(100);
+  assert.deepEqual(node.vips(), ['192.0.2.1/32@eth0']);
+  await world.close();
+});
+
 test('SVC-10 ipFamilies choose among the addresses of a name, dns_mode does where they are not given', async () => {
   const hosts = ['2001:db8::1', '192.0.2.1', '192.0.2.2', '2001:db8::2'];
   const cases: readonly [string, object, readonly string[]][] = [
