@@ -1,41 +1,30 @@
+import path from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { projectRoot } from './components.ts';
+import { run } from './exec.ts';
 import type { Machine } from './machine.ts';
 
-/** What kube-vip's own RBAC manifest grants, so that a missing right shows in the lab. */
-export const kubeVipRole = {
-  apiVersion: 'rbac.authorization.k8s.io/v1',
-  kind: 'ClusterRole',
-  metadata: { name: 'system:kube-vip-role' },
-  rules: [
-    { apiGroups: [''], resources: ['services/status'], verbs: ['update', 'patch'] },
-    {
-      apiGroups: [''],
-      resources: ['services', 'endpoints'],
-      verbs: ['list', 'get', 'watch', 'update', 'patch'],
-    },
-    { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'get', 'watch', 'update', 'patch'] },
-    { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-    {
-      apiGroups: ['coordination.k8s.io'],
-      resources: ['leases'],
-      verbs: ['list', 'get', 'watch', 'update', 'create', 'patch'],
-    },
-    {
-      apiGroups: ['discovery.k8s.io'],
-      resources: ['endpointslices'],
-      verbs: ['list', 'get', 'watch', 'update'],
-    },
-  ],
-};
-
-export function kubeVipRoleBinding(user: string): object {
-  return {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRoleBinding',
-    metadata: { name: 'system:kube-vip-binding' },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: kubeVipRole.metadata.name },
-    subjects: [{ kind: 'User', name: user, apiGroup: 'rbac.authorization.k8s.io' }],
-  };
+/**
+ * What `kube-vip manifest rbac` grants, and where it is created: nothing else, so that a missing right shows in the lab. With those of a
+ * manager that assigns addresses.
+ */
+export async function kubeVipRights(): Promise<
+  readonly { readonly path: string; readonly object: object }[]
+> {
+  const args = [path.join(projectRoot, 'src', 'main.ts'), 'manifest', 'rbac'];
+  const env = { svc_enable: 'true', svc_ipam: 'true', vip_interface: 'eth0', address: '192.0.2.1' };
+  const rbac = '/apis/rbac.authorization.k8s.io/v1';
+  const paths = new Map([
+    ['ClusterRole', `${rbac}/clusterroles`],
+    ['ClusterRoleBinding', `${rbac}/clusterrolebindings`],
+    ['ServiceAccount', '/api/v1/namespaces/kube-system/serviceaccounts'],
+  ]);
+  return parseAllDocuments(await run(process.execPath, args, { env })).map((document) => {
+    const object = document.toJS() as { readonly kind: string };
+    const where = paths.get(object.kind);
+    if (where === undefined) throw new Error(`manifest rbac: what is a ${object.kind}?`);
+    return { path: where, object };
+  });
 }
 
 /** A Node as a kubelet would register it. */

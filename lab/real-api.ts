@@ -7,13 +7,13 @@ import { run } from './exec.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import type { Lab } from './lab.ts';
 import type { Machine } from './machine.ts';
-import { kubeVipRole, kubeVipRoleBinding } from './manifests.ts';
+import { kubeVipRights } from './manifests.ts';
 import { makePki } from './pki.ts';
 import type { Pki } from './pki.ts';
 import type { LabProcess } from './process.ts';
 import { waitFor } from './wait.ts';
 
-/** The user the daemon is unless it is told to be the administrator; its rights come from `kubeVipRole` alone. */
+/** The user the daemon is unless it is told to be the administrator; its rights are those of the manifest. */
 export const kubeVipUser = 'system:serviceaccount:kube-system:kube-vip';
 
 /** A fifth of the work of a start is garbage collection: 70 MB more memory buy it off. */
@@ -79,11 +79,7 @@ export class RealApi implements ApiBackend {
     const api = new RealApi(lab, pki);
     for (const node of lab.controlPlanes) api.startNode(node);
     await api.waitReady();
-    await api.client.create('/apis/rbac.authorization.k8s.io/v1/clusterroles', kubeVipRole);
-    await api.client.create(
-      '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
-      kubeVipRoleBinding(kubeVipUser),
-    );
+    for (const { path: where, object } of await kubeVipRights()) await api.client.create(where, object);
     return api;
   }
 

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseAllDocuments } from 'yaml';
 import { waitFor } from '../../../lab/index.ts';
-import { stageOf, whySkipped, type Stage } from '../services/stage.ts';
-import { manifestText } from './controller-process.ts';
+import { stageOf, whySkipped } from '../services/stage.ts';
 
-const role = '/apis/rbac.authorization.k8s.io/v1/clusterroles/system:kube-vip-role';
 const pools = '/api/v1/namespaces/kube-system/configmaps/kubevip';
 const prefix = 'service-provided.kube-vip.io/';
 const env = { svc_enable: 'true', svc_ipam: 'true', svc_election: 'true' };
@@ -14,18 +11,11 @@ interface Labelled {
   readonly metadata: { readonly labels?: Readonly<Record<string, string>> };
 }
 
+// The lab grants what the manifest does.
 describe('a manager with svc_ipam and the rights of its manifest', { skip: whySkipped() }, () => {
   const daemons = { env: { ...env, enable_node_labeling: 'true' } };
-  const stage = stageOf({ api: 'real', controlPlanes: 1, prepare, daemons });
+  const stage = stageOf({ api: 'real', controlPlanes: 1, daemons });
   const { vip } = stage;
-
-  /** The lab's own role is wider. */
-  async function prepare({ cluster }: Stage): Promise<void> {
-    const text = manifestText('rbac', { ...env, vip_interface: 'eth0', address: vip(0) });
-    const documents = parseAllDocuments(text).map((document) => document.toJS() as { kind: string });
-    const { rules } = documents.find(({ kind }) => kind === 'ClusterRole') as unknown as { rules: unknown };
-    await cluster.api.client.patch(role, { rules });
-  }
 
   it('IPAM-14 IPAM-18 may create the ConfigMap, tell, assign, write the status and label the Node: nothing is forbidden', async () => {
     const { cluster, objects, node } = stage;
