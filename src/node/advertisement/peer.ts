@@ -40,6 +40,8 @@ const PEER_DECONFIGURED = 3;
 const MAX_UNSENT_BYTES = 1 << 20;
 /** How long a connection may take to end after the last word. */
 const LINGER_MS = 1000;
+/** All requests of this time for the routes of a family are one: each answer is the whole table. */
+const REFRESH_MS = 100;
 
 /** One session: the machine's effects made real, and the routes that this peer has been told of. */
 export class Peer {
@@ -49,6 +51,8 @@ export class Peer {
   private readonly log: Logger;
   private readonly rib = new AdjRibOut();
   private readonly timers = new Map<SessionTimer, Timer>();
+  /** Families whose routes the peer has asked for again. */
+  private readonly asked = new Set<Family>();
   private readonly mailbox: SessionEvent[] = [];
   private isBusy = false;
   private state: SessionState = stoppedSession;
@@ -153,9 +157,17 @@ export class Peer {
         this.tell(effect.negotiated, this.parts.view.all());
         return;
       case 'refresh':
-        if (this.state.kind === 'established')
-          this.tell(this.state.negotiated, this.rib.forget(effect.family));
+        this.refresh(effect.family);
     }
+  }
+
+  private refresh(family: Family): void {
+    if (this.asked.has(family)) return;
+    this.asked.add(family);
+    this.parts.clock.after('bgp-refresh', REFRESH_MS, () => {
+      this.asked.delete(family);
+      if (this.state.kind === 'established') this.tell(this.state.negotiated, this.rib.forget(family));
+    });
   }
 
   private arm(name: SessionTimer, ms: number | undefined): void {
@@ -249,19 +261,21 @@ export class Peer {
   private tell(negotiated: Negotiated, prefixes: readonly Prefix[]): void {
     const context = { localAs: this.session.localAs, negotiated };
     const view = this.isLeaving ? nothing : this.parts.view;
+    const messages: BgpMessage[] = [];
     for (const family of negotiated.families) {
       const nextHop = this.nextHop(family);
       if (nextHop === undefined) continue;
       const ours = prefixes.filter(({ address }) => familyOf(address) === family);
       const { withdraw, advertise } = this.rib.difference(ours, view);
-      // Noted first: sending may end the session, and with it all that the peer knew.
       this.rib.withdrawn(withdraw);
       this.rib.advertised(advertise, nextHop);
-      for (const message of withdrawRoutes(context, family, withdraw)) this.send(message);
-      for (const message of advertiseRoutes(context, family, advertise, nextHop)) this.send(message);
+      messages.push(...withdrawRoutes(context, family, withdraw));
+      messages.push(...advertiseRoutes(context, family, advertise, nextHop));
       if (withdraw.length > 0) this.log.debug('withdrawn', { prefixes: withdraw.length });
       if (advertise.length > 0) this.log.debug('advertised', { prefixes: advertise.length, nextHop });
     }
+    // All was noted first: sending may end the session, and with it all that the peer knew.
+    for (const message of messages) this.send(message);
   }
 
   private nextHop(family: Family): Ip | undefined {

@@ -124,13 +124,17 @@ test('BGP-16 the other family goes to its own next hop', () => {
   ]);
 });
 
-test('a peer that asks for its routes again gets all of them', () => {
-  const { fake, want } = stage();
+test('a peer that asks for its routes again gets all of them, once however often it asks', async () => {
+  const { fake, want, clock } = stage();
   want('192.0.2.1');
   fake.last.establish();
   fake.last.heard();
-  fake.last.say({ type: 'route-refresh', afi: 1, safi: 1 });
-  assert.deepEqual(fake.last.heard(), ['+ 192.0.2.1 via 10.0.0.11']);
+  const asks = { type: 'route-refresh', afi: 1, safi: 1 } as const;
+  for (let n = 0; n < 2; n++) {
+    fake.last.say(asks, asks, asks);
+    await clock.advance(100);
+    assert.deepEqual(fake.last.heard(), ['+ 192.0.2.1 via 10.0.0.11']);
+  }
 });
 
 test('BGP-07 BGP-11 stopping withdraws everything, says Cease, and waits for the end of the connection', async () => {
@@ -219,6 +223,22 @@ test('a peer that does not read is given up rather than kept in memory', async (
   await clock.advance(1000);
   fake.last.establish();
   assert.deepEqual(fake.last.heard().slice(2), ['+ 192.0.2.1 via 10.0.0.11']);
+});
+
+test('what a session that breaks was told of both families is told again by the next one', async () => {
+  const { fake, want, clock } = stage([
+    { ...plain, families: [4, 6], nextHops: { ipv6: ip('2001:db8:1::11') } },
+  ]);
+  fake.last.establish();
+  fake.last.unsentBytes = 2 << 20;
+  want('192.0.2.1', '2001:db8::1');
+  assert.equal(fake.last.end, 'destroyed');
+  await clock.advance(1000);
+  fake.last.establish();
+  assert.deepEqual(fake.last.heard().slice(2), [
+    '+ 192.0.2.1 via 10.0.0.11',
+    '+ 2001:db8::1 via 2001:db8:1::11',
+  ]);
 });
 
 test('silence for the hold time ends the session', async () => {
