@@ -9,6 +9,12 @@ export function cpuSeconds(pid: number): number {
   return spent.reduce((sum, ns) => sum + ns, 0) / 1e9;
 }
 
+/** Milliseconds that the main thread has run so far, and those for which it waited for a processor. */
+export function mainThread(pid: number): { readonly ran: number; readonly waited: number } {
+  const [ran = '0', waited = '0'] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ');
+  return { ran: Number(ran) / 1e6, waited: Number(waited) / 1e6 };
+}
+
 /** Private and resident memory in MB (2^20), from the kernel's own sum over the mappings. */
 export function memory(pid: number): { readonly privateMb: number; readonly rssMb: number } {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');

@@ -2,9 +2,10 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor, type Cluster, type Machine } from '../../lab/index.ts';
-import { cpuSeconds, memory, quantile } from '../process.ts';
+import { cpuSeconds, mainThread, memory, quantile } from '../process.ts';
 import { AddressMonitor } from './address-monitor.ts';
 import { AnnouncementMonitor } from './announcement-monitor.ts';
+import { bareKernelMs } from './bare-kernel.ts';
 import type { Driver, ServiceTimes } from './driver-client.ts';
 import type { Figures } from './figures.ts';
 import { collectionsSince } from './turns.ts';
@@ -220,6 +221,7 @@ export class Stages {
     daemon.halt();
     for (const node of others) await this.#turns(node);
     frames.reset();
+    const before = others.map((node) => mainThread(this.#cluster.daemon(node).process.pid));
     const stopAt = Date.now();
     daemon.signal('SIGTERM');
     const onLink = new Map<string, number>();
@@ -230,6 +232,7 @@ export class Stages {
       },
       { what: 'all VIPs elsewhere', timeoutMs: 120_000, everyMs: 20, detail: () => `${onLink.size}` },
     );
+    const after = others.map((node) => mainThread(this.#cluster.daemon(node).process.pid));
     await sleep(1000);
     const turns = await Promise.all(others.map((node) => this.#turns(node)));
     await daemon.process.exited;
@@ -247,6 +250,15 @@ export class Stages {
       budget,
     );
     this.#add('failover: lease taken → last VIP announced', Math.max(...heard) - takenAt, 'ms', budget);
+    const spent = after.map(({ ran, waited }, i) => ({
+      ran: ran - (before[i]?.ran ?? 0),
+      waited: waited - (before[i]?.waited ?? 0),
+    }));
+    const taker = spent.reduce((most, one) => (one.ran > most.ran ? one : most));
+    this.#add('failover: main thread of the one that takes, ran', taker.ran, 'ms');
+    this.#add('failover: the same, waited for a processor', taker.waited, 'ms');
+    const limit = await bareKernelMs(this.#cluster.lab.client, this.#count);
+    this.#add('failover: `ip -batch` on an idle link takes', limit, 'ms');
     this.#add('failover: on the link → announced, worst', Math.max(...lag), 'ms');
     this.#add('failover: longest turn of the event loop', Math.max(...turns), 'ms', 50);
     for (const monitor of [...monitors, frames]) monitor.kill();
