@@ -157,7 +157,7 @@ function ruleMessages(table: string, chain: string, rule: NftRule, nextId: () =>
 }
 
 function putSet(w: NlWriter, table: string, set: NftSet, id: number): void {
-  const { dataType, dynamic } = set;
+  const { dataType, dynamic, size } = set;
   const flags =
     (dataType === undefined ? 0 : v.setFlag.map) |
     (dynamic === undefined ? 0 : v.setFlag.timeout | v.setFlag.dynamic);
@@ -165,7 +165,7 @@ function putSet(w: NlWriter, table: string, set: NftSet, id: number): void {
   putText(w, 2, set.name);
   putBe32(w, 3, flags);
   putTypes(w, set.keyType, dataType);
-  putNested(w, 9, (description) => putBe32(description, 1, set.size));
+  if (size !== undefined) putNested(w, 9, (description) => putBe32(description, 1, size));
   putBe32(w, 10, id);
   if (dynamic !== undefined) putBe64(w, 11, BigInt(dynamic.timeoutMs));
   putBytes(w, 13, Uint8Array.of(...orderData(set.keyType, dataType), ...expressionData(set)));

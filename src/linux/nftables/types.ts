@@ -143,8 +143,8 @@ export interface NftSet {
   readonly keyType: NftType;
   /** Absent: a set and no map. */
   readonly dataType?: NftType | 'verdict';
-  /** Upper bound of elements. */
-  readonly size: number;
+  /** Upper bound of elements; absent: as many as memory holds. */
+  readonly size?: number;
   /** Filled by packets, with this default timeout; its elements are not compared. */
   readonly dynamic?: { readonly timeoutMs: number };
   readonly elements: readonly NftElement[];

@@ -19,9 +19,6 @@ import type { GuardedPort } from '../types.ts';
  * no longer bears the VIP: a filter in `input` sees only what kube-proxy did not want.
  */
 export const GUARD_PRIORITY = -150;
-/** Upper bounds of the sets. */
-const MAX_VIPS = 16_384;
-const MAX_PORTS = 65_536;
 
 /** What all owners of one VIP let in together. */
 export interface GuardedVip {
@@ -70,13 +67,12 @@ export function guardTable(
     family: l3,
     name,
     sets: [
-      { name: 'vips', keyType: address, size: MAX_VIPS, elements: guarded.map(({ key }) => key) },
-      { name: 'closed', keyType: address, size: MAX_VIPS, elements: closed.map(({ key }) => key) },
+      { name: 'vips', keyType: address, elements: guarded.map(({ key }) => key) },
+      { name: 'closed', keyType: address, elements: closed.map(({ key }) => key) },
       {
         name: 'ports',
         keyType: [address, 'inet_proto', 'inet_service'],
         dataType: 'verdict',
-        size: MAX_PORTS,
         elements: guarded.flatMap(({ ports }) => ports),
       },
     ],

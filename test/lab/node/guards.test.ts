@@ -237,6 +237,18 @@ describe('SVC-32 service security', () => {
     assert.equal(heard, 1);
   });
 
+  it('Services with more ports than a set of a fixed size would take hold nobody back', () => {
+    const many = Array.from({ length: 33_000 }, (_, i): GuardedPort => ({ ...open, port: 1024 + i }));
+    node.publish(service, [...specs(vipOf(1, 4), many), ...specs(vipOf(2, 4), many)]);
+    node.publish(service, [
+      ...specs(vipOf(1, 4), many),
+      ...specs(vipOf(2, 4), many),
+      ...specs(vipOf(3, 4), [open]),
+    ]);
+    const addresses = runHere('ip -4 -o address');
+    for (const n of [1, 2, 3]) assert.match(addresses, new RegExp(`${vipOf(n, 4)}/`));
+  });
+
   it('nft(8) prints the rules, and takes them back', () => {
     const sources = ['10.0.0.0/8', '192.0.2.128/25'].map((text) => parsePrefix(text) ?? assert.fail(text));
     node.publish(service, [
