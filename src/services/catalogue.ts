@@ -2,7 +2,7 @@ import type { Ip } from '../lib/ip.ts';
 import { wantedAddresses } from './addresses.ts';
 import { conflictsBetween, isOlder, type Claimant, type Conflict } from './conflicts.ts';
 import { claimOf, type Claim, type Withhold } from './decide.ts';
-import { noNames, type NameView } from './names.ts';
+import { noNames, type NameView } from '../lib/names.ts';
 import { serviceNameLabel } from './project.ts';
 import type { EndpointSlice, LeaseKey, Service, ServiceKey, ServicesConfig } from './types.ts';
 

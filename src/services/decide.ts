@@ -3,7 +3,7 @@ import { quote } from '../lib/text.ts';
 import { wantedAddresses, type WantedAddresses } from './addresses.ts';
 import { countEndpoints } from './endpoints.ts';
 import { missingParts } from './missing.ts';
-import { noNames, pickAddresses, type NameFamilies, type NameView } from './names.ts';
+import { noNames, pickAddresses, type NameFamilies, type NameView } from '../lib/names.ts';
 import {
   annotation,
   type EndpointSlice,

@@ -9,7 +9,7 @@ import { Catalogue, type Entry } from './catalogue.ts';
 import { Handling } from './handling.ts';
 import { Judge } from './judge.ts';
 import { Leftovers } from './leftovers.ts';
-import { Names, type ResolveName } from './names.ts';
+import { Names, type ResolveName } from '../lib/names.ts';
 import { Notices } from './notices.ts';
 import type { LocalView } from './placement.ts';
 import { Settling } from './settling.ts';
@@ -54,7 +54,7 @@ export interface ServicesParts {
 export class ServicesOperator {
   private readonly parts: ServicesParts;
   private readonly options: ServicesOptions;
-  private readonly names: Names;
+  private readonly names: Names<ServiceKey>;
   private readonly catalogue: Catalogue;
   private readonly tenure: Tenure;
   private readonly notices: Notices;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ip } from '../../../src/lib/ip.ts';
 import type { Ip } from '../../../src/lib/ip.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
-import { Names, pickAddresses, type NameFamilies } from '../../../src/services/names.ts';
+import { Names, pickAddresses, type NameFamilies } from '../../../src/lib/names.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { World, type TestNode } from './scene.ts';
 

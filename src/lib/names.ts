@@ -1,9 +1,8 @@
 import ipaddr from 'ipaddr.js';
-import type { Clock, Timer } from '../lib/clock.ts';
-import { messageOf } from '../lib/errors.ts';
-import { familyOf, type Ip } from '../lib/ip.ts';
-import type { Logger } from '../lib/log.ts';
-import type { ServiceKey } from './types.ts';
+import type { Clock, Timer } from './clock.ts';
+import { messageOf } from './errors.ts';
+import { familyOf, type Ip } from './ip.ts';
+import type { Logger } from './log.ts';
 
 /** Asks the machine's resolver for all addresses of a name, in its order. Rejects when there are none. */
 export type ResolveName = (name: string) => Promise<readonly Ip[]>;
@@ -31,16 +30,16 @@ const maxAsking = 8;
 const maxAskingSlow = 1;
 const slowMs = 1000;
 
-export interface NamesParts {
+export interface NamesParts<User> {
   readonly resolve: ResolveName;
   readonly clock: Clock;
   readonly log: Logger;
   /** What is known about a name of theirs is something else now. */
-  readonly changed: (keys: ReadonlySet<ServiceKey>) => void;
+  readonly changed: (users: ReadonlySet<User>) => void;
 }
 
-interface Entry {
-  readonly users: Set<ServiceKey>;
+interface Entry<User> {
+  readonly users: Set<User>;
   answer: NameAnswer;
   isAsking: boolean;
   /** No answer came for a while, the last time. */
@@ -50,19 +49,19 @@ interface Entry {
 }
 
 /**
- * The names that Services have for addresses, asked about as long as some Service wants them. A name that
+ * The names that stand for VIPs, asked about as long as somebody wants them. A name that
  * cannot be resolved any more keeps its last answer: a resolver that fails takes no VIP away.
  */
-export class Names implements NameView {
-  private readonly parts: NamesParts;
-  private readonly entries = new Map<string, Entry>();
-  private readonly namesOf = new Map<ServiceKey, readonly string[]>();
+export class Names<User extends string> implements NameView {
+  private readonly parts: NamesParts<User>;
+  private readonly entries = new Map<string, Entry<User>>();
+  private readonly namesOf = new Map<User, readonly string[]>();
   private queue: string[] = [];
   private asking = 0;
   private askingSlow = 0;
   private timer: Timer | undefined;
 
-  constructor(parts: NamesParts) {
+  constructor(parts: NamesParts<User>) {
     this.parts = parts;
   }
 
@@ -70,21 +69,21 @@ export class Names implements NameView {
     return this.entries.get(name)?.answer;
   }
 
-  /** The names of this Service from now on. New ones are asked for at once. */
-  want(key: ServiceKey, names: readonly string[]): void {
-    const before = this.namesOf.get(key) ?? [];
+  /** The names of this user from now on. New ones are asked for at once. */
+  want(user: User, names: readonly string[]): void {
+    const before = this.namesOf.get(user) ?? [];
     if (before.length + names.length === 0) return;
-    for (const name of before) if (!names.includes(name)) this.leave(name, key);
-    if (names.length === 0) this.namesOf.delete(key);
-    else this.namesOf.set(key, names);
+    for (const name of before) if (!names.includes(name)) this.leave(name, user);
+    if (names.length === 0) this.namesOf.delete(user);
+    else this.namesOf.set(user, names);
     for (const name of names) {
       const known = this.entries.get(name);
       if (known !== undefined) {
-        known.users.add(key);
+        known.users.add(user);
         continue;
       }
       const fresh = { answer: undefined, isAsking: false, isSlow: false, isStale: false };
-      this.entries.set(name, { users: new Set([key]), ...fresh });
+      this.entries.set(name, { users: new Set([user]), ...fresh });
       this.queue.push(name);
     }
     this.ask();
@@ -97,15 +96,15 @@ export class Names implements NameView {
     this.entries.clear();
   }
 
-  private leave(name: string, key: ServiceKey): void {
+  private leave(name: string, user: User): void {
     const entry = this.entries.get(name);
-    entry?.users.delete(key);
+    entry?.users.delete(user);
     if (entry?.users.size === 0) this.entries.delete(name);
   }
 
   private arm(): void {
     if (this.entries.size === 0) return;
-    this.timer ??= this.parts.clock.after('services-names', periodMs, () => {
+    this.timer ??= this.parts.clock.after('names', periodMs, () => {
       this.timer = undefined;
       this.queue = [...this.entries].flatMap(([name, { isAsking }]) => (isAsking ? [] : [name]));
       this.ask();
@@ -127,7 +126,7 @@ export class Names implements NameView {
     this.queue.unshift(...held);
   }
 
-  private askFor(name: string, entry: Entry): void {
+  private askFor(name: string, entry: Entry<User>): void {
     const { clock, resolve } = this.parts;
     const { isSlow } = entry;
     const startedAt = clock.now();
@@ -156,7 +155,7 @@ export class Names implements NameView {
   }
 
   /** Addresses that were there before come first: a resolver that rotates its answers moves no VIP. */
-  private answered(name: string, entry: Entry, found: readonly Ip[]): void {
+  private answered(name: string, entry: Entry<User>, found: readonly Ip[]): void {
     const usable = [...new Set(found)].filter(isUsable);
     if (usable.length === 0) {
       this.failed(name, entry, `${found.join()} cannot be a VIP`);
@@ -169,7 +168,7 @@ export class Names implements NameView {
     if (before.join() !== addresses.join()) this.settle(name, entry, { addresses });
   }
 
-  private failed(name: string, entry: Entry, problem: string): void {
+  private failed(name: string, entry: Entry<User>, problem: string): void {
     const { answer } = entry;
     if (answer !== undefined && 'addresses' in answer) {
       const message = 'a name cannot be resolved any more; its last addresses stay';
@@ -180,7 +179,7 @@ export class Names implements NameView {
     if (answer?.problem !== problem) this.settle(name, entry, { problem });
   }
 
-  private settle(name: string, entry: Entry, answer: NonNullable<NameAnswer>): void {
+  private settle(name: string, entry: Entry<User>, answer: NonNullable<NameAnswer>): void {
     if (this.entries.get(name) !== entry) return;
     entry.answer = answer;
     this.parts.changed(entry.users);
