@@ -1,3 +1,4 @@
+import { proxyFor, sameProxy, type Environment, type Proxy } from './proxy.ts';
 import type { ServerAddress } from './server-address.ts';
 
 /** Everything needed to open a connection and to be known at the other end. PEM texts, no files. */
@@ -15,6 +16,19 @@ export interface Connection {
    * For host `kubernetes`, which a static Pod knows only by a host alias that some kubelets do not write.
    */
   readonly fallsBackToLoopback: boolean;
+  /** The way to the server that its kubeconfig names; undefined: as the environment has it. */
+  readonly proxy: Proxy | undefined;
+}
+
+/**
+ * The proxy that leads to the server: the one of its kubeconfig, whatever NO_PROXY says (as client-go has it), else
+ * that of the environment. None leads to `kubernetes`, which is this machine and which nobody else knows by that name.
+ *
+ * @throws ProxyError when that of the environment cannot be used.
+ */
+export function proxyOf(connection: Connection, environment: Environment): Proxy | undefined {
+  if (connection.fallsBackToLoopback) return undefined;
+  return connection.proxy ?? proxyFor(connection.server, environment);
 }
 
 /** A connection to a server without credentials: what tests and the embedded API server need. */
@@ -28,6 +42,7 @@ export function plainConnection(server: ServerAddress): Connection {
     isInsecure: false,
     tlsServerName: undefined,
     fallsBackToLoopback: false,
+    proxy: undefined,
   };
 }
 
@@ -43,7 +58,8 @@ export function sameTransport(a: Connection, b: Connection): boolean {
     a.key === b.key &&
     a.isInsecure === b.isInsecure &&
     a.tlsServerName === b.tlsServerName &&
-    a.fallsBackToLoopback === b.fallsBackToLoopback
+    a.fallsBackToLoopback === b.fallsBackToLoopback &&
+    sameProxy(a.proxy, b.proxy)
   );
 }
 

@@ -146,6 +146,7 @@ async function resolveMaterials(config: Kubeconfig, file: string, read: ReadText
     isInsecure: config.isInsecure,
     tlsServerName: config.tlsServerName,
     fallsBackToLoopback: false,
+    proxy: config.proxy,
   };
 }
 

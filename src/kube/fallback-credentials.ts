@@ -53,8 +53,15 @@ export class FallbackCredentials implements Credentials {
   private place(connection: Connection): Connection {
     const host = this.others[this.at - 1];
     if (host === undefined) return connection;
-    // Every API server's certificate names `kubernetes`, whichever node it runs on.
+    // Every API server's certificate names `kubernetes`, whichever node it runs on. They are neighbours of this node: a
+    // proxy that leads to the configured server is none that leads to them.
     const server = { ...connection.server, host, port: this.port };
-    return { ...connection, server, tlsServerName: LOCAL_NAME, fallsBackToLoopback: false };
+    return {
+      ...connection,
+      server,
+      tlsServerName: LOCAL_NAME,
+      fallsBackToLoopback: false,
+      proxy: undefined,
+    };
   }
 }

@@ -50,6 +50,7 @@ export async function readInCluster(
     isInsecure: false,
     tlsServerName: undefined,
     fallsBackToLoopback: false,
+    proxy: undefined,
   };
 }
 

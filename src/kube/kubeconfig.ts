@@ -1,5 +1,6 @@
 import { parseDocument } from 'yaml';
 import { KubeVipError, messageOf } from '../lib/errors.ts';
+import { parseProxy, type Proxy } from './proxy.ts';
 import { parseServer } from './server-address.ts';
 import type { ServerAddress } from './server-address.ts';
 
@@ -27,6 +28,8 @@ export interface Kubeconfig {
   readonly token: Material | undefined;
   readonly isInsecure: boolean;
   readonly tlsServerName: string | undefined;
+  /** `proxy-url` */
+  readonly proxy: Proxy | undefined;
 }
 
 /** Far above any real kubeconfig; bounds what a wrong path can make us parse. */
@@ -46,7 +49,7 @@ export function parseKubeconfig(text: string, path: string): Kubeconfig {
   const cluster = named(root, 'clusters', 'cluster', stringOf(context.fields, 'cluster', path), path);
   const userName = stringOf(context.fields, 'user', path);
   const user = userName === undefined ? {} : named(root, 'users', 'user', userName, path);
-  refuseUnsupported(cluster, user, path);
+  refuseUnsupported(user, path);
   const address = stringOf(cluster, 'server', path);
   const server = parseServer(address ?? '');
   if (server === undefined) {
@@ -69,7 +72,16 @@ export function parseKubeconfig(text: string, path: string): Kubeconfig {
     token: tokenOf(user, path),
     isInsecure: booleanOf(cluster, 'insecure-skip-tls-verify', path),
     tlsServerName: stringOf(cluster, 'tls-server-name', path),
+    proxy: proxyOf(cluster, server, path),
   };
+}
+
+function proxyOf(cluster: Fields, server: ServerAddress, path: string): Proxy | undefined {
+  const url = stringOf(cluster, 'proxy-url', path);
+  if (url === undefined) return undefined;
+  const proxy = parseProxy(url, 'proxy-url', server);
+  if (!('problem' in proxy)) return proxy;
+  throw new KubeconfigError(path, `proxy-url${proxy.problem}, or take it out`);
 }
 
 function parseRoot(text: string, path: string): Fields {
@@ -115,7 +127,7 @@ function entriesOf(root: Fields, list: string, path: string): readonly Fields[] 
   return value.filter(isFields);
 }
 
-function refuseUnsupported(cluster: Fields, user: Fields, path: string): void {
+function refuseUnsupported(user: Fields, path: string): void {
   const instead = 'give a client certificate, a token or a tokenFile';
   if (isSet(user.exec)) throw new KubeconfigError(path, `exec plugins are not run: ${instead}`);
   if (isSet(user['auth-provider']))
@@ -129,7 +141,6 @@ function refuseUnsupported(cluster: Fields, user: Fields, path: string): void {
   const other = ['as', 'as-uid', 'as-groups', 'as-user-extra'].find((name) => isSet(user[name]));
   if (other !== undefined)
     throw new KubeconfigError(path, `${other}: nobody is impersonated; give the credentials of that user`);
-  if (isSet(cluster['proxy-url'])) throw new KubeconfigError(path, 'proxy-url is not supported');
 }
 
 function isSet(value: unknown): boolean {

@@ -9,6 +9,7 @@ import type { Credentials, ReadText } from './credentials.ts';
 import { LOCAL_API_PORT, detectServer, localCertificateAddresses } from './detect.ts';
 import type { DetectProbes } from './detect.ts';
 import type { ChooseProxy } from './pool.ts';
+import { isThisMachine } from './proxy.ts';
 import { SERVICE_ACCOUNT_MOUNT, readInCluster } from './in-cluster.ts';
 import type { InClusterEnvironment } from './in-cluster.ts';
 import { KubeconfigError } from './kubeconfig.ts';
@@ -92,7 +93,13 @@ function serverChooser(
       });
     }
     const isLocal = chosen.server.host === LOCAL_NAME;
-    return Promise.resolve({ ...fromFile, server: chosen.server, fallsBackToLoopback: isLocal });
+    const isHere = rule.rule === 'override' && isThisMachine(chosen.server.host);
+    return Promise.resolve({
+      ...fromFile,
+      server: chosen.server,
+      fallsBackToLoopback: isLocal,
+      proxy: isLocal || isHere ? undefined : fromFile.proxy,
+    });
   };
 }
 
@@ -109,7 +116,8 @@ function detecting(
       found = await detectServer(probes(fromFile), inputs.vips);
       components.log.info('API server found by its certificate', { server: found });
     }
-    return { ...fromFile, server: { scheme: 'https', host: found, port, basePath: '' } };
+    const server = { scheme: 'https' as const, host: found, port, basePath: '' };
+    return { ...fromFile, server, proxy: undefined };
   };
 }
 

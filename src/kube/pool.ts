@@ -10,7 +10,7 @@ import { fromFailure } from './errors.ts';
 import type { KubeError } from './errors.ts';
 import type { Proxy } from './proxy.ts';
 import type { LoopbackFallback } from './lookup.ts';
-import { formatServer, type ServerAddress } from './server-address.ts';
+import { formatServer } from './server-address.ts';
 import { Http1Session } from './http1-session.ts';
 import { KubeSession } from './session.ts';
 import { openSocket } from './socket.ts';
@@ -27,8 +27,8 @@ export interface PoolComponents {
   readonly spoken: Spoken;
 }
 
-/** Which proxy leads to a server, if any. Throws ProxyError. */
-export type ChooseProxy = (server: ServerAddress) => Proxy | undefined;
+/** Which proxy leads to the server, if any. Throws ProxyError. */
+export type ChooseProxy = (connection: Connection) => Proxy | undefined;
 
 export interface Spoken {
   /** It said in plain words that it knows no HTTP/2. */
@@ -166,8 +166,7 @@ export class SessionPool {
     lookup: LookupFunction | undefined,
     signal: AbortSignal,
   ): Promise<Session> {
-    // `kubernetes` is this machine, and nobody else knows it by that name.
-    const proxy = connection.fallsBackToLoopback ? undefined : this.components.proxy?.(connection.server);
+    const proxy = this.components.proxy?.(connection);
     const { socket, protocol } = await openSocket(connection, { lookup, proxy }, signal);
     const ended = (session: Session): void => {
       this.ended(session);

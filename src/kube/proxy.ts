@@ -13,48 +13,69 @@ export interface Proxy {
   readonly port: number;
   /** `Proxy-Authorization`. */
   readonly authorization: string | undefined;
-  /** For people: the variable that names it, and where it is. */
+  /** For people: what names it, and where it is. */
   readonly name: string;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The proxy that leads to this server, by the rules of Go's golang.org/x/net/http/httpproxy, which client-go follows:
- * HTTPS_PROXY, and NO_PROXY with addresses, prefixes, names (with all below them) and ports; never for this machine.
+ * The proxy that the environment has for this server, by the rules of Go's golang.org/x/net/http/httpproxy, which
+ * client-go follows: HTTPS_PROXY, and NO_PROXY with addresses, prefixes, names (with all below them) and ports; never
+ * for this machine.
  *
  * @throws ProxyError when the proxy is none that can be used here.
  */
 export function proxyFor(server: ServerAddress, environment: Environment): Proxy | undefined {
   const variable = server.scheme === 'https' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
   const value = read(environment, variable);
-  if (value === '' || isExempt(server, read(environment, 'NO_PROXY'))) return undefined;
-  const instead = `or name ${server.host} in NO_PROXY`;
+  if (value === '' || isThisMachine(server.host) || isExempt(server, read(environment, 'NO_PROXY')))
+    return undefined;
+  const proxy = parseProxy(value, variable, server);
+  if (!('problem' in proxy)) return proxy;
+  throw new ProxyError(`${variable}${proxy.problem}, or name ${server.host} in NO_PROXY`);
+}
+
+/**
+ * A proxy by its URL (`http://[USER:PASSWORD@]HOST[:PORT]`, the scheme may be left out), to reach this server.
+ *
+ * @param variable what holds the URL, for messages.
+ * @returns or what is wrong with it, to be put behind the name of what holds it.
+ */
+export function parseProxy(
+  value: string,
+  variable: string,
+  server: ServerAddress,
+): Proxy | { readonly problem: string } {
   const url = URL.parse(/^[a-z][a-z0-9]*:\/\//i.test(value) ? value : `http://${value}`);
   if (url === null || url.hostname === '')
-    throw new ProxyError(`${variable} is no URL of a proxy; write http://HOST:PORT, ${instead}`);
-  if (url.protocol !== 'http:')
-    throw new ProxyError(`${variable}: only proxies that speak HTTP are supported: give one, ${instead}`);
+    return { problem: ' is no URL of a proxy; write http://HOST:PORT' };
+  if (url.protocol !== 'http:') return { problem: ': only proxies that speak HTTP are supported: give one' };
   if (server.scheme === 'http')
-    throw new ProxyError(
-      `${variable}: ${formatServer(server)} without TLS is reached directly only: unset it, ${instead}`,
-    );
+    return { problem: `: ${formatServer(server)} without TLS is reached directly only: unset it` };
+  const login = loginOf(url);
+  if (login === undefined) return { problem: ': user or password cannot be read: write a % as %25' };
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const port = url.port === '' ? 80 : Number(url.port);
-  const login = url.username === '' ? undefined : loginOf(url, variable);
   return {
     host,
     port,
-    authorization: login === undefined ? undefined : `Basic ${Buffer.from(login).toString('base64')}`,
+    authorization: login === ':' ? undefined : `Basic ${Buffer.from(login).toString('base64')}`,
     name: `${variable} ${authorityOf({ ...server, host, port })}`,
   };
 }
 
-function loginOf({ username, password }: URL, variable: string): string {
+/** Do both lead the same way? */
+export function sameProxy(a: Proxy | undefined, b: Proxy | undefined): boolean {
+  return a?.host === b?.host && a?.port === b?.port && a?.authorization === b?.authorization;
+}
+
+/** `user:password`; undefined: it cannot be read. */
+function loginOf({ username, password }: URL): string | undefined {
   try {
     return `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  } catch (error) {
-    throw new ProxyError(`${variable}: user or password cannot be read: write a % as %25`, { cause: error });
+  } catch {
+    return undefined;
   }
 }
 
@@ -63,9 +84,14 @@ function read(environment: Environment, name: string): string {
   return (environment[name] || environment[name.toLowerCase()] || '').trim();
 }
 
+/** By its name or address alone. */
+export function isThisMachine(host: string): boolean {
+  const address = parseIp(host);
+  return host.toLowerCase() === 'localhost' || (address !== undefined && isLoopback(address));
+}
+
 function isExempt({ host, port }: ServerAddress, list: string): boolean {
   const address = parseIp(host);
-  if (host.toLowerCase() === 'localhost' || (address !== undefined && isLoopback(address))) return true;
   return list
     .split(',')
     .map((item) => item.trim().toLowerCase())

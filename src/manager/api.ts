@@ -4,14 +4,13 @@ import {
   candidateFiles,
   FallbackCredentials,
   openKubeClient,
-  proxyFor,
+  proxyOf,
   readPodNamespace,
   selectClient,
+  type ChooseProxy,
   type ClientChoice,
   type Credentials,
   type Http2KubeClient,
-  type Proxy,
-  type ServerAddress,
 } from '../kube/index.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Clock, Random } from '../lib/clock.ts';
@@ -67,12 +66,11 @@ export async function openApi(
     servicePort: process.env['KUBERNETES_SERVICE_PORT'] ?? '',
   };
   const adapt = (read: Credentials): Credentials => new FallbackCredentials(read, config.port);
-  const proxy = (server: ServerAddress): Proxy | undefined => proxyFor(server, process.env);
+  const proxy: ChooseProxy = (connection) => proxyOf(connection, process.env);
   const components = { ...parts, proxy, ...(config.enableLoadBalancer ? { adapt } : {}) };
   const { client, credentials } = openKubeClient(choice, { ...inputs, environment }, components);
   try {
-    const { server, fallsBackToLoopback } = await credentials.current();
-    const found = fallsBackToLoopback ? undefined : proxy(server);
+    const found = proxy(await credentials.current());
     if (found !== undefined)
       parts.log.info('the API server is reached through a proxy', { proxy: found.name });
   } catch (error) {

@@ -134,6 +134,7 @@ function connectionTo(dir: string, port: number): Connection {
     isInsecure: false,
     tlsServerName: undefined,
     fallsBackToLoopback: false,
+    proxy: undefined,
   };
 }
 

@@ -27,6 +27,14 @@ test('a server that cannot be reached is followed by the others in turn, and by 
   ]);
 });
 
+test('a proxy that leads to the own server is not asked for the others', async () => {
+  const proxy = { host: 'p', port: 3128, authorization: undefined, name: 'proxy-url p:3128' };
+  const credentials = new FallbackCredentials(fixedCredentials({ ...own, proxy }), 6443);
+  credentials.setOthers([ip('10.0.0.2')]);
+  assert.equal((await credentials.current()).proxy, proxy);
+  assert.equal((await credentials.refresh()).proxy, undefined);
+});
+
 test('credentials that changed on disk are tried at the same server first', async () => {
   let connection: Connection = own;
   const disk: Credentials = {

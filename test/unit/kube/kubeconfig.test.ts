@@ -34,6 +34,7 @@ users:
       token: undefined,
       isInsecure: false,
       tlsServerName: 'api',
+      proxy: undefined,
     });
   });
 
@@ -135,7 +136,11 @@ users:
       /auth-provider is not supported/,
     ],
     ['a password', kubeconfig({ user: { username: 'u', password: 'p' } }), /username and password/],
-    ['a proxy', kubeconfig({ cluster: { 'proxy-url': 'socks5://x' } }), /proxy-url is not supported/],
+    [
+      'a proxy',
+      kubeconfig({ cluster: { 'proxy-url': 'socks5://x' } }),
+      /proxy-url: only proxies that speak HTTP/,
+    ],
     [
       'half a key pair',
       kubeconfig({ user: { 'client-certificate-data': base64('C') } }),

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { leases, openKubeClient, selectClient } from '../../../src/kube/index.ts';
+import { leases, openKubeClient, proxyOf, selectClient } from '../../../src/kube/index.ts';
 import type { ClientInputs, Http2KubeClient, OpenComponents } from '../../../src/kube/index.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeApi, createAuthority } from '../../../src/testing/fake-api/index.ts';
 import type { ApiListener } from '../../../src/testing/fake-api/index.ts';
 import { recordingLogger, type RecordingLogger } from '../../../src/testing/logger.ts';
+import { ip } from '../../../src/lib/ip.ts';
 import { failure } from './fixture.ts';
 import { kubeconfig } from './kubeconfig-text.ts';
 
@@ -186,6 +187,45 @@ describe('the client a configuration leads to', () => {
     const warnings = log.lines.filter((line) => line.includes('our own VIP'));
     assert.equal(warnings.length, 1);
   });
+
+  const mounted = '/mnt/kubeconfig';
+  const rows: readonly (readonly [string, Partial<ClientInputs>, string, boolean])[] = [
+    ['the server that a kubeconfig names', { k8sConfigFile: mounted }, mounted, true],
+    ['kubernetes_addr', { k8sConfigFile: mounted, kubernetesAddr: '127.0.0.3.nip:1' }, mounted, true],
+    [
+      'kubernetes_addr on this machine',
+      { k8sConfigFile: mounted, kubernetesAddr: '127.0.0.1' },
+      mounted,
+      false,
+    ],
+    ['the API server of this node', {}, admin, false],
+    ['one that cp_detect found', { detectControlPlane: true }, admin, false],
+  ];
+  for (const [what, changes, file, isProxied] of rows)
+    it(`proxy-url leads ${isProxied ? '' : 'not '}to ${what}`, async (t) => {
+      const seen = new Set<string | undefined>();
+      const text = kubeconfig({
+        server: 'https://10.0.0.7:6443',
+        cluster: { 'proxy-url': 'http://p:3128', 'certificate-authority-data': base64(authority.cert) },
+      });
+      const { client } = open(
+        t,
+        changes,
+        { [file]: text },
+        {
+          probes: () => ({
+            certificateAddresses: () => Promise.resolve([ip('127.0.0.3')]),
+            answers: () => Promise.resolve(true),
+          }),
+          proxy: (connection) => {
+            seen.add(proxyOf(connection, {})?.name);
+            throw new Error('that is all');
+          },
+        },
+      );
+      await failure(client.list(leases));
+      assert.deepEqual([...seen], [isProxied ? 'proxy-url p:3128' : undefined]);
+    });
 
   it('CP-63 without any file the service account of the Pod is used', async (t) => {
     const mount = '/var/run/secrets/kubernetes.io/serviceaccount';

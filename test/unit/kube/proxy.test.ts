@@ -3,13 +3,32 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { fixedCredentials, Http2KubeClient, leases, proxyFor } from '../../../src/kube/index.ts';
+import {
+  fixedCredentials,
+  Http2KubeClient,
+  leases,
+  proxyOf,
+  readKubeconfig,
+  type Connection,
+  type ServerAddress,
+} from '../../../src/kube/index.ts';
 import { createAuthority, FakeApi } from '../../../src/testing/fake-api/index.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { plainConnection } from '../../../src/kube/index.ts';
 import { failure } from './fixture.ts';
+import { kubeconfig } from './kubeconfig-text.ts';
 import { parsed } from './subject.ts';
+
+const proxyFor = (server: ServerAddress, environment: Readonly<Record<string, string>>) =>
+  proxyOf(plainConnection(server), environment);
+
+/** What a kubeconfig with this server and this proxy leads to. */
+function fromFile(server: string, proxyUrl: string): Promise<Connection> {
+  return readKubeconfig('/x', () =>
+    Promise.resolve(kubeconfig({ server, cluster: { 'proxy-url': proxyUrl } })),
+  );
+}
 
 const some = { HTTPS_PROXY: 'http://proxy.example:3128' };
 
@@ -92,12 +111,46 @@ describe('which proxy leads to an API server', () => {
   });
 });
 
+describe('proxy-url of a kubeconfig', () => {
+  test('leads to its server whatever the environment says, as with client-go', async () => {
+    for (const server of ['https://10.0.0.1:6443', 'https://127.0.0.1:6443', 'https://api.example']) {
+      const connection = await fromFile(server, 'http://me:se%3Acret@p:3128/');
+      const login = `Basic ${Buffer.from('me:se:cret').toString('base64')}`;
+      for (const environment of [{}, some, { ...some, NO_PROXY: '*' }])
+        assert.deepEqual(proxyOf(connection, environment), {
+          host: 'p',
+          port: 3128,
+          authorization: login,
+          name: 'proxy-url p:3128',
+        });
+    }
+    assert.equal(
+      proxyOf(await fromFile('https://10.0.0.1', ''), some)?.name,
+      'HTTPS_PROXY proxy.example:3128',
+    );
+  });
+
+  test('that cannot be used is refused with the file and the remedy', async () => {
+    for (const [url, why] of [
+      [
+        'socks5://p:1080',
+        /^kubeconfig \/x: proxy-url: only proxies that speak HTTP .*give one, or take it out/,
+      ],
+      ['https://p', /only proxies that speak HTTP/],
+      ['http://', /proxy-url is no URL of a proxy; write http/],
+      ['http://a%zz@p', /user or password/],
+    ] as const)
+      await assert.rejects(fromFile('https://10.0.0.1', url), { code: 'KUBECONFIG', message: why });
+    await assert.rejects(fromFile('http://10.0.0.1:8080', 'http://p'), /proxy-url: .* without TLS/);
+  });
+});
+
 describe('an API server behind a proxy', () => {
   const authority = createAuthority('cluster');
   const tls = authority.issue('kube-apiserver', ['api.example', 'kubernetes']);
 
   /** An API server that only the proxy can reach, by a name that only the proxy knows. */
-  async function scene(t: TestContext, status = 200, isLocal = false) {
+  async function scene(t: TestContext, status = 200, isLocal = false, isInFile = false) {
     const api = new FakeApi();
     const { port } = await api.listen({ host: '127.0.0.1', tls });
     const asked: IncomingMessage[] = [];
@@ -117,17 +170,17 @@ describe('an API server behind a proxy', () => {
       sockets.add(server.on('error', () => undefined));
     });
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-    const environment = {
-      HTTPS_PROXY: `http://me:secret@127.0.0.1:${(proxy.address() as AddressInfo).port}`,
-    };
-    const server = parsed(isLocal ? `https://kubernetes:${port}` : 'https://api.example:6443');
-    const connection = { ...plainConnection(server), ca: authority.cert, fallsBackToLoopback: isLocal };
+    const url = `http://me:secret@127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const environment = isInFile ? {} : { HTTPS_PROXY: url };
+    const server = isLocal ? `https://kubernetes:${port}` : 'https://api.example:6443';
+    const read = isInFile ? await fromFile(server, url) : plainConnection(parsed(server));
+    const connection = { ...read, ca: authority.cert, fallsBackToLoopback: isLocal };
     const client = new Http2KubeClient({
       clock: new FakeClock(),
       random: () => 0.5,
       log: silentLogger,
       credentials: fixedCredentials(connection),
-      proxy: (to) => proxyFor(to, environment),
+      proxy: (to) => proxyOf(to, environment),
       lookup: (_host, done) => {
         done(null, [{ address: '127.0.0.1', family: 4 }]);
       },
@@ -144,16 +197,20 @@ describe('an API server behind a proxy', () => {
     return { client, asked, end };
   }
 
-  test('is asked over a tunnel, by its own name and with its own certificate', async (t) => {
-    const { client, asked } = await scene(t);
-    const { items } = await client.list(leases);
-    assert.deepEqual(items, []);
-    const [first] = asked;
-    assert.equal(first?.url, 'api.example:6443');
-    assert.equal(first.headers.host, 'api.example:6443');
-    const login = Buffer.from('me:secret').toString('base64');
-    assert.equal(first.headers['proxy-authorization'], `Basic ${login}`);
-  });
+  for (const [where, isInFile] of [
+    ['the environment', false],
+    ['a kubeconfig', true],
+  ] as const)
+    test(`of ${where} is asked over a tunnel, by its own name and with its own certificate`, async (t) => {
+      const { client, asked } = await scene(t, 200, false, isInFile);
+      const { items } = await client.list(leases);
+      assert.deepEqual(items, []);
+      const [first] = asked;
+      assert.equal(first?.url, 'api.example:6443');
+      assert.equal(first.headers.host, 'api.example:6443');
+      const login = Buffer.from('me:secret').toString('base64');
+      assert.equal(first.headers['proxy-authorization'], `Basic ${login}`);
+    });
 
   test('on this machine it is not asked for: nobody else knows that name', async (t) => {
     const { client, asked } = await scene(t, 200, true);
