@@ -14,6 +14,9 @@ export interface LocalLinksParts {
   readonly log: Logger;
 }
 
+/** Where kube-proxy (IPVS mode) and kube-router put the addresses of all Services, on every node. */
+const linksOfServices = new Set(['kube-ipvs0', 'kube-dummy-if']);
+
 /**
  * The links of this machine and its own addresses: those that are not deprecated, for every VIP is.
  * Follows the kernel; `changed` is called when a link came or went or an own address did.
@@ -22,6 +25,8 @@ export class LocalLinks implements LocalView {
   private readonly parts: LocalLinksParts;
   private readonly links = new Map<number, Link>();
   private readonly own = new Map<string, Address>();
+  /** The same, the oldest link first. */
+  private ownInOrder: readonly Address[] | undefined;
   private changed: () => void = () => undefined;
 
   constructor(parts: LocalLinksParts) {
@@ -49,7 +54,8 @@ export class LocalLinks implements LocalView {
   }
 
   *ownAddresses(): IterableIterator<OwnAddress> {
-    for (const { ifindex, address, prefixLength } of this.own.values()) {
+    this.ownInOrder ??= [...this.own.values()].sort((a, b) => a.ifindex - b.ifindex);
+    for (const { ifindex, address, prefixLength } of this.ownInOrder) {
       const link = this.links.get(ifindex)?.name;
       if (link !== undefined) yield { link, address, prefixLength };
     }
@@ -70,11 +76,14 @@ export class LocalLinks implements LocalView {
     }
     if (event.kind !== 'address') return false;
     const { address, change } = event;
+    if (linksOfServices.has(this.links.get(address.ifindex)?.name ?? '')) return false;
     const id = `${address.ifindex} ${address.address}/${address.prefixLength}`;
-    if (change === 'gone' || address.deprecated) return this.own.delete(id);
-    const isNew = !this.own.has(id);
-    this.own.set(id, address);
-    return isNew;
+    const isOwn = change !== 'gone' && !address.deprecated;
+    if (isOwn === this.own.has(id)) return false;
+    if (isOwn) this.own.set(id, address);
+    else this.own.delete(id);
+    this.ownInOrder = undefined;
+    return true;
   }
 
   private async dump(signal: AbortSignal): Promise<void> {
@@ -85,6 +94,7 @@ export class LocalLinks implements LocalView {
         const addresses = await kernel.addresses();
         this.links.clear();
         this.own.clear();
+        this.ownInOrder = undefined;
         for (const link of links) this.apply({ kind: 'link', change: 'set', link });
         for (const address of addresses) this.apply({ kind: 'address', change: 'set', address });
         this.changed();

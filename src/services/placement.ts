@@ -14,6 +14,7 @@ export interface OwnAddress {
 /** What placing a VIP depends on. */
 export interface LocalView {
   hasLink(name: string): boolean;
+  /** In an order that stays the same while links do. */
   ownAddresses(): Iterable<OwnAddress>;
   /** Link that carries this address as the machine's own. */
   ownerOf(address: Ip): string | undefined;
@@ -36,7 +37,7 @@ const NAME_LIFETIME_S = 60;
 
 /**
  * Where a VIP goes. Link: the Service's own (`asked`), else `vip_servicesinterface`, else `vip_interface`;
- * `auto` is the link with an address whose subnet holds the VIP, else the next in that order.
+ * `auto` is the link with an address whose subnet holds the VIP, the smallest such subnet, else the next in that order.
  */
 export function placeVip(
   vip: Ip,
@@ -66,23 +67,25 @@ function chooseLink(vip: Ip, asked: string | undefined, config: PlacementConfig,
   for (const choice of [asked ?? '', config.servicesLink]) {
     if (choice === '') continue;
     if (choice !== automatic) return choice;
-    const found = holdersOf(vip, local).next();
-    if (found.done !== true) return found.value.link;
+    const found = nearest(vip, local.ownAddresses());
+    if (found !== undefined) return found.link;
   }
   return config.mainLink;
 }
 
 function subnetLength(vip: Ip, link: string, local: LocalView): number | undefined {
-  for (const own of holdersOf(vip, local)) if (own.link === link) return own.prefixLength;
-  return undefined;
+  const here = [...local.ownAddresses()].filter((own) => own.link === link);
+  return nearest(vip, here)?.prefixLength;
 }
 
-/** Own addresses in whose subnet the VIP lies; a host address has no subnet. */
-function* holdersOf(vip: Ip, local: LocalView): Generator<OwnAddress, undefined> {
-  for (const own of local.ownAddresses()) {
+/** The one with the smallest subnet that the VIP lies in, the first of those; a host address has no subnet. */
+function nearest(vip: Ip, addresses: Iterable<OwnAddress>): OwnAddress | undefined {
+  let found: OwnAddress | undefined;
+  for (const own of addresses) {
     if (familyOf(own.address) !== familyOf(vip) || own.prefixLength === hostLength(vip)) continue;
-    if (isInSubnet(vip, own)) yield own;
+    if (own.prefixLength > (found?.prefixLength ?? -1) && isInSubnet(vip, own)) found = own;
   }
+  return found;
 }
 
 function isInSubnet(vip: Ip, { address, prefixLength }: OwnAddress): boolean {

@@ -89,7 +89,7 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'SVC-13',
     file: 'src/services/placement.ts',
-    from: 'if (found.done !== true) return found.value.link;',
+    from: 'if (found !== undefined) return found.link;',
     to: '',
     test: placement,
   },

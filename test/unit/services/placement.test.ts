@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { servicePrefixes } from '../../../src/config/index.ts';
 import { ip } from '../../../src/lib/ip.ts';
 import { holderSpecs, placeVip, type LocalView } from '../../../src/services/placement.ts';
-import { defaults } from './scene.ts';
+import { defaults, World } from './scene.ts';
 
 const own = [
   { link: 'eth0', address: ip('192.0.2.10'), prefixLength: 24 },
@@ -38,6 +38,22 @@ test('SVC-13 auto takes the link with a subnet for the VIP, else the next choice
   assert.equal(place('198.51.100.1', 'auto'), 'eth1/32');
   assert.equal(place('203.0.113.1', 'auto', { servicesLink: 'eth2' }), 'eth2/32');
   assert.equal(place('203.0.113.1', 'auto', auto), 'eth0/32');
+});
+
+test('SVC-13 of several links with a subnet for the VIP auto takes that with the smallest', () => {
+  const wide = { link: 'eth2', address: ip('192.0.0.1'), prefixLength: 8 };
+  const narrow = { link: 'eth1', address: ip('192.0.2.200'), prefixLength: 26 };
+  const options = { ...defaults, servicesLink: 'auto', prefix4: 'auto' } as const;
+  const at = (vip: string): string => {
+    const placed = placeVip(ip(vip), undefined, options, {
+      ...local,
+      ownAddresses: () => [wide, ...own, narrow],
+    });
+    return placed.kind === 'place' ? `${placed.link}/${placed.prefixLength}` : placed.reason;
+  };
+  assert.equal(at('192.0.2.1'), 'eth0/24');
+  assert.equal(at('192.0.2.193'), 'eth1/26');
+  assert.equal(at('192.9.9.9'), 'eth2/8');
 });
 
 test('SVC-14 vip_subnet for both families, auto, and what cannot be used', () => {
@@ -91,4 +107,38 @@ test('ARP-07 the specs carry scope, detection, period and fence', () => {
   });
   const [onLo] = holderSpecs(places, { ...config, globalScopeOnLo: true }, fence);
   assert.equal(onLo?.kind === 'address' && onLo.scope, 'global');
+});
+
+test('where kube-proxy puts the VIPs of all Services on every node they are no address of the node itself', async () => {
+  const world = new World();
+  const { kernel } = await world.add('a');
+  await world.run(400);
+  kernel.addLink({ name: 'kube-ipvs0' });
+  world.serve({ name: 'web', vip: '192.0.2.1' });
+  await world.run(100);
+  kernel.putAddress('kube-ipvs0', '192.0.2.1', 32, { preferredLifetime: undefined });
+  await world.run(100);
+  assert.match(kernel.showAddresses({ link: 'eth0' }), /192\.0\.2\.1\/32/);
+  await world.close();
+});
+
+test('SVC-13 the choice among equal subnets does not depend on which address came last', async () => {
+  const world = new World({ servicesLink: 'auto' });
+  const { kernel } = await world.add('a');
+  kernel.addLink({ name: 'macvlan0' });
+  const own = (link: string, address: string): void => {
+    kernel.putAddress(link, address, 24, { preferredLifetime: undefined });
+  };
+  own('eth0', '192.0.2.10');
+  own('macvlan0', '192.0.2.11');
+  await world.run(400);
+  world.serve({ name: 'web', vip: '192.0.2.1' });
+  await world.run(100);
+  assert.match(kernel.showAddresses({ link: 'eth0' }), /192\.0\.2\.1\/32/);
+  kernel.takeAddress('eth0', '192.0.2.10', 24);
+  await world.run(100);
+  own('eth0', '192.0.2.10');
+  await world.run(100);
+  assert.match(kernel.showAddresses({ link: 'eth0' }), /192\.0\.2\.1\/32/);
+  await world.close();
 });
