@@ -47,6 +47,15 @@ export class MemoryLease {
     this.publish({ kind: 'absent', version: String(++this.revision) });
   }
 
+  /** Takes a copy; what is returned puts it back, versions included, and tells nobody: etcd is restored. */
+  backup(): () => void {
+    const { lease, revision } = this;
+    return () => {
+      this.lease = lease;
+      this.revision = revision;
+    };
+  }
+
   /** Changes from now on, each told before the write that made it returns. */
   subscribe(subscriber: Subscriber): () => void {
     this.subscribers.add(subscriber);

@@ -75,7 +75,7 @@ export const electionMutants: readonly Mutant[] = [
   {
     line: 'CP-70',
     file: 'src/election/machine/observation.ts',
-    from: 'return now + durationMs(lease.record, settings) + spread;\n}\n\nfunction isHeldByOther',
+    from: 'return renewedJustBefore(lease, settings, at);\n}\n\nfunction isHeldByOther',
     to: 'return now;\n}\n\nfunction isHeldByOther',
     test: tenure,
   },

@@ -66,11 +66,8 @@ export function onFollowingTimer(d: Draft, phase: Following, name: TimerName): R
 
 /** The answer to a poll. */
 export function onFollowingResult(d: Draft, phase: Following, outcome: CallOutcome): Reason {
-  if (outcome.ok) {
-    const news = newsOf(knownLease(phase.seen), { kind: 'present', lease: outcome.lease });
-    if (news === 'stale') return see(d, phase.seen);
-    return see(d, seeLease(phase.seen, outcome.lease, d.settings, d));
-  }
+  // News cancels a call, so an older version than the one known is no late answer: the store itself went back.
+  if (outcome.ok) return see(d, seeLease(phase.seen, outcome.lease, d.settings, d));
   if (outcome.error === 'not-found') return see(d, seeAbsent(phase.seen, d.settings, d));
   pollAfter(d, phase.seen, outcome.error);
   return outcome.error;

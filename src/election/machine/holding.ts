@@ -66,8 +66,10 @@ export function onHoldingTimer(d: Draft, phase: Holding, name: TimerName): Reaso
 /** The answer to a renewal, or to a look at the record that a doubt has asked for. */
 export function onHoldingResult(d: Draft, phase: Holding, call: Call, outcome: CallOutcome): Reason {
   if (!outcome.ok) return callFailed(d, phase, call, outcome.error);
-  // Overtaken by the watch: the call still counts, but what the watch brought is the newer record.
-  const overtaken = newsOf(phase.lease, { kind: 'present', lease: outcome.lease }) === 'stale';
+  // Overtaken by the watch: the write still counts, but what the watch brought is the newer record. What a read brings
+  // is how things stand, an older version too: after etcd was restored no write on the one known would ever succeed.
+  const news = newsOf(phase.lease, { kind: 'present', lease: outcome.lease });
+  const overtaken = call.operation !== 'read' && news === 'stale';
   const lease = overtaken ? phase.lease : outcome.lease;
   if (lease.record.holderIdentity !== d.settings.identity) return taken(d, phase, lease);
   if (call.operation === 'read') {
@@ -139,12 +141,13 @@ function recreate(d: Draft, phase: Holding): Reason {
 /** A record that is gone is made anew, one that names another ends the tenure, and one of ours may be a rival's. */
 export function onHoldingWatch(d: Draft, phase: Holding, change: LeaseChange): Reason {
   const news = newsOf(phase.lease, change);
-  if (news === 'stale') return 'stale-watch';
   if (news === 'same') return 'same-record';
   if (news === 'unclear') return lookUp(d, phase);
   if (change.kind === 'absent') return phase.recreating ? 'already-asking' : recreate(d, phase);
-  if (change.lease.record.holderIdentity !== d.settings.identity) return taken(d, phase, change.lease);
-  return ownRecord(d, phase, change.lease);
+  const isOurs = change.lease.record.holderIdentity === d.settings.identity;
+  // Old news that names another is late, or etcd was restored.
+  if (news === 'stale') return isOurs ? 'stale-watch' : recheck(d, phase);
+  return isOurs ? ownRecord(d, phase, change.lease) : taken(d, phase, change.lease);
 }
 
 /**

@@ -26,7 +26,7 @@ function freeAt(seen: Seen, lease: StoredLease, settings: MachineSettings, at: N
     // A hand that wrote our name over a living holder's: give that holder time to see it.
     return seen.kind === 'lease' && isHeldByOther(seen, settings, now) ? now + settleMs : now;
   }
-  return now + durationMs(lease.record, settings) + spread;
+  return renewedJustBefore(lease, settings, at);
 }
 
 function isHeldByOther(
@@ -38,10 +38,21 @@ function isHeldByOther(
   return holder !== '' && holder !== settings.identity && now < seen.freeAt;
 }
 
-/** Folds a record into what was known. Unchanged content keeps its first-seen time (client-go's observedTime). */
+/**
+ * Folds a record into what was known. Unchanged content keeps its first-seen time (client-go's observedTime). One that
+ * is older than what was known (etcd was restored) ends no tenure: that of the holder known is waited for, as after a deletion.
+ */
 export function seeLease(seen: Seen, lease: StoredLease, settings: MachineSettings, at: Now): Seen {
   if (seen.kind === 'lease' && sameRecord(seen.lease.record, lease.record)) return { ...seen, lease };
-  return { kind: 'lease', lease, since: at.now, freeAt: freeAt(seen, lease, settings, at) };
+  const byRecord = freeAt(seen, lease, settings, at);
+  const isTenureHidden =
+    seen.kind === 'lease' && isHeldByOther(seen, settings, at.now) && wentBack(seen.lease, lease);
+  const free = isTenureHidden ? Math.max(byRecord, renewedJustBefore(seen.lease, settings, at)) : byRecord;
+  return { kind: 'lease', lease, since: at.now, freeAt: free };
+}
+
+function wentBack(known: StoredLease, lease: StoredLease): boolean {
+  return newsOf(known, { kind: 'present', lease }) === 'stale';
 }
 
 /**
@@ -51,12 +62,16 @@ export function seeLease(seen: Seen, lease: StoredLease, settings: MachineSettin
  * without API server still drops its VIP first. (A living holder re-creates the record at once.)
  * A candidate that never saw one, as in a new cluster, only waits for things to settle.
  */
-export function seeAbsent(seen: Seen, settings: MachineSettings, { now, random }: Now): Seen {
-  const spread = random * spreadMs;
+export function seeAbsent(seen: Seen, settings: MachineSettings, at: Now): Seen {
   if (seen.kind === 'absent') return seen;
   const before = seen.kind === 'unknown' ? seen.before : seen.lease;
-  const wait = before === undefined ? settleMs : durationMs(before.record, settings);
-  return { kind: 'absent', freeAt: now + wait + spread };
+  if (before !== undefined) return { kind: 'absent', freeAt: renewedJustBefore(before, settings, at) };
+  return { kind: 'absent', freeAt: at.now + settleMs + at.random * spreadMs };
+}
+
+/** When a record may be claimed whose holder has perhaps renewed it where nobody can see that any more. */
+function renewedJustBefore({ record }: StoredLease, settings: MachineSettings, { now, random }: Now): number {
+  return now + durationMs(record, settings) + random * spreadMs;
 }
 
 /** The holder's own duration counts, as in client-go; ours where the record does not say, or nobody holds. */

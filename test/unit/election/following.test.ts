@@ -272,3 +272,14 @@ test('a record that cannot be created because its namespace is missing is no rea
     bench.fire('take');
   }
 });
+
+test('a read counts whatever its version; an older record does not end the tenure of the holder known', () => {
+  const bench = new Bench();
+  bench.send({ kind: 'start' });
+  bench.ok(stored('node-b', '20'));
+  bench.now = 2000;
+  bench.fire('poll');
+  assert.equal(armed(bench.ok(stored('', '7')), 'take'), 5000);
+  bench.now = 7000;
+  assert.equal(find(bench.fire('take'), 'update').base.version, '7');
+});

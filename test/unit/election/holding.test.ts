@@ -322,3 +322,22 @@ test('expiries of timers that were armed anew or cancelled mean nothing', () => 
   assert.deepEqual(names(bench.send({ kind: 'timer', name: 'deadline', generation: old ?? -1 })), []);
   assert.equal(bench.at, 'holding');
 });
+
+test('an older record on the watch that names another is looked up: it is late, or etcd was restored', () => {
+  const bench = Bench.holder();
+  bench.now = 500;
+  assert.deepEqual(names(bench.sees(stored('node-a', '1'))), []);
+  assert.deepEqual(names(bench.sees(stored('node-b', '1'))), ['disarm:renew', 'arm:call', 'read']);
+  assert.equal(bench.at, 'holding');
+  assert.deepEqual(names(bench.ok(stored('node-b', '1')))[1], 'lost:taken');
+});
+
+test('a holder renews on what it has read, be its version older than that of its last write', () => {
+  const bench = Bench.holder();
+  bench.now = 1000;
+  bench.fire('renew');
+  bench.fails('conflict');
+  const renewal = find(bench.ok(stored('node-a', '1')), 'update');
+  assert.equal(renewal.base.version, '1');
+  assert.equal(renewal.record.holderIdentity, 'node-a');
+});
