@@ -33,6 +33,8 @@ export type SpeakerPlan =
 /** Seconds; kube-vip's, and not a setting there either. */
 const CONNECT_RETRY = 10;
 const MULTIHOP_TTL = 50;
+/** Milliseconds: what a program that shares its processor can keep, and 32 bits of microseconds. */
+const BFD_INTERVALS = { least: 10, most: 4_294_967 };
 
 /** Puts settings, Node annotations (which win) and what the node has together into sessions to keep. */
 export function planSpeaker(
@@ -123,8 +125,25 @@ function planPeer(
       device: config.bgpSourceIf === '' ? undefined : config.bgpSourceIf,
       families: both ? [family, family === 4 ? 6 : 4] : [family],
       nextHops: 'problem' in hops ? {} : hops,
+      ...planBfd(peer, warnings),
     },
   ];
+}
+
+/** 0 stands for the default, as if the field were not there; intervals that cannot be kept are brought into range. */
+function planBfd({ address, bfd, multiHop }: PeerSetting, warnings: string[]): Pick<PeerConfig, 'bfd'> {
+  if (!bfd.enabled) return {};
+  const { least, most } = BFD_INTERVALS;
+  const kept = (name: string, ms: number): number => {
+    const value = Math.min(most, Math.max(least, ms || 300));
+    if (ms !== 0 && value !== ms)
+      warnings.push(`peer ${address}: a BFD ${name} interval of ${ms} ms is not possible, using ${value} ms`);
+    return value;
+  };
+  const [rxMs, txMs] = [kept('receive', bfd.rxMs), kept('transmit', bfd.txMs)];
+  if (Math.max(rxMs, txMs) >= 10_000)
+    warnings.push(`peer ${address}: BFD intervals are milliseconds; ${rxMs};${txMs} are many seconds`);
+  return { bfd: { isMultihop: multiHop, rxMs, txMs, multiplier: bfd.multiplier || 3 } };
 }
 
 type NextHops = PeerConfig['nextHops'] | { readonly problem: string };

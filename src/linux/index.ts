@@ -14,3 +14,4 @@ export type * from './conntrack/types.ts';
 export type * from './ipvs/types.ts';
 export { openForwardingPorts, openLeftoverPorts, type ForwardingPorts } from './forwarding.ts';
 export { connectTcp } from './tcp.ts';
+export { openUdpPath } from './udp.ts';

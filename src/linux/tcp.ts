@@ -1,16 +1,12 @@
 import { Socket } from 'node:net';
 import { messageOf } from '../lib/errors.ts';
-import { familyOf, ipToBytes, parseIp, type Ip } from '../lib/ip.ts';
+import { familyOf, parseIp, type Ip } from '../lib/ip.ts';
+import { bindToDevice, setHopLimit, socketAddress } from './internet-socket.ts';
 import * as sys from './sys.ts';
 import type { TcpConnection, TcpHandlers, TcpTarget } from './types.ts';
 
 /** Numbers from the kernel's headers. */
-const SO_BINDTODEVICE = 25;
-const IPPROTO_IP = 0;
 const IPPROTO_TCP = 6;
-const IPPROTO_IPV6 = 41;
-const IP_TTL = 2;
-const IPV6_UNICAST_HOPS = 16;
 const TCP_NODELAY = 1;
 const TCP_MD5SIG = 14;
 /** TCP_MD5SIG_MAXKEYLEN. */
@@ -38,18 +34,11 @@ export function connectTcp(target: TcpTarget, handlers: TcpHandlers): TcpConnect
 }
 
 function prepare(doing: sys.Doing, fd: number, target: TcpTarget): void {
-  const isIpv4 = familyOf(target.remote) === 4;
   sys.setSocketNumber(doing, fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  if (target.ttl !== undefined) {
-    const [level, option] = isIpv4 ? [IPPROTO_IP, IP_TTL] : [IPPROTO_IPV6, IPV6_UNICAST_HOPS];
-    sys.setSocketNumber(doing, fd, level, option, target.ttl);
-  }
+  if (target.ttl !== undefined) setHopLimit(doing, fd, familyOf(target.remote), target.ttl);
   if (target.md5Password !== undefined)
     sys.setSocketOption(doing, fd, IPPROTO_TCP, TCP_MD5SIG, signature(target.remote, target.md5Password));
-  if (target.device !== undefined) {
-    const name = new Uint8Array(Buffer.from(`${target.device}\0`));
-    sys.setSocketOption(doing, fd, sys.SOL_SOCKET, SO_BINDTODEVICE, name);
-  }
+  if (target.device !== undefined) bindToDevice(doing, fd, target.device);
   if (target.localAddress !== undefined)
     sys.bind(doing, fd, socketAddress(target.localAddress, 0, target.scopeId));
 }
@@ -63,17 +52,6 @@ function signature(remote: Ip, password: string): Uint8Array {
   bytes.set(socketAddress(remote, 0));
   new Uint16Array(bytes.buffer, 130)[0] = key.length;
   bytes.set(key, 136);
-  return bytes;
-}
-
-/** struct sockaddr_in or sockaddr_in6: family in host order, port in network order. */
-function socketAddress(address: Ip, port: number, scopeId = 0): Uint8Array {
-  const isIpv4 = familyOf(address) === 4;
-  const bytes = new Uint8Array(isIpv4 ? 16 : 28);
-  new Uint16Array(bytes.buffer)[0] = isIpv4 ? sys.AF_INET : sys.AF_INET6;
-  new DataView(bytes.buffer).setUint16(2, port);
-  bytes.set(ipToBytes(address), isIpv4 ? 4 : 8);
-  if (!isIpv4) new Uint32Array(bytes.buffer)[6] = scopeId;
   return bytes;
 }
 

@@ -255,5 +255,30 @@ export interface TcpConnection {
   destroy(): void;
 }
 
+/** Between which ends datagrams go. */
+export interface UdpPathOptions {
+  readonly remote: Ip;
+  /** Where both sides listen; what is sent comes from another one. */
+  readonly port: number;
+  /** Only what comes from a neighbour on the link is heard: packets with a hop limit of 255. */
+  readonly isDirect: boolean;
+  /** Index of the link that a link-local address is on. */
+  readonly scopeId?: number;
+  readonly localAddress?: Ip;
+  /** Name of the link that packets must use. */
+  readonly device?: string;
+}
+
+export interface UdpPath {
+  /** Throws KernelError; ECONNREFUSED says that nobody listened when the one before came. */
+  send(bytes: Uint8Array): void;
+  /** Hands over what has come and was not yet handed over, before this returns: for who is about to judge by silence. */
+  hearNow(): void;
+  close(): void;
+}
+
+/** Throws KernelError when there is no way to the other end now. */
+export type OpenUdpPath = (options: UdpPathOptions, onDatagram: (bytes: Uint8Array) => void) => UdpPath;
+
 /** Throws KernelError when the attempt cannot even begin. */
 export type ConnectTcp = (target: TcpTarget, handlers: TcpHandlers) => TcpConnection;

@@ -2,7 +2,7 @@ import { controlPlaneVips, type Config, type Vip, type LoadedConfig, type Source
 import type { Clock, Random } from '../lib/clock.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
-import { connectTcp, openKernel, type Link, type OpenKernel } from '../linux/index.ts';
+import { connectTcp, openKernel, openUdpPath, type Link, type OpenKernel } from '../linux/index.ts';
 import { createNode, createSpeaker, type Node, type Speaker } from '../node/index.ts';
 import {
   createMetrics,
@@ -75,7 +75,14 @@ export async function buildParts(
   const guarding = guards === undefined ? {} : { guards };
   const linkIndex = (name: string): number | undefined => kernel.linkByName(name)?.index;
   const speaker = config.enableBgp
-    ? createSpeaker({ connect: connectTcp, clock, random, log, linkIndex })
+    ? createSpeaker({
+        connect: connectTcp,
+        openUdpPath: (options, onDatagram) => openUdpPath(kernel.poller, random, options, onDatagram),
+        clock,
+        random,
+        log,
+        linkIndex,
+      })
     : undefined;
   const speaking = speaker === undefined ? {} : { advertiser: speaker };
   const node = createNode(

@@ -115,7 +115,8 @@ function bgp({ config, status }: DumpSnapshot): readonly Line[] {
     ['BGP Peers', status.peers.length],
     ...status.peers.map((peer, index) => {
       const since = `${Math.round(peer.sinceSeconds)}s`;
-      return `  Peer ${index + 1}: ${peer.address}:${peer.port} (AS: ${peer.as}), ${peer.state} for ${since} (${peer.reason}), ${peer.sessions} sessions`;
+      const bfd = peer.bfd === undefined ? '' : `, BFD ${peer.bfd}`;
+      return `  Peer ${index + 1}: ${peer.address}:${peer.port} (AS: ${peer.as}), ${peer.state} for ${since} (${peer.reason}), ${peer.sessions} sessions${bfd}`;
     }),
     '',
     '--- ACTIVE BGP RIB STATE ---',

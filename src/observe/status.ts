@@ -102,6 +102,8 @@ export interface BgpPeerStatus {
   readonly routerId: string | undefined;
   /** Seconds agreed on. */
   readonly holdTime: number | undefined;
+  /** In the words of RFC 5880: adminDown, down, init, up; undefined without BFD. */
+  readonly bfd: string | undefined;
   /** How often it was established. */
   readonly sessions: number;
   readonly advertised: readonly { readonly prefix: string; readonly nextHop: string }[];

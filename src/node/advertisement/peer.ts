@@ -3,7 +3,7 @@ import { messageOf } from '../../lib/errors.ts';
 import { familyOf, type Family, type Ip, type Prefix } from '../../lib/ip.ts';
 import type { Logger } from '../../lib/log.ts';
 import { isKernelError } from '../../linux/errors.ts';
-import type { ConnectTcp, TcpConnection } from '../../linux/types.ts';
+import type { ConnectTcp, OpenUdpPath, TcpConnection } from '../../linux/types.ts';
 import {
   advertiseRoutes,
   BgpDecodeError,
@@ -22,10 +22,12 @@ import {
   type SessionTimer,
 } from '../../protocols/index.ts';
 import { AdjRibOut } from './adj-rib-out.ts';
+import { BfdSession } from './bfd-session.ts';
 import type { PeerConfig, PeerStatus, RoutesView } from './types.ts';
 
 export interface PeerParts {
   readonly connect: ConnectTcp;
+  readonly openUdpPath: OpenUdpPath;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -50,6 +52,7 @@ export class Peer {
   private readonly session: SessionConfig;
   private readonly log: Logger;
   private readonly rib = new AdjRibOut();
+  private readonly bfd: BfdSession | undefined;
   private readonly timers = new Map<SessionTimer, Timer>();
   /** Families whose routes the peer has asked for again. */
   private readonly asked = new Set<Family>();
@@ -73,9 +76,15 @@ export class Peer {
     this.session = session;
     this.since = parts.clock.now();
     this.log = parts.log;
+    const { bfd, address, localAddress, device } = config;
+    if (bfd === undefined) return;
+    this.bfd = new BfdSession(parts, { ...bfd, address, localAddress, device }, (why) => {
+      this.dispatch({ kind: 'pathLost', why });
+    });
   }
 
   start(): void {
+    this.bfd?.start();
     this.dispatch({ kind: 'start' });
   }
 
@@ -89,6 +98,7 @@ export class Peer {
     this.isLeaving = true;
     this.changed(this.rib.prefixes());
     this.dispatch({ kind: 'stop', subcode: PEER_DECONFIGURED });
+    this.bfd?.stop();
     await Promise.all(this.ending);
   }
 
@@ -108,6 +118,7 @@ export class Peer {
       reason: this.reason,
       routerId: negotiated?.peerRouterId,
       holdTime: negotiated?.holdTime,
+      bfd: this.bfd?.stateName,
       sessions: this.sessions,
       advertised: this.rib.routes(),
     };

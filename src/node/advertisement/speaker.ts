@@ -1,12 +1,14 @@
 import { type Prefix } from '../../lib/ip.ts';
 import type { Clock, Random } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { ConnectTcp } from '../../linux/types.ts';
+import type { ConnectTcp, OpenUdpPath } from '../../linux/types.ts';
 import { Peer } from './peer.ts';
 import type { PeerStatus, RoutesView, SpeakerOptions } from './types.ts';
 
 export interface SpeakerParts {
   readonly connect: ConnectTcp;
+  /** For BFD. */
+  readonly openUdpPath: OpenUdpPath;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;

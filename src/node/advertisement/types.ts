@@ -1,5 +1,5 @@
 import type { Family, Ip, Prefix } from '../../lib/ip.ts';
-import type { SessionState } from '../../protocols/index.ts';
+import type { BfdStateName, SessionState } from '../../protocols/index.ts';
 
 /** One BGP peer, and how it is reached. */
 export interface PeerConfig {
@@ -17,6 +17,19 @@ export interface PeerConfig {
   readonly families: readonly Family[];
   /** Next hops that are not simply our end of the session. */
   readonly nextHops: { readonly ipv4?: Ip; readonly ipv6?: Ip };
+  /** The path is watched by BFD, and its loss ends the session. */
+  readonly bfd?: BfdOptions;
+}
+
+/** How a path is watched (RFC 5880). */
+export interface BfdOptions {
+  /** The peer may be several hops away (RFC 5883); else only a neighbour on the link is heard (RFC 5881). */
+  readonly isMultihop: boolean;
+  /** Milliseconds between packets that we want to take at least, and to send. */
+  readonly rxMs: number;
+  readonly txMs: number;
+  /** So many packets missing are a lost path; 1 to 255. */
+  readonly multiplier: number;
 }
 
 export interface SpeakerOptions {
@@ -51,6 +64,8 @@ export interface PeerStatus {
   readonly routerId: Ip | undefined;
   /** Seconds agreed on; undefined unless established. */
   readonly holdTime: number | undefined;
+  /** Of its BFD session; undefined where there is none. */
+  readonly bfd: BfdStateName | undefined;
   /** How often it was established. */
   readonly sessions: number;
   /** What the peer has been sent and not been told to forget. */

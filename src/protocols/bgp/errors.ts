@@ -24,7 +24,7 @@ const codes: Readonly<Record<number, string>> = {
   7: 'ROUTE-REFRESH message error',
 };
 
-/** RFC 4271 4.5, RFC 4486, RFC 5492, RFC 6608, RFC 8203. */
+/** RFC 4271 4.5, RFC 4486, RFC 5492, RFC 6608, RFC 8203, RFC 8538, RFC 9384. */
 const subcodes: Readonly<Record<number, readonly string[]>> = {
   1: ['', 'connection not synchronized', 'bad message length', 'bad message type'],
   2: [
@@ -54,6 +54,8 @@ const subcodes: Readonly<Record<number, readonly string[]>> = {
     'other configuration change',
     'connection collision resolution',
     'out of resources',
+    'hard reset',
+    'BFD down',
   ],
 };
 

@@ -39,7 +39,9 @@ export type SessionEvent =
   | { readonly kind: 'message'; readonly message: BgpMessage }
   /** What came cannot be a message. */
   | { readonly kind: 'garbage'; readonly notification: Notification; readonly why: string }
-  | { readonly kind: 'timer'; readonly timer: SessionTimer };
+  | { readonly kind: 'timer'; readonly timer: SessionTimer }
+  /** The path to the peer has failed, as BFD has found out. */
+  | { readonly kind: 'pathLost'; readonly why: string };
 
 export type SessionEffect =
   | { readonly kind: 'connect' }
@@ -66,6 +68,7 @@ export type SessionReason =
   | 'kept alive'
   | 'refresh asked'
   | 'hold timer expired'
+  | 'BFD down'
   | 'notification received'
   | 'bad message'
   | 'unexpected message'
@@ -90,6 +93,9 @@ export const stoppedSession: SessionState = { kind: 'idle', wanted: false, failu
 const OPEN_HOLD_MS = 240_000;
 /** The first pause after a session has ended; it doubles up to the connect retry time while nothing lasts. */
 const LEAST_IDLE_MS = 1000;
+
+/** RFC 9384. */
+const BFD_DOWN = 10;
 
 const stopAll: readonly SessionEffect[] = (['connectRetry', 'hold', 'keepalive', 'idleHold'] as const).map(
   (timer) => ({ kind: 'timer', timer, ms: undefined }),
@@ -228,6 +234,12 @@ function common(
       return fail(state, context, 'connection lost', event.why);
     case 'garbage':
       return fail(state, context, 'bad message', event.why, event.notification);
+    case 'pathLost':
+      return fail(state, context, 'BFD down', event.why, {
+        code: errorCode.cease,
+        subcode: BFD_DOWN,
+        data: new Uint8Array(),
+      });
     case 'message': {
       const { message } = event;
       if (message.type === 'notification')

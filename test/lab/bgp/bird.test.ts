@@ -11,15 +11,9 @@ import {
   type Neighbor,
   type RouterOptions,
 } from '../../../lab/index.ts';
-import { formatPrefix, hostLength, ip, type Family, type Ip, type Prefix } from '../../../src/lib/ip.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
-import { connectTcp, inNamespace, systemClock } from '../../../src/linux/index.ts';
-import {
-  createSpeaker,
-  type PeerConfig,
-  type Speaker,
-  type SpeakerOptions,
-} from '../../../src/node/index.ts';
+import { ip, type Family, type Ip } from '../../../src/lib/ip.ts';
+import type { PeerConfig, SpeakerOptions } from '../../../src/node/index.ts';
+import { NodeSpeaker } from './node-speaker.ts';
 
 const refused = ensurePrivilege();
 const bird = findComponent('bird');
@@ -27,39 +21,6 @@ const skip = refused?.because ?? ('missing' in bird ? bird.because : false);
 
 const NODE_AS = 65_000;
 const ROUTER_AS = 65_500;
-
-/** A speaker whose sockets are made on a node, and what it should advertise. */
-class NodeSpeaker {
-  readonly speaker: Speaker;
-  /** Connections that were begun. */
-  attempts = 0;
-  readonly #wanted = new Map<string, Prefix>();
-
-  constructor(namespace: string) {
-    this.speaker = createSpeaker({
-      connect: (target, handlers) => {
-        this.attempts++;
-        return inNamespace({ name: namespace }, () => connectTcp(target, handlers));
-      },
-      clock: systemClock(),
-      random: Math.random,
-      log: silentLogger,
-      linkIndex: () => undefined,
-    });
-    this.speaker.follow({
-      all: () => [...this.#wanted.values()],
-      wants: (prefix) => this.#wanted.has(formatPrefix(prefix)),
-    });
-  }
-
-  want(...vips: readonly Ip[]): void {
-    const before = [...this.#wanted.values()];
-    const after = vips.map((address): Prefix => ({ address, length: hostLength(address) }));
-    this.#wanted.clear();
-    for (const prefix of after) this.#wanted.set(formatPrefix(prefix), prefix);
-    this.speaker.changed([...before, ...after]);
-  }
-}
 
 describe('a speaker and BIRD', { skip }, () => {
   let lab: Lab;
@@ -125,7 +86,7 @@ describe('a speaker and BIRD', { skip }, () => {
       subject.speaker.start(speaks);
       await body(router, subject);
     } finally {
-      await subject.speaker.stop();
+      await subject.stop();
       await router.stop();
     }
   }
@@ -290,7 +251,7 @@ describe('a speaker and BIRD', { skip }, () => {
       await untilHops(second, [node.ipv4]);
       assert.equal(subject.speaker.status()[0]?.sessions, 2);
     } finally {
-      await subject.speaker.stop();
+      await subject.stop();
       await router.process.kill();
       await again?.stop();
     }
@@ -311,7 +272,7 @@ describe('a speaker and BIRD', { skip }, () => {
       subjects[0]?.want();
       await untilHops(vip4, [second.ipv4]);
     } finally {
-      for (const subject of subjects) await subject.speaker.stop();
+      for (const subject of subjects) await subject.stop();
       await router.stop();
     }
   });

@@ -205,6 +205,38 @@ describe('the sessions that settings ask for', () => {
   });
 });
 
+describe('BGP-21 the BFD field of a peer', () => {
+  const bfdOf = async (field: string, multiHop = false) => {
+    const { peer, warnings } = await planned(peers(`10.0.0.1:65001::${multiHop}:::${field}`));
+    return { bfd: peer.bfd, warnings };
+  };
+
+  test('is milliseconds, and goes with multihop', async () => {
+    assert.deepEqual(await bfdOf('true;250;200;5'), {
+      bfd: { isMultihop: false, rxMs: 250, txMs: 200, multiplier: 5 },
+      warnings: [],
+    });
+    assert.equal((await bfdOf('true;250;200;5', true)).bfd?.isMultihop, true);
+    assert.equal((await bfdOf('false;250;200;5')).bfd, undefined);
+    assert.equal((await planned(peers('10.0.0.1:65001'))).peer.bfd, undefined);
+  });
+
+  test('with 0 means the defaults', async () => {
+    assert.deepEqual(await bfdOf('true;0;0;0'), {
+      bfd: { isMultihop: false, rxMs: 300, txMs: 300, multiplier: 3 },
+      warnings: [],
+    });
+  });
+
+  test('that cannot be kept is brought into range, and microseconds are noticed', async () => {
+    const small = await bfdOf('true;1;300;3');
+    assert.equal(small.bfd?.rxMs, 10);
+    assert.match(small.warnings.join(), /a BFD receive interval of 1 ms is not possible, using 10 ms/);
+    assert.match((await bfdOf('true;300000;300000;3')).warnings.join(), /BFD intervals are milliseconds/);
+    assert.equal((await bfdOf('true;300;4294967295;3')).bfd?.txMs, 4_294_967);
+  });
+});
+
 describe('the next hop of the other family', () => {
   const hops = async (env: Readonly<Record<string, string>>) => {
     const { peer, warnings } = await planned(env);

@@ -7,6 +7,7 @@ import { createSpeaker } from '../../../src/node/index.ts';
 import type { PeerConfig } from '../../../src/node/types.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakePeers } from './fake-peer.ts';
+import { FakeUdpPaths } from './fake-udp.ts';
 
 const router = ip('10.0.0.1');
 const plain: PeerConfig = {
@@ -28,8 +29,10 @@ function prefix(address: string): Prefix {
 function stage(peers: readonly PeerConfig[] = [plain]) {
   const clock = new FakeClock();
   const fake = new FakePeers();
+  const paths = new FakeUdpPaths();
   const speaker = createSpeaker({
     connect: fake.connect,
+    openUdpPath: paths.open,
     clock,
     random: () => 1,
     log: silentLogger,
@@ -45,6 +48,7 @@ function stage(peers: readonly PeerConfig[] = [plain]) {
   return {
     clock,
     fake,
+    paths,
     speaker,
     want: (...addresses: readonly string[]) => {
       const changed = [...wanted.values(), ...addresses.map(prefix)];

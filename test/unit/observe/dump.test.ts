@@ -138,7 +138,7 @@ test('in BGP mode the dump tells of the peers and of what they know', () => {
     'BGP AS: 65000',
     'BGP Router ID: 192.0.2.1',
     'BGP Peers: 2',
-    '  Peer 1: 192.0.2.254:179 (AS: 65500), established for 12s (established), 1 sessions',
+    '  Peer 1: 192.0.2.254:179 (AS: 65500), established for 12s (established), 1 sessions, BFD up',
     '--- ACTIVE BGP RIB STATE ---',
     '  192.0.2.10/32 next hop 192.0.2.1, known to 192.0.2.254',
   ])

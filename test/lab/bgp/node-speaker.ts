@@ -1,0 +1,48 @@
+import { formatPrefix, hostLength, type Ip, type Prefix } from '../../../src/lib/ip.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import { connectTcp, inNamespace, openKernel, openUdpPath, systemClock } from '../../../src/linux/index.ts';
+import { createSpeaker, type Speaker } from '../../../src/node/index.ts';
+
+/** A speaker whose sockets are made on a node, and what it should advertise. */
+export class NodeSpeaker {
+  readonly speaker: Speaker;
+  /** Connections that were begun. */
+  attempts = 0;
+  readonly #wanted = new Map<string, Prefix>();
+  /** Its event loop side is all that is used of it. */
+  readonly #kernel = openKernel({ clock: systemClock() });
+
+  constructor(namespace: string) {
+    this.speaker = createSpeaker({
+      connect: (target, handlers) => {
+        this.attempts++;
+        return inNamespace({ name: namespace }, () => connectTcp(target, handlers));
+      },
+      openUdpPath: (options, onDatagram) =>
+        inNamespace({ name: namespace }, () =>
+          openUdpPath(this.#kernel.poller, Math.random, options, onDatagram),
+        ),
+      clock: systemClock(),
+      random: Math.random,
+      log: silentLogger,
+      linkIndex: () => undefined,
+    });
+    this.speaker.follow({
+      all: () => [...this.#wanted.values()],
+      wants: (prefix) => this.#wanted.has(formatPrefix(prefix)),
+    });
+  }
+
+  want(...vips: readonly Ip[]): void {
+    const before = [...this.#wanted.values()];
+    const after = vips.map((address): Prefix => ({ address, length: hostLength(address) }));
+    this.#wanted.clear();
+    for (const prefix of after) this.#wanted.set(formatPrefix(prefix), prefix);
+    this.speaker.changed([...before, ...after]);
+  }
+
+  async stop(): Promise<void> {
+    await this.speaker.stop();
+    this.#kernel.close();
+  }
+}
