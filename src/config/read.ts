@@ -5,6 +5,7 @@ import type { FlagScan, FlagTable, FlagUse } from './flags.ts';
 import type { Setting } from './setting.ts';
 import { defaultConfig, displayName, settingList, type Config, type SettingName } from './settings.ts';
 import { sourceText, type Source } from './sources.ts';
+import { strangers } from './strangers.ts';
 import { messageOf } from '../lib/errors.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -65,7 +66,20 @@ export function readSettings(input: ReadInput): ReadSettings {
       warnings.push(`${sourceText(given.source)}=${JSON.stringify(value)} ${parsed.warning}`);
   }
   // Every key was filled from its own codec, which is what the two types say.
-  return { config: values as unknown as Config, sources: sources as unknown as Sources, warnings, problems };
+  const config = values as unknown as Config;
+  warnings.push(...passedOver(config, input.env), ...strangers(input.env));
+  return { config, sources: sources as unknown as Sources, warnings, problems };
+}
+
+/** Variables that count beside `svc_enable` alone, where Services are enabled by something else. */
+function passedOver({ enableServices }: Config, env: Env): readonly string[] {
+  if (!enableServices || (env['svc_enable'] ?? '') !== '') return [];
+  return settingList
+    .filter(([, { servicesEnv }]) => servicesEnv)
+    .flatMap(([, setting]) => setting.env.filter((name) => (env[name] ?? '') !== ''))
+    .map(
+      (name) => `env ${name} is ignored: it counts only beside svc_enable in the environment; set that, too`,
+    );
 }
 
 function fromEnv(setting: Setting<unknown>, env: Env): Given | undefined {

@@ -205,7 +205,7 @@ export const configurationMutants: readonly Mutant[] = [
     line: 'CP-32',
     file: 'src/config/read.ts',
     from: 'const file = readFileOf(input, problems, warnings);',
-    to: 'const file = readFileOf(input, problems, warnings);\n  for (const name of Object.keys(input.env)) if (!settingList.some(([, { env }]) => env.includes(name))) warnings.push(name);',
+    to: 'const file = readFileOf(input, problems, warnings);\n  for (const name of Object.keys(input.env)) if (!settingList.some(([, { env }]) => env.includes(name))) problems.push({ setting: name, source: name, value: name, problem: name, remedy: name });',
     test: load,
   },
   {

@@ -29,6 +29,43 @@ describe('precedence', () => {
     assert.equal(load({ argv: ['--prometheusHTTPServer='], env: working }).config.prometheusHttpServer, '');
   });
 
+  describe('a variable that is no setting is named, with what was meant', () => {
+    const rows: readonly (readonly [name: string, value: string, hint: string | undefined])[] = [
+      ['vip_leaderElection', 'true', '; did you mean vip_leaderelection?'],
+      ['bgp_source_if', 'eth1', '; did you mean bgp_sourceif?'],
+      ['PORT', '7443', '; did you mean port?'],
+      ['enableUPNP', 'true', '; did you mean enable_upnp?'],
+      ['vipSubnet', '24', '; did you mean vip_subnet?'],
+      ['vip_packet', 'true', ''],
+      ['enable_endpointslices', 'true', '; slices are watched unless enable_endpoints is true'],
+      ['vip_frobnicate', '', undefined],
+      // Of the kubelet, the shell and other programs.
+      ['LB_PORT', 'tcp://10.96.0.7:443', undefined],
+      ['VIP_SERVICE_HOST', '10.96.0.7', undefined],
+      ['no_proxy', '10.0.0.1', undefined],
+      ['log', '/x', undefined],
+      ['vip', '10.0.0.1', undefined],
+    ];
+    for (const [name, value, hint] of rows)
+      test(`${name}=${value}`, () => {
+        const { warnings } = load({ env: { ...working, [name]: value } });
+        const expected = hint === undefined ? [] : [`env ${name} is no setting and is ignored${hint}`];
+        assert.deepEqual(
+          warnings.filter((line) => line.startsWith('env ')),
+          expected,
+        );
+      });
+
+    test('a variable that counts beside svc_enable alone is named where a flag enables Services', () => {
+      const env = { ...working, svc_election: 'true' };
+      const { config, warnings } = load({ argv: ['--services'], env });
+      assert.equal(config.enableServicesElection, false);
+      assert.match(warnings.join('\n'), /^env svc_election is ignored: .* set that, too$/m);
+      for (const other of [{ env }, { argv: ['--services'], env: { ...env, svc_enable: 'true' } }])
+        assert.doesNotMatch(load(other).warnings.join('\n'), /svc_election/);
+    });
+  });
+
   test('CP-09 a flag that was given wins over the file, also with the default value', () => {
     const files = { 'c.yaml': 'leaseDuration: 60\nport: 7443\n' };
     const { config } = load({ argv: ['--leaseDuration=15', '--config-file', 'c.yaml'], env: working, files });
@@ -240,7 +277,7 @@ test('the environment of a manifest that kube-vip generates for a control plane 
   assert.deepEqual(unimplemented(config, sources), []);
 });
 
-test('CP-32 unknown environment variables are ignored', () => {
+test('CP-32 unknown environment variables are ignored, with a warning', () => {
   const { config, warnings } = load({
     env: {
       ...working,
@@ -250,8 +287,8 @@ test('CP-32 unknown environment variables are ignored', () => {
       vip_unknown: '1',
     },
   });
-  assert.equal(config.address, working.address);
-  assert.deepEqual(warnings, []);
+  assert.deepEqual(config, load({ env: working }).config);
+  assert.equal(warnings.length, 3);
 });
 
 test('CP-34 settings without effect are parsed, and checked for their type', () => {
