@@ -78,9 +78,13 @@ const unfit: Readonly<Record<string, string>> = {
   ipv4Mapped: 'is an IPv4 address in IPv6 clothes: write it as IPv4',
 };
 
-/** Why no machine can be reached at this address; undefined when one can, and for the two that stand for DHCP. */
+/** Why no machine can be given this address; undefined when one can, and for the two that stand for DHCP. */
 export function whyNoVip(address: Ip): string | undefined {
-  if (address === '0.0.0.0' || address === '::') return undefined;
+  return address === '0.0.0.0' || address === '::' ? undefined : whyUnreachable(address);
+}
+
+/** Why no other machine can be reached at this address; undefined when one can. */
+export function whyUnreachable(address: Ip): string | undefined {
   const range = ipaddr.parse(address).range();
   if (range === 'linkLocal' && familyOf(address) === 6)
     return 'is a link-local address, which cannot be announced';

@@ -1,4 +1,4 @@
-import { familyOf, parseIp, type Family, type Ip } from '../../lib/ip.ts';
+import { familyOf, parseIp, whyUnreachable, type Family, type Ip } from '../../lib/ip.ts';
 import type { NodeObject } from '../../kube/types.ts';
 
 /** Its presence marks a control-plane node; the value does not matter. */
@@ -45,6 +45,8 @@ function addressesOf({ metadata, status }: NodeObject, family: Family): readonly
   return (status?.addresses ?? []).flatMap(({ type, address: text }) => {
     const address = type === 'InternalIP' ? parseIp(text) : undefined;
     if (address === undefined || familyOf(address) !== family) return [];
+    // Loopback: the holder's own API server would answer the probe, and no client.
+    if (whyUnreachable(address) !== undefined) return [];
     return [{ node: metadata.name ?? '', address }];
   });
 }

@@ -221,3 +221,12 @@ test('a VIP is no server, although a kubelet reports it as an address of its Nod
   const nodes = [node('a', ['10.0.0.100', '10.0.0.1']), node('b', ['10.0.0.100'])];
   assert.deepEqual(discover(nodes, 4, [ip('10.0.0.100')]).candidates, [{ node: 'a', address: '10.0.0.1' }]);
 });
+
+test('an InternalIP at which no other machine can be reached is no server', () => {
+  const nodes = [
+    node('a', ['127.0.0.1', '::1', '0.0.0.0', '::', '224.0.0.1', '255.255.255.255', 'fe80::1']),
+    node('b', ['10.0.0.2', 'fd00::2']),
+  ];
+  const found = ([4, 6] as const).map((family) => discover(nodes, family, []).candidates);
+  assert.deepEqual(found, [[{ node: 'b', address: '10.0.0.2' }], [{ node: 'b', address: 'fd00::2' }]]);
+});
