@@ -30,6 +30,8 @@ export class OverlapWatch {
   readonly #excuses: { readonly node: string; readonly from: number; to: number }[] = [];
   #read = 0;
   #rest = '';
+  /** Changes of VIPs: none at all would mean that it is deaf. */
+  heard = 0;
   /** Longest time of one with an excuse. */
   longestExcusedMs = 0;
 
@@ -58,6 +60,7 @@ export class OverlapWatch {
     this.#rest = lines.pop() ?? '';
     for (const { at, node, address, present } of parseMonitor(lines.join('\n'), this.#nodes)) {
       if (!this.#isVip(address)) continue;
+      this.heard++;
       const holders = this.#holders.get(address) ?? new Set<string>();
       this.#holders.set(address, holders);
       if (present) holders.add(node);

@@ -48,6 +48,9 @@ async function soak(site: Site, driver: Driver, model: Model): Promise<Outcome> 
   return { rounds: round, violations, samples, longestSettleMs };
 }
 
+/** Where it takes longer, what took so long is said: an address that leaves a lease which others need waits 16 s (ADR 9). */
+const SLOW_MS = 20_000;
+
 /** How long it took, milliseconds; or what is still wrong. */
 async function settled(site: Site, model: Model, timeoutMs: number): Promise<number | readonly string[]> {
   const began = performance.now();
@@ -55,12 +58,15 @@ async function settled(site: Site, model: Model, timeoutMs: number): Promise<num
   try {
     await waitFor(
       async () => {
-        problems = await findProblems(site, model);
-        return problems.length === 0;
+        const found = await findProblems(site, model);
+        if (found.length > 0) problems = found;
+        return found.length === 0;
       },
       { what: 'the cluster to settle', timeoutMs, everyMs: 500 },
     );
-    return performance.now() - began;
+    const took = performance.now() - began;
+    if (took > SLOW_MS) for (const problem of problems) console.log(`  to the last: ${problem}`);
+    return took;
   } catch (error) {
     const { cause } = error as Error;
     return cause instanceof Error ? [...problems, String(cause)] : problems;
@@ -102,7 +108,7 @@ async function main(options: SoakOptions): Promise<boolean> {
     printTrends(trends, outcome.samples.length);
     const grown = trends.filter(({ grew }) => grew === true);
     console.log(
-      `${outcome.rounds} rounds, ${driver.done.length} notes; settled after ${(outcome.longestSettleMs / 1000).toFixed(1)} s at most; two holders with an excuse for ${(site.watch.longestExcusedMs / 1000).toFixed(1)} s at most`,
+      `${outcome.rounds} rounds, ${driver.done.length} notes, ${site.watch.heard} changes of VIPs; settled after ${(outcome.longestSettleMs / 1000).toFixed(1)} s at most; two holders with an excuse for ${(site.watch.longestExcusedMs / 1000).toFixed(1)} s at most`,
     );
     for (const { round, text } of outcome.violations) console.log(`VIOLATION in round ${round}: ${text}`);
     for (const { name } of grown) console.log(`GREW: ${name}`);
