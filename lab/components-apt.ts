@@ -23,6 +23,7 @@ export const aptPackages: Readonly<Record<string, string>> = {
   nginx: 'nginx-light',
   bird: 'bird2',
   birdc: 'bird2',
+  dnsmasq: 'dnsmasq-base',
   ipvsadm: 'ipvsadm',
   'linux.uml': 'user-mode-linux',
   modprobe: 'kmod',

@@ -31,6 +31,8 @@ export const networkTools = [
 export const clusterPrograms = ['etcd', 'kube-apiserver', 'kubectl'] as const;
 /** Routers that BGP is spoken with. */
 export const routers = ['bird', 'birdc'] as const;
+/** Where names and addresses come from. */
+export const nameServers = ['dnsmasq'] as const;
 /** From the VIP to the pod, see datapath/. */
 export const dataPathPrograms = ['kube-controller-manager', 'kube-proxy'] as const;
 /** For the comparison in the benchmark. */

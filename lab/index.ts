@@ -27,6 +27,7 @@ export {
   dataPathPrograms,
   ensureComponents,
   findComponent,
+  nameServers,
   networkTools,
   peerTools,
   requireComponent,
@@ -38,6 +39,7 @@ export { Cluster, leasePath } from './cluster.ts';
 export type { ClusterOptions, DaemonDefaults, LeaseTimes } from './cluster.ts';
 export { Daemon } from './daemon.ts';
 export type { DaemonOptions } from './daemon.ts';
+export { Dnsmasq } from './dnsmasq.ts';
 export type { ApiBackend, ApiUser } from './api-backend.ts';
 export { ApiClient, ApiError } from './api-client.ts';
 export { apiServerEnvironment, RealApi, kubeVipUser } from './real-api.ts';

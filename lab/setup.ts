@@ -4,6 +4,7 @@ import {
   clusterPrograms,
   dataPathPrograms,
   ensureComponents,
+  nameServers,
   networkTools,
   peerTools,
   routers,
@@ -18,7 +19,10 @@ const { values, positionals } = parseArgs({
 const names =
   positionals.length > 0
     ? positionals
-    : [...networkTools, 'openssl', ...clusterPrograms, ...dataPathPrograms, ...peerTools, ...routers];
+    : [
+        ...[...networkTools, 'openssl', ...clusterPrograms, ...dataPathPrograms],
+        ...[...peerTools, ...routers, ...nameServers],
+      ];
 const components = await ensureComponents(names, {
   install: !values.check,
   say: (line) => {

@@ -23,5 +23,5 @@ export {
 } from './settings.ts';
 export { didYouMean } from './suggest.ts';
 export { unimplemented } from './unimplemented.ts';
-export { controlPlaneVips } from './validate.ts';
+export { controlPlaneNames, controlPlanePrefixLength, controlPlaneVips } from './validate.ts';
 export { servicePrefixes, type Vip } from './vips.ts';

@@ -4,6 +4,7 @@ import type { ConfigProblem } from './errors.ts';
 import type { Sources } from './read.ts';
 import { displayName, displayValue, type Config, type SettingName } from './settings.ts';
 import { sourceText } from './sources.ts';
+import { hostLength, type Ip } from '../lib/ip.ts';
 import { parseVips, servicePrefixes, type Vip } from './vips.ts';
 
 /** Rules between settings. Each takes the whole configuration and names the setting to change. */
@@ -29,6 +30,16 @@ export function validate(config: Config, sources: Sources, purpose: Purpose): re
 /** The addresses of the control-plane VIP; only a configuration that passed `validate` has no surprises here. */
 export function controlPlaneVips(config: Config): readonly Vip[] {
   return parseVips(vipText(config), config.vipSubnet).vips;
+}
+
+/** The names whose addresses are VIPs as well. */
+export function controlPlaneNames(config: Config): readonly string[] {
+  return parseVips(vipText(config), config.vipSubnet).names;
+}
+
+/** What `vip_subnet` says about a VIP that came from a name. */
+export function controlPlanePrefixLength(config: Config, vip: Ip): number {
+  return parseVips(vip, config.vipSubnet).vips[0]?.prefixLength ?? hostLength(vip);
 }
 
 function vipText(config: Config): string {

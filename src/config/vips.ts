@@ -124,8 +124,10 @@ function prefixLength(vip: Ip, lengths: readonly string[]): number | VipProblem 
   return length;
 }
 
-/** The prefix lengths that an empty `vip_subnet` stands for: 32, 128, or 32,128 for a mixed list. */
+/** The prefix lengths that an empty `vip_subnet` stands for: 32, 128, or 32,128 for a mixed list or a name. */
 export function derivedSubnet(addresses: string): string {
+  // A name may come to have addresses of either family.
+  if (hasNames(addresses)) return '32,128';
   const families = new Set(
     splitList(addresses).flatMap((part) => {
       const vip = parseIp(part);

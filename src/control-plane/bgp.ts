@@ -2,7 +2,7 @@ import { aborted } from '../lib/abort.ts';
 import type { Logger } from '../lib/log.ts';
 import type { NodeStore } from '../node/types.ts';
 import { advertisedSpecs, type AddressForm } from './specs.ts';
-import type { ControlPlaneOptions } from './types.ts';
+import type { ControlPlaneOptions, PlaneVip } from './types.ts';
 
 export interface EveryNodeParts {
   readonly node: NodeStore;
@@ -25,7 +25,7 @@ export type EveryNodeOptions = AddressForm & Pick<ControlPlaneOptions, 'vips'>;
  */
 export class EveryNode {
   private readonly parts: EveryNodeParts;
-  private readonly options: EveryNodeOptions;
+  private options: EveryNodeOptions;
   private isHealthy: boolean;
   private isRunning = false;
   /** What is going on has been logged. */
@@ -54,6 +54,12 @@ export class EveryNode {
       node.withdraw('control-plane');
       sweep();
     }
+  }
+
+  /** The VIPs are others from now on (names). */
+  setVips(vips: readonly PlaneVip[]): void {
+    this.options = { ...this.options, vips };
+    if (this.isRunning) this.publish();
   }
 
   /** What the health check says from now on; `why` is what was wrong. */

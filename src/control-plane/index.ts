@@ -6,6 +6,7 @@ export { CONTROL_PLANE_LABEL, discover } from './balancer/discovery.ts';
 export { OwnServer } from './balancer/own-server.ts';
 export { runHealthGate, type Probe } from './health-gate.ts';
 export { isOperational, watchLinkGate } from './link-gate.ts';
+export { NamedVips } from './named-vips.ts';
 export {
   isServiceLabel,
   labelValue,
@@ -18,4 +19,4 @@ export { ControlPlane } from './operator.ts';
 export { RoutingTable } from './routing-table.ts';
 export { checkTargets, selfTargets, type SelfCheck } from './self-check.ts';
 export { StandAside } from './stand-aside.ts';
-export type { ControlPlaneObserver, ControlPlaneOptions } from './types.ts';
+export type { ControlPlaneObserver, ControlPlaneOptions, PlaneVip } from './types.ts';

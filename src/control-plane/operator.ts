@@ -5,7 +5,7 @@ import type { Fence } from '../lib/fence.ts';
 import type { Logger } from '../lib/log.ts';
 import type { NodeStore } from '../node/types.ts';
 import { holderSpecs, preservedSpecs } from './specs.ts';
-import type { ControlPlaneObserver, ControlPlaneOptions } from './types.ts';
+import type { ControlPlaneObserver, ControlPlaneOptions, PlaneVip } from './types.ts';
 
 export interface ControlPlaneParts {
   readonly node: NodeStore;
@@ -31,7 +31,7 @@ export interface ControlPlaneParts {
  */
 export class ControlPlane implements ElectionListener {
   private readonly parts: ControlPlaneParts;
-  private readonly options: ControlPlaneOptions;
+  private options: ControlPlaneOptions;
   private held = false;
   private fence: Fence | undefined;
   /** BGP only: false keeps the VIPs of a holder from the peers. */
@@ -77,6 +77,12 @@ export class ControlPlane implements ElectionListener {
     this.publish(this.fence);
     const message = isHealthy ? 'advertised, the local API server is healthy' : 'withdrawn from BGP peers';
     this.parts.log.info(`control-plane VIP ${message}`, { vip: this.vipNames() });
+  }
+
+  /** The VIPs are others from now on (names). What is preserved stays what it was: who does not hold takes none. */
+  setVips(vips: readonly PlaneVip[]): void {
+    this.options = { ...this.options, vips };
+    if (this.fence !== undefined) this.publish(this.fence);
   }
 
   acquired(fence: Fence): void {

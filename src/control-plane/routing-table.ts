@@ -7,6 +7,7 @@ import type { Logger } from '../lib/log.ts';
 import type { NodeStore, Spec } from '../node/types.ts';
 import type { SelfCheck } from './self-check.ts';
 import { addressSpec, type AddressForm } from './specs.ts';
+import type { PlaneVip } from './types.ts';
 
 export interface RoutingTableParts {
   readonly node: NodeStore;
@@ -26,7 +27,7 @@ export interface RoutingTableObserver {
 }
 
 export interface RoutingTableOptions extends AddressForm {
-  readonly vips: readonly { readonly vip: Ip; readonly prefixLength: number }[];
+  readonly vips: readonly PlaneVip[];
   /** Between the beginnings of two checks; none takes longer. */
   readonly periodMs: number;
   readonly timeoutMs: number;
@@ -43,8 +44,7 @@ export interface RoutingTableOptions extends AddressForm {
  */
 export class RoutingTable {
   private readonly parts: RoutingTableParts;
-  private readonly options: RoutingTableOptions;
-  private readonly families: readonly Family[];
+  private options: RoutingTableOptions;
   /** What was wrong at the last check; undefined: healthy. */
   private readonly problems = new Map<Family, string | undefined>();
   /** Checks of each family that were passed in a row, after the first. */
@@ -55,7 +55,6 @@ export class RoutingTable {
   constructor(parts: RoutingTableParts, options: RoutingTableOptions) {
     this.parts = parts;
     this.options = options;
-    this.families = [...new Set(options.vips.map(({ vip }) => familyOf(vip)))];
   }
 
   /** Checks until the signal aborts. When it resolves no VIP of ours is on the node, nor a route to it. */
@@ -65,10 +64,11 @@ export class RoutingTable {
       while (!signal.aborted) {
         const started = clock.now();
         this.wake = new AbortController();
-        const answers = await Promise.all(this.families.map((family) => this.checkOnce(family, signal)));
+        const families = this.families();
+        const answers = await Promise.all(families.map((family) => this.checkOnce(family, signal)));
         // Read through a function: the signal may have aborted during the checks.
         if (isAborted(signal)) break;
-        this.conclude(answers);
+        this.conclude(families, answers);
         const restMs = Math.max(0, started + this.options.periodMs - clock.now());
         await clock.sleep('self-check', restMs, AbortSignal.any([signal, this.wake.signal]));
       }
@@ -76,6 +76,17 @@ export class RoutingTable {
       node.withdraw('control-plane');
       sweep();
     }
+  }
+
+  /** The VIPs are others from now on (names). A family that has not been checked yet is checked first. */
+  setVips(vips: readonly PlaneVip[]): void {
+    const before = this.serving();
+    this.options = { ...this.options, vips };
+    if (!this.isSettled) return;
+    const families = this.families();
+    for (const family of this.problems.keys()) if (!families.includes(family)) this.problems.delete(family);
+    this.publish(before);
+    if (families.some((family) => !this.problems.has(family))) this.recheck();
   }
 
   /** Something that the check depends on has changed: it is worth looking now. */
@@ -93,18 +104,22 @@ export class RoutingTable {
     }
   }
 
-  private conclude(answers: readonly (string | undefined)[]): void {
+  private conclude(families: readonly Family[], answers: readonly (string | undefined)[]): void {
     const before = this.serving();
-    for (const [i, family] of this.families.entries()) this.note(family, answers[i]);
-    // In this turn: nothing stands between the verdict and the address.
-    this.parts.node.publish('control-plane', this.specs());
-    const now = this.serving();
-    if (before.join() !== now.join()) this.parts.observer?.serving?.(now);
+    for (const [i, family] of families.entries()) this.note(family, answers[i]);
+    this.publish(before);
     if (!this.isSettled) {
       this.isSettled = true;
       this.parts.sweep();
       this.parts.observer?.checked?.();
     }
+  }
+
+  /** In the turn of the verdict: nothing stands between it and the address. */
+  private publish(before: readonly Ip[]): void {
+    this.parts.node.publish('control-plane', this.specs());
+    const now = this.serving();
+    if (before.join() !== now.join()) this.parts.observer?.serving?.(now);
   }
 
   private note(family: Family, problem: string | undefined): void {
@@ -128,8 +143,14 @@ export class RoutingTable {
     return this.problems.has(family) && this.problems.get(family) === undefined;
   }
 
+  private families(): readonly Family[] {
+    return [...new Set(this.options.vips.map(({ vip }) => familyOf(vip)))];
+  }
+
   private serving(): readonly Ip[] {
-    return this.families.filter((family) => this.isHealthy(family)).flatMap((family) => this.vipsOf(family));
+    return this.families()
+      .filter((family) => this.isHealthy(family))
+      .flatMap((family) => this.vipsOf(family));
   }
 
   private vipsOf(family: Family): readonly Ip[] {
@@ -138,10 +159,11 @@ export class RoutingTable {
 
   private specs(): readonly Spec[] {
     const { vips, link } = this.options;
-    return vips.flatMap(({ vip, prefixLength }): readonly Spec[] => {
+    return vips.flatMap((each): readonly Spec[] => {
+      const { vip } = each;
       const family = familyOf(vip);
       if (!this.isHealthy(family)) return [];
-      const address = addressSpec(this.options, vip, prefixLength);
+      const address = addressSpec(this.options, each);
       return [address, { kind: 'route', vip, link, turn: this.turns.get(family) ?? 0 }];
     });
   }

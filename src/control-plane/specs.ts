@@ -1,7 +1,10 @@
 import type { Fence } from '../lib/fence.ts';
 import { familyOf } from '../lib/ip.ts';
 import type { AddressSpec, AdvertisementSpec, Spec } from '../node/types.ts';
-import type { ControlPlaneOptions } from './types.ts';
+import type { ControlPlaneOptions, PlaneVip } from './types.ts';
+
+/** CP-140: a VIP that comes from a name is in the kernel for this long, and renewed before. */
+const NAMED_LIFETIME_S = 60;
 
 /**
  * What a holder wants on its node: every VIP on the link and announced there, as long as the fence holds.
@@ -9,10 +12,22 @@ import type { ControlPlaneOptions } from './types.ts';
  */
 export function holderSpecs(options: ControlPlaneOptions, fence: Fence, isHealthy: boolean): Spec[] {
   if (options.reach === 'bgp') return advertisedSpecs(options, isHealthy).map((spec) => ({ ...spec, fence }));
-  return options.vips.flatMap(({ vip, prefixLength }): Spec[] => [
-    { ...addressSpec(options, vip, prefixLength), ...(options.expire && { validLifetime: 'tenure' }), fence },
-    { kind: 'announcement', vip, link: options.link, periodMs: options.announcePeriodMs, fence },
+  return options.vips.flatMap((each): Spec[] => [
+    { ...addressSpec(options, each), ...heldLifetime(options, each), fence },
+    { kind: 'announcement', vip: each.vip, link: options.link, periodMs: options.announcePeriodMs, fence },
   ]);
+}
+
+/**
+ * A process whose name servers are silent cannot start again, nor tell what it left: with the tenure nothing of it
+ * outlives its lease.
+ */
+function heldLifetime(
+  { expire, leaseDurationMs }: ControlPlaneOptions,
+  { isNamed = false }: PlaneVip,
+): Partial<AddressSpec> {
+  const endsWithTenure = expire || (isNamed && leaseDurationMs <= NAMED_LIFETIME_S * 1000);
+  return endsWithTenure ? { validLifetime: 'tenure' } : {};
 }
 
 /** The VIPs on the link, and BGP peers knowing them while `isHealthy`. */
@@ -20,9 +35,9 @@ export function advertisedSpecs(
   options: AddressForm & Pick<ControlPlaneOptions, 'vips'>,
   isHealthy: boolean,
 ): (AddressSpec | AdvertisementSpec)[] {
-  return options.vips.flatMap(({ vip, prefixLength }): (AddressSpec | AdvertisementSpec)[] => [
-    addressSpec(options, vip, prefixLength),
-    ...(isHealthy ? [{ kind: 'advertisement', vip, link: options.link } as const] : []),
+  return options.vips.flatMap((each): (AddressSpec | AdvertisementSpec)[] => [
+    addressSpec(options, each),
+    ...(isHealthy ? [{ kind: 'advertisement', vip: each.vip, link: options.link } as const] : []),
   ]);
 }
 
@@ -31,9 +46,7 @@ export function advertisedSpecs(
  * IPv6 ones go at once, or duplicate address detection would fail on the next holder.
  */
 export function preservedSpecs(options: ControlPlaneOptions): Spec[] {
-  return options.vips
-    .filter(({ vip }) => familyOf(vip) === 4)
-    .map(({ vip, prefixLength }) => addressSpec(options, vip, prefixLength));
+  return options.vips.filter(({ vip }) => familyOf(vip) === 4).map((each) => addressSpec(options, each));
 }
 
 /** How every control-plane VIP is put on this node, whatever the mode. */
@@ -41,8 +54,7 @@ export type AddressForm = Pick<ControlPlaneOptions, 'link' | 'scope' | 'noDad'>;
 
 export function addressSpec(
   options: AddressForm,
-  vip: AddressSpec['vip'],
-  prefixLength: number,
+  { vip, prefixLength, isNamed = false }: PlaneVip,
 ): AddressSpec {
   return {
     kind: 'address',
@@ -50,7 +62,7 @@ export function addressSpec(
     prefixLength,
     link: options.link,
     scope: options.scope,
-    validLifetime: undefined,
+    validLifetime: isNamed ? NAMED_LIFETIME_S : undefined,
     noDad: options.noDad,
   };
 }

@@ -1,9 +1,16 @@
 import type { Ip } from '../lib/ip.ts';
 import type { Scope } from '../linux/types.ts';
 
+export interface PlaneVip {
+  readonly vip: Ip;
+  readonly prefixLength: number;
+  /** It comes from a name: the kernel keeps it no longer than the name is followed. */
+  readonly isNamed?: boolean;
+}
+
 /** The API servers' VIPs and how they are put on this node. Settings are named in docs/reference/configuration.md. */
 export interface ControlPlaneOptions {
-  readonly vips: readonly { readonly vip: Ip; readonly prefixLength: number }[];
+  readonly vips: readonly PlaneVip[];
   readonly link: string;
   readonly scope: Scope;
   readonly noDad: boolean;
@@ -15,6 +22,8 @@ export interface ControlPlaneOptions {
   readonly preserve: boolean;
   /** `vip_expire_with_lease`: the kernel takes the VIPs off when the tenure ends, whatever becomes of this process. */
   readonly expire: boolean;
+  /** A tenure that is not renewed does not last longer. */
+  readonly leaseDurationMs: number;
   /** How long a stopping node with `preserve` waits for another holder before it removes the VIP anyway. */
   readonly preserveStopBudgetMs: number;
   /** A VIP left by a crashed predecessor goes after this long when the lease cannot be read. */

@@ -1,6 +1,6 @@
-import { controlPlaneVips, type Config, type Sources } from '../config/index.ts';
+import type { Config, Sources } from '../config/index.ts';
 import { Balancer, OwnServer, type BalancerOptions } from '../control-plane/index.ts';
-import { createBackendProber, withPresence } from '../kube/index.ts';
+import { createBackendProber, withPresence, type NodeObject } from '../kube/index.ts';
 import type { Forwarding, ForwardingSpec, ForwardingStatus } from '../node/index.ts';
 import { farewell, parseListenAddress, type BalancerStatus } from '../observe/index.ts';
 import { familyOf, ip, type Ip } from '../lib/ip.ts';
@@ -50,7 +50,8 @@ function startBalancer(
   signal: AbortSignal,
 ): RunningBalancer {
   const { config, clock, random, log, api } = parts;
-  const options = optionsFrom(config, sources);
+  const vips = (): readonly Ip[] => parts.controlPlaneVips.now().map(({ vip }) => vip);
+  const options = optionsFrom(parts, sources, vips());
   const isDirect = config.loadBalancerForwardingMethod === 'directroute';
   const apiServers = createBackendProber(api.credentials, {
     port: config.port,
@@ -74,7 +75,7 @@ function startBalancer(
     {
       ...options,
       changed: () => {
-        const vip = isDirect ? options.vips.filter(isListening) : [];
+        const vip = isDirect ? vips().filter(isListening) : [];
         log.info('the API server of this node began or ceased to listen', { vip: vip.join(', ') });
         if (isSettled && !isActive) forwarding.set(role());
       },
@@ -82,7 +83,7 @@ function startBalancer(
   );
   const isListening = (vip: Ip): boolean => !ownServer.refuses(familyOf(vip));
   const role = (): ForwardingSpec[] =>
-    (isDirect ? options.vips : []).map((vip) => ({
+    (isDirect ? vips() : []).map((vip) => ({
       kind: 'real-server-role',
       vip,
       isListening: isListening(vip),
@@ -105,10 +106,20 @@ function startBalancer(
     options,
   );
   let isSettled = false;
+  let nodes: readonly NodeObject[] = [];
+  const nodesOrVipsChanged = (): void => {
+    if (isDirect) ownServer.setAddresses(addressesOf(nodes, parts.identity, vips()));
+    api.others?.(otherAddresses(nodes, parts.identity, vips()));
+  };
   followNodes(parts, signal, (all) => {
+    nodes = all;
     balancer.nodesChanged(all);
-    if (isDirect) ownServer.setAddresses(addressesOf(all, parts.identity, options.vips));
-    api.others?.(otherAddresses(all, parts.identity, options.vips));
+    nodesOrVipsChanged();
+  });
+  const leave = parts.controlPlaneVips.follow(() => {
+    balancer.setVips(vips());
+    if (isSettled && !isActive) forwarding.set(role());
+    nodesOrVipsChanged();
   });
   parts.reports.balancer = () => report(config.loadBalancerPort, forwarding.status(), balancer);
   return {
@@ -130,6 +141,7 @@ function startBalancer(
       balancer.deactivate();
     },
     close: async () => {
+      leave();
       ownServer.follow(false);
       prober.close();
       await forwarding.close();
@@ -184,9 +196,9 @@ function virtualServers({ config, link }: Parts, servers: PerVip): ForwardingSpe
   }));
 }
 
-function optionsFrom(config: Config, sources: Sources): BalancerOptions {
+function optionsFrom({ config }: Parts, sources: Sources, vips: readonly Ip[]): BalancerOptions {
   return {
-    vips: controlPlaneVips(config).map(({ vip }) => vip),
+    vips,
     rise: config.lbProbeRise,
     fall: config.lbProbeFall,
     drainMs: config.lbDrainSeconds * 1000,

@@ -7,11 +7,11 @@ import {
   type BgpAnnotations,
 } from '../control-plane/index.ts';
 import { createReflector, nodes, type KubeObject } from '../kube/index.ts';
-import type { Ip } from '../lib/ip.ts';
 import type { SpeakerOptions } from '../node/types.ts';
 import { openBalancer } from './balancer.ts';
 import { StartError } from './errors.ts';
 import { healthCheck } from './health.ts';
+import { ipsOf } from './control-plane-vips.ts';
 import { ownLeftovers } from './own-leftovers.ts';
 import type { Parts } from './parts.ts';
 
@@ -52,18 +52,17 @@ export async function withSessions(
 export async function runEveryNode(wiring: EveryNodeWiring, signal: AbortSignal): Promise<void> {
   const { clock, config, link, log, node, speaker } = wiring;
   const vips = wiring.controlPlaneVips;
-  const own = new Set<Ip>(vips.map(({ vip }) => vip));
   const check = healthCheck(config);
   const balancer = await openBalancer(wiring, wiring.sources, signal);
   const plane = new EveryNode(
     {
       node,
-      sweep: () => node.sweep(ownLeftovers(own, link.name)),
+      sweep: () => node.sweep(ownLeftovers(ipsOf(vips), link.name)),
       endSessions: () => speaker?.stop() ?? Promise.resolve(),
       log,
     },
     {
-      vips,
+      vips: vips.now(),
       link: link.name,
       scope: link.name === 'lo' && !config.loInterfaceGlobalScope ? 'host' : 'global',
       noDad: config.skipDad,
@@ -81,11 +80,15 @@ export async function runEveryNode(wiring: EveryNodeWiring, signal: AbortSignal)
     };
     void runHealthGate(check.probe, { ...check.gate, startsClosed: true }, listener, clock, signal);
   }
+  const leave = vips.follow(() => {
+    plane.setVips(vips.now());
+  });
   balancer?.activate();
   wiring.onHolder('');
   try {
     await plane.run(signal);
   } finally {
+    leave();
     await balancer?.close();
   }
 }

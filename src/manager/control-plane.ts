@@ -1,4 +1,4 @@
-import { controlPlaneVips, type Config } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
 import {
   ControlPlane,
   labelValue,
@@ -13,6 +13,7 @@ import { openRuleCounters } from '../linux/index.ts';
 import { healthCheck } from './health.ts';
 import { openBalancer } from './balancer.ts';
 import { runEveryNode } from './bgp.ts';
+import { ipsOf } from './control-plane-vips.ts';
 import { hasControlPlaneElection } from './mode.ts';
 import { ownLeftovers } from './own-leftovers.ts';
 import type { Parts } from './parts.ts';
@@ -44,20 +45,24 @@ export function runControlPlane(wiring: ControlPlaneWiring, signal: AbortSignal)
 /** The holder of the lease has the VIPs. */
 async function runElected(wiring: ControlPlaneWiring, signal: AbortSignal): Promise<void> {
   const { config, clock, log, campaign, node } = wiring;
-  const options = optionsFrom(config, wiring.link.name);
+  const vips = wiring.controlPlaneVips;
+  const options = optionsFrom(wiring);
   // As kube-vip words it: people look for this line.
   const [namespace, lock] = campaign.store.name.split('/');
   log.info('cluster membership', { namespace, lock, id: wiring.identity });
   const label = config.enableNodeLabeling ? nodeLabel(wiring) : undefined;
-  const firstVip = options.vips[0];
-  const own = new Set(options.vips.map(({ vip }) => vip));
-  label?.set(null);
+  let isHeld = false;
+  const setLabel = (): void => {
+    const [first] = vips.now();
+    label?.set(isHeld && first !== undefined ? labelValue(first.vip) : null);
+  };
+  setLabel();
   const balancer = await openBalancer(wiring, wiring.sources, signal);
   const plane = new ControlPlane(
     {
       node,
       sweep: () => {
-        node.sweep(ownLeftovers(own, options.link));
+        node.sweep(ownLeftovers(ipsOf(vips), options.link));
         balancer?.settle();
       },
       election: campaign.election,
@@ -72,7 +77,8 @@ async function runElected(wiring: ControlPlaneWiring, signal: AbortSignal): Prom
         holding: (held) => {
           if (held) balancer?.activate();
           else balancer?.deactivate();
-          label?.set(held && firstVip !== undefined ? labelValue(firstVip.vip) : null);
+          isHeld = held;
+          setLabel();
           if (held) wiring.onTenure(undefined);
         },
         holder: wiring.onHolder,
@@ -81,6 +87,10 @@ async function runElected(wiring: ControlPlaneWiring, signal: AbortSignal): Prom
     },
     options,
   );
+  const leave = vips.follow(() => {
+    plane.setVips(vips.now());
+    setLabel();
+  });
   const gates = startGates(wiring, plane, signal);
   const refusals =
     balancer === undefined
@@ -89,6 +99,7 @@ async function runElected(wiring: ControlPlaneWiring, signal: AbortSignal): Prom
   try {
     await plane.run(signal);
   } finally {
+    leave();
     gates.close();
     refusals?.close();
     await balancer?.close();
@@ -96,9 +107,10 @@ async function runElected(wiring: ControlPlaneWiring, signal: AbortSignal): Prom
   }
 }
 
-function optionsFrom(config: Config, link: string): ControlPlaneOptions {
+function optionsFrom({ config, controlPlaneVips, link: { name: link } }: Parts): ControlPlaneOptions {
   return {
-    vips: controlPlaneVips(config),
+    vips: controlPlaneVips.now(),
+    leaseDurationMs: config.leaseDuration * 1000,
     link,
     scope: link === 'lo' && !config.loInterfaceGlobalScope ? 'host' : 'global',
     noDad: config.skipDad,

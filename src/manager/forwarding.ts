@@ -1,4 +1,4 @@
-import { controlPlaneVips, type Config } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
@@ -17,19 +17,16 @@ import type { Parts } from './parts.ts';
 import { removeOldRoutes } from './routing-table.ts';
 
 /** What is there before the API server is known. */
-type EarlyParts = Pick<Parts, 'config' | 'clock' | 'log' | 'kernel' | 'node' | 'controlPlaneVips'>;
+type EarlyParts = Pick<Parts, 'config' | 'clock' | 'log' | 'kernel' | 'node'> & PlaneVips;
+type PlaneVips = { readonly controlPlaneVips: Pick<Parts['controlPlaneVips'], 'now'> };
 
 /** What cannot be removed must not keep this node from serving. */
-export async function removeLeftovers({
-  config,
-  clock,
-  log,
-  kernel,
-}: Pick<Parts, 'config' | 'clock' | 'log' | 'kernel'>): Promise<void> {
+export async function removeLeftovers(parts: Omit<EarlyParts, 'node'>): Promise<void> {
+  const { clock, log, kernel } = parts;
   try {
     const ports = await openLeftoverPorts(kernel);
     try {
-      await removeForwarding({ ...ports, clock, log }, claimsOf(config));
+      await removeForwarding({ ...ports, clock, log }, claimsOf(parts));
     } finally {
       ports.close();
     }
@@ -38,8 +35,11 @@ export async function removeLeftovers({
   }
 }
 
-function claimsOf(config: Config): readonly { readonly vip: Ip; readonly port: number }[] {
-  return controlPlaneVips(config).map(({ vip }) => ({ vip, port: config.loadBalancerPort }));
+function claimsOf({
+  config,
+  controlPlaneVips,
+}: Pick<EarlyParts, 'config' | 'controlPlaneVips'>): readonly { readonly vip: Ip; readonly port: number }[] {
+  return controlPlaneVips.now().map(({ vip }) => ({ vip, port: config.loadBalancerPort }));
 }
 
 /**
@@ -50,7 +50,7 @@ function claimsOf(config: Config): readonly { readonly vip: Ip; readonly port: n
 export async function leaveNothing(parts: EarlyParts): Promise<void> {
   const { config, node } = parts;
   if (config.enableServices) node.sweep(({ address }) => address.protocol === servicesMark(config));
-  const own = new Set(parts.controlPlaneVips.map(({ vip }) => vip));
+  const own = new Set(parts.controlPlaneVips.now().map(({ vip }) => vip));
   if (own.size === 0) return;
   node.withdraw('control-plane');
   node.sweepRoutes(({ destination }) => destination !== undefined && own.has(destination.address));
@@ -65,14 +65,15 @@ export async function leaveNothing(parts: EarlyParts): Promise<void> {
  * @throws StartError when `lb_backend` asks for what this kernel lacks, nothing can balance here, or the
  * port of a VIP is in use.
  */
-export async function openForwarding({ config, clock, log, kernel }: Parts): Promise<Forwarding> {
+export async function openForwarding(parts: Parts): Promise<Forwarding> {
+  const { config, clock, log, kernel } = parts;
   const ports = await openForwardingPorts(kernel);
-  const claims = claimsOf(config);
+  const claims = claimsOf(parts);
   const methods = [config.loadBalancerForwardingMethod];
   const facts = await findFacts(ports, claims, methods, config.lbScheduler);
   const choice = chooseBackend(config.lbBackend, facts);
   if ('refused' in choice) throw new StartError(`lb_enable: ${choice.refused}`);
-  refuseTakenPorts(config, (await ports.listeners()) ?? [], log);
+  refuseTakenPorts(config, claims, (await ports.listeners()) ?? [], log);
   const forwarding = createForwarding({ ...ports, clock, log }, { choice, claims });
   await forwarding.start();
   return {
@@ -92,9 +93,14 @@ export async function openForwarding({ config, clock, log, kernel }: Parts): Pro
 }
 
 /** @throws StartError when a service of this node would lose all its connections. */
-function refuseTakenPorts(config: Config, listeners: readonly TcpListener[], log: Logger): void {
+function refuseTakenPorts(
+  config: Config,
+  claims: ReturnType<typeof claimsOf>,
+  listeners: readonly TcpListener[],
+  log: Logger,
+): void {
   const { loadBalancerForwardingMethod: method, port: serverPort } = config;
-  for (const claim of claimsOf(config)) {
+  for (const claim of claims) {
     const conflict = portConflict(claim, { method, serverPort }, listeners);
     if (conflict?.isFatal === true) throw new StartError(`lb_port: ${conflict.text}`);
     if (conflict !== undefined) log.warn(`lb_port: ${conflict.text}`);

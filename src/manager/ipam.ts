@@ -26,6 +26,7 @@ import type { Fence } from '../lib/fence.ts';
 import type { Logger } from '../lib/log.ts';
 import { createLeaseNews, type IpamStatus, type Metrics } from '../observe/index.ts';
 import type { Api } from './api.ts';
+import { ipsOf } from './control-plane-vips.ts';
 import { ipamNews } from './ipam-news.ts';
 import type { Parts } from './parts.ts';
 
@@ -147,7 +148,7 @@ export function managersIpam(parts: Parts): IpamFeature {
     withoutClass: isLegacy ? !config.loadBalancerClassOnly : className === '',
     // A Service that is deleted while no manager runs must not have to wait for one.
     addFinalizer: false,
-    reserved: controlPlaneVips.map(({ vip }) => vip),
+    reserved: [...ipsOf(controlPlaneVips)],
     configMap: poolsPlace(config),
     component: 'kube-vip',
     identity,

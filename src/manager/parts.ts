@@ -1,8 +1,16 @@
-import { controlPlaneVips, type Config, type Vip, type LoadedConfig, type Sources } from '../config/index.ts';
+import { controlPlaneNames, type Config, type LoadedConfig, type Sources } from '../config/index.ts';
+import type { NamedVips } from '../control-plane/index.ts';
 import type { Clock, Random } from '../lib/clock.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
-import { connectTcp, openKernel, openUdpPath, type Link, type OpenKernel } from '../linux/index.ts';
+import {
+  connectTcp,
+  openKernel,
+  openUdpPath,
+  resolveName,
+  type Link,
+  type OpenKernel,
+} from '../linux/index.ts';
 import { createNode, createSpeaker, type Node, type Speaker } from '../node/index.ts';
 import {
   createMetrics,
@@ -12,6 +20,7 @@ import {
   type NodeNews,
 } from '../observe/index.ts';
 import { openApi, type Api } from './api.ts';
+import { openControlPlaneVips, resolveControlPlane } from './control-plane-vips.ts';
 import { controlPlaneElection, type ControlPlaneElection } from './election.ts';
 import { leaveNothing } from './forwarding.ts';
 import { openGuards, type OpenGuards } from './guards.ts';
@@ -40,7 +49,8 @@ export interface Parts {
   readonly guards: OpenGuards | undefined;
   /** What parts that are built later tell the status document. */
   readonly reports: { balancer: (() => BalancerStatus) | undefined; ipam: IpamFeature | undefined };
-  readonly controlPlaneVips: readonly Vip[];
+  /** Those that come from names change. */
+  readonly controlPlaneVips: NamedVips;
   /** Set once Services are handled: who else claims a VIP of theirs. */
   readonly claimListeners: Set<(vip: Ip, link: string, mac: string) => void>;
   /** Told when the node lets nothing reach a VIP, and when it does again. */
@@ -51,25 +61,26 @@ type Listeners = Pick<Parts, 'claimListeners' | 'heldBackListeners'>;
 
 /**
  * Builds the parts in the order of their needs: kernel, node, link, API client, election. The node has
- * made its first dump when this resolves; nothing has been changed yet. When a part cannot be built, VIPs that
+ * made its first dump when this resolves, and names have VIPs; nothing has been changed yet. When a part cannot be built, VIPs that
  * a predecessor left are removed: the process may end like this over and over.
  */
 export async function buildParts(
   { config, sources }: LoadedConfig,
   clock: Clock,
   log: Logger,
+  signal: AbortSignal,
 ): Promise<Parts> {
   const random = Math.random;
   const identity = config.nodeName;
   log.info('using node name', { name: identity });
-  const vips = config.enableControlPlane ? controlPlaneVips(config) : [];
+  const vips = openControlPlaneVips(config, { resolve: resolveName, clock, log });
   const listeners: Listeners = { claimListeners: new Set(), heldBackListeners: new Set() };
   const metrics = createMetrics();
   const news = createNodeNews(metrics, clock);
   const kernel = openOwnKernel(clock, log, metrics);
   let campaign: ControlPlaneElection | undefined;
   const observer = observerOf(news, listeners, (vip, mac) => {
-    if (vips.some((own) => own.vip === vip)) campaign?.election.recheck(`${mac} claims ${vip}`);
+    if (vips.now().some((own) => own.vip === vip)) campaign?.election.recheck(`${mac} claims ${vip}`);
   });
   const guards = await openGuards(config, kernel, log);
   const guarding = guards === undefined ? {} : { guards };
@@ -87,17 +98,18 @@ export async function buildParts(
   const speaking = speaker === undefined ? {} : { advertiser: speaker };
   const node = createNode(
     { kernel, clock, log, observer, ...guarding, ...speaking },
-    { claims: vips, ...routesOf(config) },
+    { claims: vips.now(), ...routesOf(config) },
   );
   await node.start();
   const built = { config, clock, log, kernel, node, controlPlaneVips: vips };
   try {
+    await resolveControlPlane(vips, config, clock, signal);
     const link = await chooseLink(kernel, config, log);
-    const api = await openApi(
-      config,
-      vips.map(({ vip }) => vip),
-      { clock, random, log },
-    );
+    const api = await openApi(config, [...vips.now().map(({ vip }) => vip), ...controlPlaneNames(config)], {
+      clock,
+      random,
+      log,
+    });
     campaign = controlPlaneElection(config, identity, api, { clock, random, log });
     return {
       ...built,
@@ -116,6 +128,7 @@ export async function buildParts(
     };
   } catch (error) {
     await leaveNothing(built);
+    vips.close();
     node.close();
     guards?.nftables.close();
     kernel.close();
@@ -155,7 +168,8 @@ function observerOf(
 }
 
 /** The reverse of `buildParts`. */
-export function closeParts({ node, guards, api, kernel }: Parts): void {
+export function closeParts({ node, guards, api, kernel, controlPlaneVips }: Parts): void {
+  controlPlaneVips.close();
   node.close();
   guards?.nftables.close();
   api.client.close();

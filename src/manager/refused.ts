@@ -24,7 +24,7 @@ export async function clearAfterRefusal(readable: Config): Promise<void> {
     const node = createNode({ kernel, clock, log }, { claims: vips, ...routesOf(config) });
     try {
       await node.start();
-      await leaveNothing({ config, clock, log, kernel, node, controlPlaneVips: vips });
+      await leaveNothing({ config, clock, log, kernel, node, controlPlaneVips: { now: () => vips } });
     } finally {
       node.close();
       kernel.close();

@@ -9,10 +9,10 @@ import {
   parseServer,
   type NodeObject,
 } from '../kube/index.ts';
-import type { Ip } from '../lib/ip.ts';
 import { removeStrayRoutes, type NodeOptions } from '../node/index.ts';
 import { projectNodeAddresses } from '../services/index.ts';
 import { openBalancer } from './balancer.ts';
+import { ipsOf } from './control-plane-vips.ts';
 import { ownLeftovers } from './own-leftovers.ts';
 import type { Parts } from './parts.ts';
 
@@ -40,7 +40,6 @@ export interface RoutingTableWiring extends Parts {
 export async function runRoutingTable(wiring: RoutingTableWiring, signal: AbortSignal): Promise<void> {
   const { clock, config, link, log, node } = wiring;
   const vips = wiring.controlPlaneVips;
-  const own = new Set<Ip>(vips.map(({ vip }) => vip));
   const balancer = await openBalancer(wiring, wiring.sources, signal);
   const self = openSelfCheck(wiring, signal, () => {
     table.recheck();
@@ -50,8 +49,10 @@ export async function runRoutingTable(wiring: RoutingTableWiring, signal: AbortS
       node,
       // Only our own VIPs: another instance on this node marks its addresses and routes the same way.
       sweep: () => {
-        node.sweepRoutes(({ destination }) => destination !== undefined && own.has(destination.address));
-        node.sweep(ownLeftovers(own, link.name));
+        node.sweepRoutes(
+          ({ destination }) => destination !== undefined && ipsOf(vips).has(destination.address),
+        );
+        node.sweep(ownLeftovers(ipsOf(vips), link.name));
         balancer?.settle();
       },
       check: self.check,
@@ -66,7 +67,7 @@ export async function runRoutingTable(wiring: RoutingTableWiring, signal: AbortS
       },
     },
     {
-      vips,
+      vips: vips.now(),
       link: link.name,
       scope: link.name === 'lo' && !config.loInterfaceGlobalScope ? 'host' : 'global',
       noDad: config.skipDad,
@@ -74,9 +75,13 @@ export async function runRoutingTable(wiring: RoutingTableWiring, signal: AbortS
       timeoutMs: self.timeoutMs,
     },
   );
+  const leave = vips.follow(() => {
+    table.setVips(vips.now());
+  });
   try {
     await table.run(signal);
   } finally {
+    leave();
     self.close();
     await balancer?.close();
   }
@@ -116,8 +121,10 @@ export function removeOldRoutes({
   kernel,
   log,
   controlPlaneVips,
-}: Pick<Parts, 'config' | 'kernel' | 'log' | 'controlPlaneVips'>): Promise<void> {
-  const vips = new Set(controlPlaneVips.map(({ vip }) => vip));
+}: Pick<Parts, 'config' | 'kernel' | 'log'> & {
+  readonly controlPlaneVips: Pick<Parts['controlPlaneVips'], 'now'>;
+}): Promise<void> {
+  const vips = ipsOf(controlPlaneVips);
   const table = routesOf(config).routes?.table;
   return removeStrayRoutes({ kernel, log }, { vips, protocol: config.routingProtocol, table });
 }

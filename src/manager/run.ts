@@ -60,7 +60,7 @@ export async function runManager(loaded: LoadedConfig, held: HeldSignals): Promi
     const features = { 'Control Plane': config.enableControlPlane, Services: config.enableServices };
     log.info('starting', { namespace: config.namespace, Mode: modeName(config), ...features });
     requireCapabilities();
-    const parts = await buildParts(loaded, clock, log).catch((error: unknown) => {
+    const parts = await buildParts(loaded, clock, log, signals.signal).catch((error: unknown) => {
       // Told to end, it ends: it does not matter any more that it could not have begun.
       if (!signals.signal.aborted) throw error;
       log.warn('the start was not finished', { error: messageOf(error) });

@@ -1,6 +1,6 @@
 import { servicePrefixes, type Config } from '../config/index.ts';
-import type { Ip } from '../lib/ip.ts';
 import type { LeaseKey, ServicesOptions } from '../services/index.ts';
+import { ipsOf } from './control-plane-vips.ts';
 import { placeOfLease } from './election.ts';
 import { servicesMark } from './instance.ts';
 import { hasControlPlaneElection, hasServicesElection } from './mode.ts';
@@ -55,7 +55,7 @@ function reachOf({ enableBgp, enableRoutingTable }: Config): ServicesOptions['re
 function reservedVips(
   { campaign, config, controlPlaneVips }: Parts,
   globalLease: LeaseKey,
-): ReadonlyMap<Ip, string> {
+): ServicesOptions['reserved'] {
   if (hasControlPlaneElection(config) && globalLease === campaign.store.name) return new Map();
-  return new Map(controlPlaneVips.map(({ vip }) => [vip, 'the control-plane VIP']));
+  return { get: (vip) => (ipsOf(controlPlaneVips).has(vip) ? 'the control-plane VIP' : undefined) };
 }

@@ -14,6 +14,7 @@ import {
 import { createUncontestedElection } from '../election/index.ts';
 import { hostLength, type Ip } from '../lib/ip.ts';
 import { resolveName } from '../linux/index.ts';
+import { ipsOf } from './control-plane-vips.ts';
 import { electionAt } from './election.ts';
 import { mayBeDownMs } from './control-plane.ts';
 import { LeaseWatches } from './lease-watches.ts';
@@ -149,7 +150,7 @@ function sweepLeftovers(
   keep: (address: Ip) => boolean,
   isStray: (address: Ip) => boolean,
 ): void {
-  const ownVips = new Set(controlPlaneVips.map(({ vip }) => vip));
+  const ownVips = ipsOf(controlPlaneVips);
   node.sweep(({ address: { address, protocol } }) => {
     return protocol === mark && !ownVips.has(address) && !keep(address);
   });

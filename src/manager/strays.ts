@@ -1,6 +1,7 @@
 import { KubeError, leases, services as serviceResource, type Lease } from '../kube/index.ts';
 import type { Ip } from '../lib/ip.ts';
 import { projectService, removeStrays } from '../services/index.ts';
+import { ipsOf } from './control-plane-vips.ts';
 import { placeOfLease } from './election.ts';
 import { servicesMark } from './instance.ts';
 import type { Parts } from './parts.ts';
@@ -9,7 +10,7 @@ import type { Parts } from './parts.ts';
 export async function removeStrayServices(parts: Parts, signal: AbortSignal): Promise<void> {
   const { api, clock, config, controlPlaneVips, identity, log, node } = parts;
   if (config.enableServices) return;
-  const own = new Set<string>(controlPlaneVips.map(({ vip }) => vip));
+  const own = ipsOf(controlPlaneVips);
   const mark = servicesMark(config);
   const vips = (): readonly Ip[] =>
     node

@@ -116,7 +116,7 @@ export interface PlacementConfig {
   /** Owner mark of the addresses; several instances on one machine have different ones. */
   readonly mark: number;
   /** Addresses that no Service may have, and why. */
-  readonly reserved: ReadonlyMap<Ip, string>;
+  readonly reserved: Pick<ReadonlyMap<Ip, string>, 'get'>;
   /** `vip_arpRate`, milliseconds. */
   readonly announcePeriodMs: number;
   /**

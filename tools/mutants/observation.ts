@@ -11,8 +11,8 @@ export const observationMutants: readonly Mutant[] = [
   {
     line: 'CP-200',
     file: 'src/manager/control-plane.ts',
-    from: 'label?.set(held && firstVip !== undefined ? labelValue(firstVip.vip) : null);',
-    to: 'if (held && firstVip !== undefined) label?.set(labelValue(firstVip.vip));',
+    from: 'label?.set(isHeld && first !== undefined ? labelValue(first.vip) : null);',
+    to: 'if (isHeld && first !== undefined) label?.set(labelValue(first.vip));',
     test: processTest,
   },
   {

@@ -5,6 +5,7 @@ import { configurationMutants } from './configuration.ts';
 import { electionMutants } from './election.ts';
 import { manifestMutants } from './manifests.ts';
 import type { Mutant } from './mutant.ts';
+import { nameMutants } from './names.ts';
 import { observationMutants } from './observation.ts';
 import { routingMutants } from './routing.ts';
 import { serviceMutants } from './services.ts';
@@ -16,6 +17,7 @@ export const mutants: readonly Mutant[] = [
   ...manifestMutants,
   ...electionMutants,
   ...vipMutants,
+  ...nameMutants,
   ...balancerMutants,
   ...observationMutants,
   ...serviceMutants,

@@ -1,5 +1,4 @@
 import { bool, int, maxSeconds, text } from '../setting.ts';
-import { hasNames } from '../vips.ts';
 
 /** The link, the VIPs on it and their announcement. */
 export const linkSettings = {
@@ -29,9 +28,7 @@ export const linkSettings = {
     env: 'address',
     key: 'address',
     feature: 'control-plane',
-    doc: 'The VIP of the API servers: an address, or several separated by commas.',
-    unbuilt: 'DNS names as VIP',
-    wants: hasNames,
+    doc: 'The VIP of the API servers: an address or a DNS name, or several separated by commas.',
   }),
   vip: text('', {
     flag: 'vip',
@@ -39,8 +36,6 @@ export const linkSettings = {
     key: 'vip',
     feature: 'control-plane',
     doc: 'Older spelling of address; needs vip_subnet beside it. address wins.',
-    unbuilt: 'DNS names as VIP',
-    wants: hasNames,
   }),
   vipSubnet: text('', {
     flag: 'vipSubnet',

@@ -52,7 +52,7 @@ const TICK_MS = 500;
  */
 export class Balancer {
   private readonly parts: BalancerParts;
-  private readonly options: BalancerOptions;
+  private options: BalancerOptions;
   /** Undefined until they have been listed. */
   private nodes: readonly NodeObject[] | undefined;
   private readonly pools = new Map<Family, PoolState>();
@@ -82,6 +82,12 @@ export class Balancer {
   /** The complete set of Nodes, after every change. */
   nodesChanged(nodes: Iterable<NodeObject>): void {
     this.nodes = [...nodes];
+    if (this.active) this.findCandidates();
+  }
+
+  /** The VIPs are others from now on (names). */
+  setVips(vips: readonly Ip[]): void {
+    this.options = { ...this.options, vips };
     if (this.active) this.findCandidates();
   }
 

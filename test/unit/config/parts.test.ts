@@ -223,7 +223,6 @@ describe('what is not built yet', () => {
       'not implemented yet: vip_wireguard=true (WireGuard mode)',
     ]);
     assert.deepEqual(refused({ address: 'vip.example' }, ['--leaderElectionType', 'etcd', '--ddns']), [
-      'not implemented yet: address=vip.example (DNS names as VIP)',
       'not implemented yet: --leaderElectionType=etcd (election through etcd)',
       'not implemented yet: --ddns=true (dynamic DNS)',
     ]);

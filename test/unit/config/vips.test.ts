@@ -36,7 +36,8 @@ test('the subnet that an empty one stands for', () => {
   assert.equal(derivedSubnet('192.0.2.1'), '32');
   assert.equal(derivedSubnet('2001:db8::1'), '128');
   assert.equal(derivedSubnet('2001:db8::1,192.0.2.1'), '32,128');
-  assert.equal(derivedSubnet('vip.example'), '');
+  assert.equal(derivedSubnet('vip.example'), '32,128');
+  assert.equal(derivedSubnet('192.0.2.1,vip.example'), '32,128');
 });
 
 test('names are told from addresses and from broken addresses', () => {

@@ -120,6 +120,7 @@ describe('BGP with election', () => {
         expire: false,
         preserveStopBudgetMs: 0,
         leftoverGraceMs: 1000,
+        leaseDurationMs: 15_000,
       },
     );
     return { plane, take: (): readonly string[] => happened.splice(0) };

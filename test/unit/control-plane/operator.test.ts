@@ -23,6 +23,7 @@ const base: ControlPlaneOptions = {
   expire: false,
   preserveStopBudgetMs: 8_000,
   leftoverGraceMs: 1000,
+  leaseDurationMs: 15_000,
 };
 
 /** A node that remembers what is published, an election that does what the test says, and one list of all that happened. */
