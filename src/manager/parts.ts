@@ -11,7 +11,7 @@ import {
   type Link,
   type OpenKernel,
 } from '../linux/index.ts';
-import { createNode, createSpeaker, type Node, type Speaker } from '../node/index.ts';
+import { createNode, createSpeaker, type Holding, type Node, type Speaker } from '../node/index.ts';
 import {
   createMetrics,
   createNodeNews,
@@ -54,7 +54,7 @@ export interface Parts {
   /** Set once Services are handled: who else claims a VIP of theirs. */
   readonly claimListeners: Set<(vip: Ip, link: string, mac: string) => void>;
   /** Told when the node lets nothing reach a VIP, and when it does again. */
-  readonly heldBackListeners: Set<(vip: Ip, problem: string | undefined) => void>;
+  readonly heldBackListeners: Set<(vip: Ip, by: Holding, problem: string | undefined) => void>;
 }
 
 type Listeners = Pick<Parts, 'claimListeners' | 'heldBackListeners'>;
@@ -161,8 +161,8 @@ function observerOf(
       for (const tell of claimListeners) tell(vip, link, mac);
       claimed(vip, mac);
     },
-    heldBack: (vip: Ip, problem: string | undefined) => {
-      for (const tell of heldBackListeners) tell(vip, problem);
+    heldBack: (vip: Ip, by: Holding, problem: string | undefined) => {
+      for (const tell of heldBackListeners) tell(vip, by, problem);
     },
   };
 }

@@ -14,6 +14,7 @@ import {
 import { createUncontestedElection } from '../election/index.ts';
 import { hostLength, type Ip } from '../lib/ip.ts';
 import { resolveName } from '../linux/index.ts';
+import type { Holding } from '../node/types.ts';
 import { ipsOf } from './control-plane-vips.ts';
 import { electionAt } from './election.ts';
 import { mayBeDownMs } from './control-plane.ts';
@@ -170,8 +171,8 @@ function listenToNode({ claimListeners, heldBackListeners }: Parts, operator: Se
   const claimed = (vip: Ip, link: string, mac: string): void => {
     operator.claimedElsewhere(vip, link, mac);
   };
-  const heldBack = (vip: Ip, problem: string | undefined): void => {
-    operator.heldBack(vip, problem);
+  const heldBack = (vip: Ip, by: Holding, problem: string | undefined): void => {
+    operator.heldBack(vip, by, problem);
   };
   // Very many VIPs take more than one turn to go, and a second signal ends all waiting.
   const withdrawNow = (): void => {

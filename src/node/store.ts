@@ -139,7 +139,7 @@ class NodeTruth implements Node {
             .filter(({ vip }) => concerned.has(vip))
             .map(keyed),
         );
-      for (const vip of vips) observer.heldBack?.(vip, problem);
+      for (const vip of vips) observer.heldBack?.(vip, 'rules', problem);
     };
     this.guards = guards === undefined ? undefined : new Guards({ ...guards, clock, log, book, heldBack });
     const { routes } = options;

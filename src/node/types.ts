@@ -143,6 +143,9 @@ export interface NodeCounters {
   readonly routesFailed: number;
 }
 
+/** What can keep a wanted VIP away: its rules are not in the kernel, or its link does not take the address. */
+export type Holding = 'rules' | 'link';
+
 /** News from the node that operators and observers act on. All callbacks are optional and must not throw. */
 export interface NodeObserver {
   /** An address became usable on this node (after duplicate address detection for IPv6). */
@@ -150,8 +153,8 @@ export interface NodeObserver {
   /** A VIP of ours vanished behind our back and was put back. */
   addressRestored?(vip: Ip, link: string): void;
   addressFailed?(vip: Ip, link: string, error: unknown): void;
-  /** Nothing leads to this VIP from now on, because its rules are not in the kernel; undefined: they are now. */
-  heldBack?(vip: Ip, problem: string | undefined): void;
+  /** Nothing leads to this VIP from now on, for this reason; `problem` undefined: that is over, or nobody wants it. */
+  heldBack?(vip: Ip, by: Holding, problem: string | undefined): void;
   /** Where the frames that announce this VIP are counted. Asked for once: hundreds may leave in a second. */
   framesSent?(vip: Ip, link: string): Tally;
   notAnnounced?(vip: Ip, link: string, why: 'failed' | 'withheld'): void;

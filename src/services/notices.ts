@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Ip } from '../lib/ip.ts';
+import type { Holding } from '../node/types.ts';
 import type { Entry } from './catalogue.ts';
 import type { Conflict } from './conflicts.ts';
 import type { Withhold } from './decide.ts';
@@ -149,10 +150,13 @@ export class Notices {
       this.tell(entry, { type: 'Warning', reason, message });
   }
 
-  /** Its rules are not in the kernel, so it is not on the network. */
-  heldBack(entry: Entry, vip: Ip, problem: string): void {
-    const message = `enable_service_security: ${vip} is withheld until its rules can be written: ${problem}`;
-    this.tell(entry, { type: 'Warning', reason: 'NotProtected', message });
+  /** This node should have it, and it is not on the network. */
+  heldBack(entry: Entry, vip: Ip, by: Holding, problem: string): void {
+    const message =
+      by === 'rules'
+        ? `enable_service_security: ${vip} is withheld until its rules can be written: ${problem}`
+        : `${vip} cannot be put on its link on ${this.options.node}: ${problem}`;
+    this.tell(entry, { type: 'Warning', reason: by === 'rules' ? 'NotProtected' : 'NotOnLink', message });
   }
 
   conflict(service: Service, vip: Ip, link: string, mac: string): void {

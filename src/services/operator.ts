@@ -4,7 +4,7 @@ import { aborted } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
-import type { BulkNodeStore } from '../node/types.ts';
+import type { BulkNodeStore, Holding } from '../node/types.ts';
 import { Catalogue, type Entry } from './catalogue.ts';
 import { Handling } from './handling.ts';
 import { Judge } from './judge.ts';
@@ -210,9 +210,9 @@ export class ServicesOperator {
     this.tenure.claimedElsewhere(vip, claimants);
   }
 
-  /** The node lets nothing reach this VIP for now, for this reason; undefined: it does again. */
-  heldBack(vip: Ip, problem: string | undefined): void {
-    this.reporting.heldBack(vip, problem);
+  /** Nothing leads to this VIP on this node for now, for this reason; undefined: that is over. */
+  heldBack(vip: Ip, by: Holding, problem: string | undefined): void {
+    this.reporting.heldBack(vip, by, problem);
     this.touch(this.catalogue.claimants(vip));
   }
 

@@ -1,4 +1,5 @@
 import type { Ip } from '../lib/ip.ts';
+import type { Holding } from '../node/types.ts';
 import type { Advert } from './judge.ts';
 import type { Notices } from './notices.ts';
 import type { Published } from './publisher.ts';
@@ -23,18 +24,18 @@ export class Reporting {
   private readonly options: ServicesOptions;
   /** Statuses to be written after this turn. */
   private readonly wanted = new Map<ServiceKey, WantedStatus>();
-  /** VIPs that the node holds back, and why. */
-  private readonly held = new Map<Ip, string>();
+  /** VIPs that are wanted on the node and not there, and why. */
+  private readonly held = { rules: new Map<Ip, string>(), link: new Map<Ip, string>() };
 
   constructor(parts: ReportingParts, options: ServicesOptions) {
     this.parts = parts;
     this.options = options;
   }
 
-  /** The node lets nothing reach this VIP for now, for this reason; undefined: it does again. */
-  heldBack(vip: Ip, problem: string | undefined): void {
-    if (problem === undefined) this.held.delete(vip);
-    else this.held.set(vip, problem);
+  /** Nothing leads to this VIP on this node for now, for this reason; undefined: that is over. */
+  heldBack(vip: Ip, by: Holding, problem: string | undefined): void {
+    if (problem === undefined) this.held[by].delete(vip);
+    else this.held[by].set(vip, problem);
   }
 
   /** This node advertises the Service. */
@@ -42,9 +43,10 @@ export class Reporting {
     const { claim, key, service } = entry;
     const vips: Ip[] = [];
     for (const { vip } of places) {
-      const problem = this.held.get(vip);
+      const by = this.held.rules.has(vip) ? 'rules' : 'link';
+      const problem = this.held[by].get(vip);
       if (problem === undefined) vips.push(vip);
-      else this.parts.notices.heldBack(entry, vip, problem);
+      else this.parts.notices.heldBack(entry, vip, by, problem);
     }
     this.parts.observer.provides?.(key, vips);
     if (vips.length === 0) {

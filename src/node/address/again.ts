@@ -25,10 +25,12 @@ export class Again {
     this.parts = parts;
   }
 
-  /** The kernel has refused what was asked for it. */
-  refused(record: AddressRecord, error: KernelError): void {
+  /** The kernel has refused what was asked for it. Returns whether that passes by itself, as far as anybody knows. */
+  refused(record: AddressRecord, error: KernelError): boolean {
     record.attempts++;
-    this.failed(record, error.message, this.retryInMs(record, error));
+    const retryInMs = this.retryInMs(record, error);
+    this.failed(record, error.message, retryInMs);
+    return retryInMs !== undefined && retryInMs !== unsupportedRetryMs;
   }
 
   /** `retryInMs` undefined: at the next full check. The same reason is logged once in a row. */

@@ -242,6 +242,7 @@ export class AddressReconciler {
     if (record.failure === undefined) record.logged = undefined;
     if (record.wanted === undefined) {
       record.ready = false;
+      this.hold(record, undefined);
       if (record.placed.length === 0) this.records.leave(record);
       return;
     }
@@ -269,6 +270,7 @@ export class AddressReconciler {
   private becomeReady(record: AddressRecord): void {
     if (record.ready) return;
     record.ready = true;
+    this.hold(record, undefined);
     this.parts.onUsable(record.vip);
     const { observer, log, counters } = this.parts;
     const { vip, link } = record;
@@ -301,7 +303,15 @@ export class AddressReconciler {
     this.note(record, 'failed');
     const { vip, link } = record;
     this.news.push(() => this.parts.observer.addressFailed?.(vip, link, error));
-    this.again.refused(record, error);
+    const passes = this.again.refused(record, error);
+    if (!passes && record.wanted !== undefined) this.hold(record, error.message);
+  }
+
+  /** Tells others when it begins, and when it is over. */
+  private hold(record: AddressRecord, problem: string | undefined): void {
+    if (record.isHeld === (problem !== undefined)) return;
+    record.isHeld = problem !== undefined;
+    this.news.push(() => this.parts.observer.heldBack?.(record.vip, 'link', problem));
   }
 }
 

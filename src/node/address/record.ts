@@ -26,6 +26,8 @@ export interface AddressRecord {
   failure: AddressFailure | undefined;
   /** The failure that was logged: the same one is not logged again before something succeeded. */
   logged: string | undefined;
+  /** Others know that it cannot be put on its link. */
+  isHeld: boolean;
   /** Failures in a row, for the back-off. */
   attempts: number;
   retry: Timer | undefined;
@@ -78,6 +80,7 @@ export function newRecord(key: SpecKey, spec: AddressSpec): AddressRecord {
     mayMark: true,
     failure: undefined,
     logged: undefined,
+    isHeld: false,
     attempts: 0,
     retry: undefined,
     refresh: undefined,

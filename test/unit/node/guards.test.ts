@@ -80,7 +80,8 @@ class Scene {
   private newNode(): Node {
     const { kernel, clock, nftables } = this;
     const observer = {
-      heldBack: (vip: string, problem?: string) => this.heard.push(`${vip} ${problem ?? 'free'}`),
+      heldBack: (vip: string, _by: string, problem?: string) =>
+        this.heard.push(`${vip} ${problem ?? 'free'}`),
     };
     const routes = { table: 198, protocol: 248, type: 1 };
     return createNode(

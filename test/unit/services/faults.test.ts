@@ -12,6 +12,7 @@ import {
   type KubeObject,
 } from '../../../src/kube/index.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
+import { errnoOf } from '../../../src/linux/errors.ts';
 import { createNode } from '../../../src/node/index.ts';
 import {
   createStatusWrite,
@@ -27,7 +28,7 @@ import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
 import { MemoryLease, memoryLeaseStore } from '../../../src/testing/memory-lease.ts';
 import { eventually } from '../kube/fixture.ts';
-import { defaults } from './scene.ts';
+import { defaults, World } from './scene.ts';
 
 const namespace = 'shop';
 
@@ -179,4 +180,22 @@ test('a status that is refused for one Service is written for the others', async
     Array.from({ length: 28 }, (_, i) => ingress(`s${i + 2}`)).every((vip) => vip !== undefined),
   );
   assert.equal(ingress('one'), undefined);
+});
+
+test('an address that the link does not take is an Event, and not in the status, until it does', async () => {
+  const world = new World();
+  const node = await world.add('a');
+  await world.run(400);
+  node.kernel.failNext('set address', errnoOf.EACCES, 3);
+  world.serve({ name: 'web', vip: '2001:db8::1' });
+  await world.run(5000);
+  assert.match(
+    node.told.join(),
+    /^web NotOnLink 2001:db8::1 cannot be put on its link on a: set address .* \(EACCES\)$/,
+  );
+  assert.equal(node.statuses.at(-1), 'shop/web dropped');
+  await world.run(6000);
+  assert.ok(node.has('2001:db8::1'));
+  assert.equal(node.statuses.at(-1), 'shop/web 2001:db8::1:80');
+  await world.close();
 });

@@ -1,7 +1,7 @@
 import { createElection, createUncontestedElection } from '../../../src/election/index.ts';
 import { formatPrefix, ip, type Ip } from '../../../src/lib/ip.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
-import { createNode, type Node } from '../../../src/node/index.ts';
+import { createNode, type Holding, type Node } from '../../../src/node/index.ts';
 import { servicesNews } from '../../../src/manager/services-news.ts';
 import { createMetrics } from '../../../src/observe/index.ts';
 import {
@@ -221,8 +221,8 @@ export class TestNode {
     const guarding = world.options.guarded === true ? { guards } : {};
     const routes = world.options.reach === 'route' ? { routes: { table: 198, protocol: 248, type: 1 } } : {};
     const observer = {
-      heldBack: (vip: Ip, problem: string | undefined) => {
-        made.operator.heldBack(vip, problem);
+      heldBack: (vip: Ip, by: Holding, problem: string | undefined) => {
+        made.operator.heldBack(vip, by, problem);
       },
     };
     const node = createNode({ kernel, clock, log: silentLogger, observer, ...guarding }, routes);
