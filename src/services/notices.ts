@@ -201,8 +201,8 @@ export class Notices {
       return holder === '' || holder === node || holder === host ? undefined : holder;
     };
     const noticeOf = (holder: string): ServiceNotice => {
-      const text = `${annotation.leaseName}: lease ${lease} is held by ${holder}, which has not taken this Service up`;
-      const message = `${text}: name a lease that is held for Services, or leave the annotation away`;
+      const text = `${annotation.leaseName}: lease ${lease} is held by ${holder}, which has not said that it serves this Service`;
+      const message = `${text}: name a lease that is held for Services, leave the annotation away, or turn disable_service_updates off on that node`;
       return { type: 'Warning', reason: 'LeaseHeldElsewhere', message };
     };
     const now = idleHolder();

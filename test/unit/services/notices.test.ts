@@ -242,7 +242,7 @@ test('a Service whose lease somebody holds who does not serve it is told so, wit
   assert.deepEqual(notices(world), ['a ! web LeaseHeldElsewhere', 'b ! web LeaseHeldElsewhere']);
   assert.match(
     world.nodes[0]?.told.join() ?? '',
-    /leaseName: lease kube-system\/plndr-cp-lock is held by stranger, which has not taken this Service up: name/,
+    /leaseName: lease kube-system\/plndr-cp-lock is held by stranger, which has not said that it serves this Service: name/,
   );
   assert.ok(
     states(world, 0).includes(
