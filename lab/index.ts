@@ -52,4 +52,5 @@ export { PodRunner } from './datapath/pod-runner.ts';
 export { Requests } from './datapath/requests.ts';
 export type { LoadReport } from './datapath/request-load.ts';
 export { Bird, kernelNextHops } from './routers/bird.ts';
+export { Frr, whyNoFrr } from './routers/frr.ts';
 export type { Neighbor, RouterOptions } from './routers/types.ts';

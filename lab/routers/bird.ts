@@ -63,6 +63,14 @@ export class Bird {
     });
   }
 
+  /** What its BFD session with a neighbour is: `Up`, `Down` ...; undefined when there is none. */
+  async bfdState(address: string): Promise<string | undefined> {
+    const line = (await this.ask('show bfd sessions'))
+      .split('\n')
+      .find((each) => each.startsWith(`${address} `));
+    return line?.trim().split(/\s+/)[2];
+  }
+
   /** The session is ended and kept down, or up again. */
   async setEnabled(address: string, isEnabled: boolean): Promise<void> {
     const index = this.#options.neighbors.findIndex((each) => each.address === address);
@@ -104,10 +112,17 @@ log stderr all;
 debug protocols { states, events };
 protocol device { scan time 1; }
 protocol direct { ipv4; ipv6; }
+${options.neighbors.some(({ bfd }) => bfd === true) ? bfdProtocol : ''}
 ${kernel(4)}
 ${kernel(6)}
 ${options.neighbors.map((each, index) => bgpProtocol(nameOf(index), machine, options, each)).join('')}`;
 }
+
+const bfdProtocol = `
+protocol bfd {
+  interface "*" { interval 100 ms; multiplier 3; };
+  multihop { interval 100 ms; multiplier 3; };
+}`;
 
 function bgpProtocol(name: string, machine: Machine, options: RouterOptions, neighbor: Neighbor): string {
   const isIpv6 = neighbor.address.includes(':');
@@ -122,6 +137,7 @@ function bgpProtocol(name: string, machine: Machine, options: RouterOptions, nei
     `hold time ${options.holdTime ?? 90};`,
     ...(neighbor.password === undefined ? [] : [`password "${neighbor.password}";`]),
     neighbor.multihop === true ? 'multihop;' : 'direct;',
+    ...(neighbor.bfd === true ? ['bfd on;'] : []),
     ...families.map((family) => `ipv${family} { import all; export none; };`),
   ];
   return `

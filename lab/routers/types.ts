@@ -5,6 +5,8 @@ export interface Neighbor {
   readonly password?: string;
   /** It may be more than one hop away. */
   readonly multihop?: boolean;
+  /** The path is watched by BFD: a packet each 100 ms, three missing are a lost path. */
+  readonly bfd?: boolean;
   /** Default: the family of its address. */
   readonly families?: readonly (4 | 6)[];
 }

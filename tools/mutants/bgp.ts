@@ -17,6 +17,7 @@ const annotations = 'src/control-plane/bgp-annotations.ts';
 const peers = 'src/control-plane/bgp-peers.ts';
 const wiring = 'src/manager/bgp.ts';
 const peer = 'src/node/advertisement/peer.ts';
+const bfd = 'test/unit/node/bfd.test.ts';
 const routes = 'src/protocols/bgp/routes.ts';
 
 /** BGP mode of the control plane, its sessions, and Services in it. */
@@ -193,5 +194,21 @@ export const bgpMutants: readonly Mutant[] = [
     from: "if (before.kind === 'established') this.rib.clear();",
     to: '',
     test: speaker,
+  },
+  { line: 'BGP-21', file: peer, from: "this.dispatch({ kind: 'pathLost', why });", to: '', test: bfd },
+  {
+    line: 'BGP-21',
+    file: 'src/protocols/bfd/machine.ts',
+    from: 'desiredMinTxMs(state, config) * 1000',
+    to: 'desiredMinTxMs(state, config)',
+    test: bfd,
+  },
+  { line: 'BGP-21', file: peers, from: '...planBfd(peer, warnings),', to: '', test: settings },
+  {
+    line: 'BGP-21',
+    file: 'src/linux/udp.ts',
+    from: 'options.isDirect ? fromNeighbour(isIpv4) : hearAll',
+    to: 'hearAll',
+    test: 'test/lab/bgp/bfd.test.ts',
   },
 ];

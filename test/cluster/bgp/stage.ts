@@ -45,10 +45,11 @@ export class BgpStage {
     this.router = router;
   }
 
-  static async start(controlPlanes: number): Promise<BgpStage> {
+  /** @param isWatched The router watches the nodes by BFD. */
+  static async start(controlPlanes: number, isWatched = false): Promise<BgpStage> {
     const cluster = await Cluster.start({ api: 'embedded', controlPlanes });
     const neighbors = cluster.lab.controlPlanes.map(({ ipv4: address }): Neighbor => {
-      return { address, as: NODE_AS, families: [4, 6] };
+      return { address, as: NODE_AS, families: [4, 6], bfd: isWatched };
     });
     const stage = new BgpStage(cluster, await Bird.start(cluster.lab.router, { as: ROUTER_AS, neighbors }));
     await cluster.startResponders();

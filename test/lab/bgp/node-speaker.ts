@@ -1,5 +1,5 @@
 import { formatPrefix, hostLength, type Ip, type Prefix } from '../../../src/lib/ip.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
+import { silentLogger, type Logger } from '../../../src/lib/log.ts';
 import { connectTcp, inNamespace, openKernel, openUdpPath, systemClock } from '../../../src/linux/index.ts';
 import { createSpeaker, type Speaker } from '../../../src/node/index.ts';
 
@@ -8,6 +8,8 @@ export class NodeSpeaker {
   readonly speaker: Speaker;
   /** Connections that were begun. */
   attempts = 0;
+  /** Sessions that were lost: the peer, and why. */
+  readonly losses: { readonly peer: unknown; readonly reason: unknown }[] = [];
   readonly #wanted = new Map<string, Prefix>();
   /** Its event loop side is all that is used of it. */
   readonly #kernel = openKernel({ clock: systemClock() });
@@ -24,13 +26,24 @@ export class NodeSpeaker {
         ),
       clock: systemClock(),
       random: Math.random,
-      log: silentLogger,
+      log: this.#listening(),
       linkIndex: () => undefined,
     });
     this.speaker.follow({
       all: () => [...this.#wanted.values()],
       wants: (prefix) => this.#wanted.has(formatPrefix(prefix)),
     });
+  }
+
+  #listening(): Logger {
+    return {
+      ...silentLogger,
+      child: () => this.#listening(),
+      warn: (message, fields) => {
+        if (message.startsWith('BGP session lost'))
+          this.losses.push({ peer: fields?.['peer'], reason: fields?.['reason'] });
+      },
+    };
   }
 
   want(...vips: readonly Ip[]): void {
