@@ -13,6 +13,8 @@ const slack: Readonly<Record<string, number>> = {
   'RSS MB': 8,
   'private MB': 6,
   'loop delay p50 ms': 10,
+  // Each VIP that was ever here has its counters.
+  'metric series': 20,
 };
 
 /** Not judged: shown. */
@@ -90,15 +92,19 @@ export interface Trend {
 }
 
 /** Below this many looks, thirds say nothing. */
-export const ENOUGH = 9;
+export const ENOUGH = 12;
+
+/** Share of the looks at the start that are not judged: what runs for the first time is compiled, and buffers find their size. */
+const warmUp = 0.25;
 
 /**
- * The median of the last third against that of the first. It grew when it is higher by more than the slack of its kind and
+ * After the warm-up, the median of the last third against that of the first. It grew when it is higher by more than the slack of its kind and
  * more than the figures scatter within the thirds (their interquartile range).
  */
-export function trendsOf(samples: readonly Sample[]): readonly Trend[] {
+export function trendsOf(all: readonly Sample[]): readonly Trend[] {
+  const samples = all.slice(Math.floor(all.length * warmUp));
   const third = Math.floor(samples.length / 3);
-  return Object.keys(samples[0] ?? {}).map((name) => {
+  return Object.keys(all[0] ?? {}).map((name) => {
     const values = samples.map((sample) => sample[name] ?? Number.NaN);
     const [early, late] = [values.slice(0, third), values.slice(-third)];
     const [first, last] = [quantile(early, 0.5), quantile(late, 0.5)];
@@ -107,7 +113,7 @@ export function trendsOf(samples: readonly Sample[]): readonly Trend[] {
       quantile(late, 0.75) - quantile(late, 0.25),
     );
     const grew = last - first > Math.max(slack[name] ?? 2, scatter);
-    const isJudged = !shown.has(name) && samples.length >= ENOUGH;
+    const isJudged = !shown.has(name) && all.length >= ENOUGH;
     return { name, first, last, highest: Math.max(...values), grew: isJudged ? grew : undefined };
   });
 }

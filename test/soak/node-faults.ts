@@ -122,7 +122,13 @@ const linkDown: Draw = (scene) => {
 const flush: Draw = (scene) => {
   const node = anyNode(scene);
   const afterMs = upTo(scene.random, 20, 1_500);
-  const [act, undo] = [() => node.flushAddresses(), () => node.restoreAddresses()];
+  const act = (): Promise<void> => node.flushAddresses();
+  // The link-local one is the kernel's, from the MAC address (RFC 4291 appendix A), and comes back with the carrier only.
+  const linkLocal = `fe80::6b:76ff:fe00:${node.mac.split(':').at(-1) ?? ''}/64`;
+  const undo = async (): Promise<void> => {
+    await node.restoreAddresses();
+    await node.ip(`addr replace ${linkLocal} dev eth0 nodad`);
+  };
   return during(`all addresses of ${node.name} flushed`, afterMs, act, undo);
 };
 

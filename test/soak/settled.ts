@@ -38,7 +38,7 @@ export async function findProblems(site: Site, model: Model): Promise<readonly s
     ...leftovers(site, model, seen),
     ...(await wireProblems(site, seen)),
     ...(await ruleProblems(site, seen)),
-    ...(await statusProblems(site, seen)),
+    ...(await statusProblems(site, model, seen)),
     ...(await leaseProblems(site, model)),
     ...(await labelProblems(site, holderOf)),
   ];
@@ -193,17 +193,19 @@ async function rulesOf(site: Site, node: Machine, held: ReadonlySet<string>): Pr
 }
 
 /** What a daemon says must be what its kernel has. */
-async function statusProblems(site: Site, { held }: Seen): Promise<readonly string[]> {
+async function statusProblems(site: Site, model: Model, { held }: Seen): Promise<readonly string[]> {
   const all = await Promise.all(
     site.nodes.map(async (node) => {
       const answer = await site.daemon(node).http('/status');
       if (answer?.status !== 200) return [`${node.name}: /status says ${answer?.status ?? 'nothing'}`];
+      const metrics = (await site.daemon(node).http('/metrics'))?.body ?? '';
       const page = JSON.parse(answer.body) as StatusPage;
       const kernel = held.get(node.name) ?? new Set<string>();
       const addresses = page.vips.filter(({ kind }) => kind === 'address');
       const present = addresses.filter((each) => each.present).map(({ vip }) => vip);
       const listed = addresses.map(({ vip }) => vip);
       return [
+        ...seriesOfOthers(metrics, model).map((series) => `${node.name}: still has ${series}`),
         ...page.notReady.map((why) => `${node.name}: not ready: ${why}`),
         ...present.filter((vip) => !kernel.has(vip)).map((vip) => `${node.name}: says it has ${vip}`),
         ...[...kernel].filter((vip) => !listed.includes(vip)).map((vip) => `${node.name}: hides ${vip}`),
@@ -214,6 +216,15 @@ async function statusProblems(site: Site, { held }: Seen): Promise<readonly stri
     }),
   );
   return all.flat();
+}
+
+/** Metric series of Services that are gone. */
+function seriesOfOthers(metrics: string, { services }: Model): readonly string[] {
+  const label = new RegExp(`(?:\\bname="|lease_name="${namespace}/kubevip-)(s\\d+)"`);
+  return metrics.split('\n').filter((line) => {
+    const name = label.exec(line)?.[1];
+    return name !== undefined && !services.has(name);
+  });
 }
 
 /** Leases of Services that are gone: nobody may go on renewing them. */
