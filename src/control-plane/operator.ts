@@ -89,12 +89,13 @@ export class ControlPlane implements ElectionListener {
     this.held = true;
     this.fence = fence;
     this.preserving = false;
+    // Clients whose packets have waited for the address come with it: they must be balanced, and a port that only is
+    // balanced refuses them until it is. Before the leftovers go, too: a predecessor's balancing is taken over without a gap.
+    this.parts.observer?.holding?.(true);
     this.publish(fence);
     const away =
       this.lostAt === undefined ? {} : { sinceLossMs: Math.round(this.parts.clock.now() - this.lostAt) };
     this.parts.log.info('this node holds the control-plane VIP', { vip: this.vipNames(), ...away });
-    // Before the leftovers go: a predecessor's balancing is taken over without a gap.
-    this.parts.observer?.holding?.(true);
     this.settleLeftovers('this node holds the lease');
   }
 

@@ -67,6 +67,7 @@ function scene(
   };
   const clock = new FakeClock();
   const lost: string[] = [];
+  const told: { readonly held: boolean; readonly published: number }[] = [];
   const plane = new ControlPlane(
     {
       node,
@@ -76,7 +77,10 @@ function scene(
       identity: 'node-a',
       clock,
       log: silentLogger,
-      observer: { lost: (reason) => lost.push(reason) },
+      observer: {
+        lost: (reason) => lost.push(reason),
+        holding: (held) => told.push({ held, published: specs.length }),
+      },
     },
     { ...base, ...options },
   );
@@ -89,6 +93,7 @@ function scene(
     happened,
     lose,
     lost,
+    told,
     finish: () => finish(),
     specs: () => specs,
     wanted: () => specs.map((s) => `${s.kind}:${s.vip}`),
@@ -104,6 +109,16 @@ test('a holder publishes every VIP with its announcement, all fenced', () => {
     happened[0],
     `publish address:${v4}(fenced) announcement:${v4}(fenced) address:${v6}(fenced) announcement:${v6}(fenced)`,
   );
+});
+
+test('the VIPs are balanced before they are on the node, and after they have left it', () => {
+  const { plane, lose, told } = scene();
+  plane.acquired(fence);
+  lose('resigned');
+  assert.deepEqual(told, [
+    { held: true, published: 0 },
+    { held: false, published: 0 },
+  ]);
 });
 
 test('with vip_expire_with_lease the VIPs live no longer than the tenure', () => {
