@@ -120,6 +120,8 @@ export interface Moving {
   readonly mayMove: boolean;
   /** Has the node had an endpoint of the Service long enough for its kube-proxy to know it? */
   readonly isSettled: (node: string) => boolean;
+  /** May this node step back for that one? Default: where it is settled. */
+  readonly mayTake?: (node: string) => boolean;
 }
 
 /** The wanted addresses with those of names, without repeats. */
@@ -154,8 +156,8 @@ function familiesOf({ spec }: Service, { dnsMode }: ServicesConfig): NameFamilie
  * endpoint is terminating steps back as soon as another is settled, and one that is not yet settled waits for that.
  */
 export function gate({ service, slices }: Snapshot, node: string, moving: Moving): Withhold | undefined {
-  const { mayMove, isSettled } = moving;
-  const count = countEndpoints(slices, node, isSettled);
+  const { mayMove, isSettled, mayTake } = moving;
+  const count = countEndpoints(slices, node, isSettled, mayTake);
   if (isLocal(service)) {
     if (count.onThisNode === 0) {
       const why = withhold('no-local-endpoint', `no serving endpoint on ${node}`);

@@ -8,6 +8,7 @@ export interface EndpointCount {
   readonly staying: number;
   /** On other nodes that are settled. */
   readonly servingElsewhere: number;
+  /** On other nodes that may take it over, and not terminating. */
   readonly stayingElsewhere: number;
 }
 
@@ -20,6 +21,7 @@ export function countEndpoints(
   slices: Iterable<EndpointSlice>,
   node: string,
   isSettled: (node: string) => boolean = () => true,
+  mayTake = isSettled,
 ): EndpointCount {
   let anywhere = 0;
   let onThisNode = 0;
@@ -35,9 +37,9 @@ export function countEndpoints(
       anywhere += 1;
       if (isHere) onThisNode += 1;
       if (isHere && stays) staying += 1;
-      if (isHere || !isSettled(place)) continue;
-      servingElsewhere += 1;
-      if (stays) stayingElsewhere += 1;
+      if (isHere) continue;
+      if (isSettled(place)) servingElsewhere += 1;
+      if (stays && mayTake(place)) stayingElsewhere += 1;
     }
   }
   return { anywhere, onThisNode, staying, servingElsewhere, stayingElsewhere };

@@ -4,6 +4,7 @@ import type { Logger } from '../lib/log.ts';
 import type { Catalogue } from './catalogue.ts';
 import { failureOf, type Advert, type Judge, type Verdict } from './judge.ts';
 import type { Notices } from './notices.ts';
+import type { Offers } from './offers.ts';
 import type { Reporting } from './reporting.ts';
 import type { Settling } from './settling.ts';
 import type { Tenure } from './tenure.ts';
@@ -12,6 +13,7 @@ import type { ReconcileFailure, ServiceKey, ServicesObserver } from './types.ts'
 export interface HandlingParts {
   readonly catalogue: Catalogue;
   readonly settling: Settling;
+  readonly offers: Offers;
   readonly judge: Judge;
   readonly notices: Notices;
   readonly tenure: Tenure;
@@ -69,7 +71,7 @@ export class Handling {
   }
 
   private settle(key: ServiceKey, verdict: Verdict | undefined): void {
-    const { catalogue, notices, observer, settling, tenure } = this.parts;
+    const { catalogue, notices, observer, offers, settling, tenure } = this.parts;
     if (verdict?.kind === 'advert') {
       notices.advertisable(verdict.entry);
       this.carry(key, verdict);
@@ -79,6 +81,7 @@ export class Handling {
     const entry = catalogue.get(key);
     if (entry === undefined) {
       settling.forget(key);
+      offers.end(key);
       notices.forget(key);
       observer.gone?.(key);
     } else if (verdict !== undefined) notices.withheld(entry, verdict);

@@ -1,8 +1,9 @@
 import { familyOf, type Family, type Ip } from '../lib/ip.ts';
 import type { Catalogue, Entry } from './catalogue.ts';
-import { gate, isLocal, type Claim, type Withhold } from './decide.ts';
-import { stayingNodes } from './endpoints.ts';
+import { gate, isLocal, type Claim, type Snapshot, type Withhold } from './decide.ts';
+import { nodesOf, stayingNodes } from './endpoints.ts';
 import { familiesAnywhere, servedFamilies } from './families.ts';
+import type { Offers } from './offers.ts';
 import { placeVip, type LocalView, type Place } from './placement.ts';
 import type { Settling } from './settling.ts';
 import {
@@ -32,11 +33,16 @@ export interface JudgeParts {
   readonly catalogue: Catalogue;
   readonly settling: Settling;
   readonly local: LocalView;
+  readonly offers: Offers;
+  /** This node advertises it. */
+  readonly holds: (key: ServiceKey) => boolean;
   /** Which lease decides about which addresses; told before anything is done about the Service. */
   readonly decides: (key: ServiceKey, lease: LeaseKey | undefined, vips: readonly Ip[]) => void;
   /** A VIP, or all of them, is left out for this reason. */
   readonly withheld: (entry: Entry, why: Withhold) => void;
 }
+
+const unmoved = { mayMove: false, isSettled: () => true };
 
 /** Says what this node should do about one Service, as things are now. Changes nothing on the node. */
 export class Judge {
@@ -50,7 +56,7 @@ export class Judge {
 
   /** Undefined when there is no such Service. */
   judge(key: ServiceKey): Verdict | undefined {
-    const { catalogue, settling, decides } = this.parts;
+    const { catalogue, decides } = this.parts;
     const entry = catalogue.get(key);
     if (entry?.claim.kind !== 'claim') {
       decides(key, undefined, []);
@@ -61,9 +67,24 @@ export class Judge {
     decides(key, lease, claim.addresses);
     const mayMove = isLocal(service) && lease !== this.options.globalLease;
     const slices = [...catalogue.slicesOf(key)];
-    const isSettled = mayMove ? settling.observe(key, slices) : () => true;
-    const obstacle = gate({ service, slices }, this.options.node, { mayMove, isSettled });
+    const obstacle = mayMove
+      ? this.moving(key, { service, slices })
+      : gate({ service, slices }, this.options.node, unmoved);
     return obstacle ?? this.place(entry, claim, lease, slices);
+  }
+
+  /** What the endpoints say where the VIP may move. */
+  private moving(key: ServiceKey, now: Snapshot & { readonly slices: readonly EndpointSlice[] }) {
+    const { settling, offers, holds } = this.parts;
+    const { node } = this.options;
+    const isSettled = settling.observe(key, now.slices);
+    const mayTake = (other: string): boolean => isSettled(other) && !offers.hadChance(key, other);
+    const obstacle = gate(now, node, { mayMove: true, isSettled, mayTake });
+    const staying = stayingNodes(now.slices);
+    if (obstacle?.reason === 'leaving' && (holds(key) || offers.has(key)))
+      offers.make(key, [...staying].filter(isSettled));
+    else if (staying.has(node) || !nodesOf(now.slices).has(node)) offers.end(key);
+    return obstacle;
   }
 
   /** VIPs that have no place here are left out; with none left there is nothing to advertise. */

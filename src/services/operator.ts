@@ -12,6 +12,7 @@ import { Leftovers } from './leftovers.ts';
 import { Names, type ResolveName } from '../lib/names.ts';
 import { Notices } from './notices.ts';
 import type { LocalView } from './placement.ts';
+import { Offers } from './offers.ts';
 import { Settling } from './settling.ts';
 import { describeService, type ServiceReport } from './report.ts';
 import type { ViewSource } from './services-view.ts';
@@ -59,6 +60,7 @@ export class ServicesOperator {
   private readonly tenure: Tenure;
   private readonly notices: Notices;
   private readonly settling: Settling;
+  private readonly offers: Offers;
   private readonly work: WorkQueue<ServiceKey>;
   private readonly handling: Handling;
   private readonly reporting: Reporting;
@@ -87,21 +89,25 @@ export class ServicesOperator {
       this.reporting.flush();
       this.settleFirst();
     });
-    this.settling = new Settling(clock, (key) => {
+    const touchKnown = (key: ServiceKey): void => {
       this.touchKnown(key);
-    });
+    };
+    this.settling = new Settling(clock, touchKnown);
+    this.offers = new Offers(clock, touchKnown);
     const leases = {
       decides: (entry: Entry) => this.leaseOf(entry),
       holderOf: (lease: LeaseKey) => this.tenure.holderOf(lease),
     };
     this.notices = new Notices(clock, observer, options, leases, () => this.tenure.isSpokesman());
-    const { catalogue, notices, settling } = this;
+    const { catalogue, notices, offers, settling } = this;
     this.reporting = new Reporting({ ...parts, notices }, options);
     const judge = new Judge(
       {
         catalogue,
         settling,
+        offers,
         local: parts.local,
+        holds: (key) => this.tenure.get(key) !== undefined,
         decides: (key, lease, vips) => {
           this.tenure.decides(key, lease, vips);
         },
@@ -130,7 +136,16 @@ export class ServicesOperator {
       options,
     );
     const { reporting, tenure } = this;
-    this.handling = new Handling({ ...parts, catalogue, settling, judge, notices, reporting, tenure });
+    this.handling = new Handling({
+      ...parts,
+      catalogue,
+      offers,
+      settling,
+      judge,
+      notices,
+      reporting,
+      tenure,
+    });
   }
 
   /** Resolves when the signal has aborted, no VIP of a Service is on the node and every lease is released. */
@@ -147,6 +162,7 @@ export class ServicesOperator {
     this.names.close();
     this.notices.close();
     this.settling.close();
+    this.offers.close();
     await this.tenure.stop();
   }
 

@@ -94,6 +94,40 @@ describe('a lease for each Service', () => {
     await world.close();
   });
 
+  test('a holder steps back for a moment for a node that has an endpoint, and takes up again when nobody came', async () => {
+    const world = await worldOf(3);
+    world.endpoints('web', 'a', 'elsewhere');
+    world.put({ name: 'web', vip: '192.0.2.1', policy: 'Local' });
+    await world.run(400);
+    world.endpoints('web', '~a', 'elsewhere', 'b');
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.1'), [], 'this program might run there');
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.1'), ['a'], 'it does not, and b is new');
+    await world.run(settleMs);
+    assert.deepEqual(world.holders('192.0.2.1'), ['b']);
+    await world.run(5000);
+    assert.deepEqual(world.holders('192.0.2.1'), ['b']);
+    assert.deepEqual(world.doubles, []);
+    await world.close();
+  });
+
+  test('a node that did not hold does not come into the race with an endpoint that is terminating', async () => {
+    const world = await worldOf(3);
+    world.endpoints('web', 'a', 'b', 'c');
+    world.put({ name: 'web', vip: '192.0.2.1', policy: 'Local' });
+    await world.run(400);
+    const [holder = ''] = world.holders('192.0.2.1');
+    const [leaving = '', staying = ''] = ['a', 'b', 'c'].filter((node) => node !== holder);
+    world.endpoints('web', holder, `~${leaving}`, staying);
+    await world.run(2000);
+    assert.deepEqual([...nodeOf(world, leaving).operator.leases()], []);
+    world.endpoints('web', `~${holder}`, `~${leaving}`, staying);
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.1'), [staying]);
+    await world.close();
+  });
+
   test('the VIP moves to a node whose endpoint is settled, not to the newest one', async () => {
     const world = await worldOf(3);
     world.endpoints('web', 'a');
