@@ -88,12 +88,13 @@ export class Handling {
   }
 
   private carry(key: ServiceKey, advert: Advert): void {
-    const { reporting, tenure } = this.parts;
+    const { offers, reporting, tenure } = this.parts;
     tenure.carry(key, advert);
     const published = tenure.get(key);
     if (published === undefined) this.standing.set(key, advert);
     else {
       this.standing.delete(key);
+      offers.notTaken(key);
       if (!published.silent) reporting.carried(advert, published);
     }
   }

@@ -18,13 +18,14 @@ import { describeService, type ServiceReport } from './report.ts';
 import type { ViewSource } from './services-view.ts';
 import { Reporting, type StatusSink } from './reporting.ts';
 import { Tenure } from './tenure.ts';
-import type {
-  EndpointSlice,
-  LeaseKey,
-  Service,
-  ServiceKey,
-  ServicesObserver,
-  ServicesOptions,
+import {
+  annotation,
+  type EndpointSlice,
+  type LeaseKey,
+  type Service,
+  type ServiceKey,
+  type ServicesObserver,
+  type ServicesOptions,
 } from './types.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -291,6 +292,7 @@ export class ServicesOperator {
   private put(key: ServiceKey, service: Service): void {
     const touched = this.catalogue.put(key, service);
     this.names.want(key, this.catalogue.get(key)?.claim.hostnames ?? []);
+    this.offers.seen(service.metadata.annotations?.[annotation.vipHost] ?? '');
     this.touch(touched);
   }
 

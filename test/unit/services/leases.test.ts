@@ -108,7 +108,33 @@ describe('a lease for each Service', () => {
     assert.deepEqual(world.holders('192.0.2.1'), ['b']);
     await world.run(5000);
     assert.deepEqual(world.holders('192.0.2.1'), ['b']);
+    world.endpoints('web', 'a', 'elsewhere');
+    await world.run(400);
+    world.endpoints('web', '~a', 'elsewhere', 'c');
+    await world.run(50);
+    assert.deepEqual(world.holders('192.0.2.1'), ['a'], 'it has learned that nobody is there');
+    await world.run(settleMs + 400);
+    assert.deepEqual(world.holders('192.0.2.1'), ['c']);
     assert.deepEqual(world.doubles, []);
+    await world.close();
+  });
+
+  test('a node that did not come once is asked again when it has been seen', async () => {
+    const world = await worldOf(1);
+    world.endpoints('web', 'a', 'b');
+    world.put({ name: 'web', vip: '192.0.2.1', policy: 'Local' });
+    await world.run(400);
+    world.endpoints('web', '~a', 'b');
+    await world.run(1000);
+    assert.deepEqual(world.holders('192.0.2.1'), ['a'], 'b is not there yet');
+    await world.add('b');
+    await world.run(400);
+    world.serve({ name: 'other', vip: '192.0.2.2', annotations: { 'kube-vip.io/vipHost': 'b' } });
+    world.endpoints('web', 'a', 'b');
+    await world.run(settleMs + 100);
+    world.endpoints('web', '~a', 'b');
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.1'), ['b']);
     await world.close();
   });
 
