@@ -127,9 +127,11 @@ protocol bfd {
 function bgpProtocol(name: string, machine: Machine, options: RouterOptions, neighbor: Neighbor): string {
   const isIpv6 = neighbor.address.includes(':');
   const families = neighbor.families ?? [isIpv6 ? 6 : 4];
+  const { link } = neighbor;
+  const local = link === undefined ? (isIpv6 ? machine.ipv6 : machine.ipv4) : '';
   const lines = [
-    `local ${isIpv6 ? machine.ipv6 : machine.ipv4} port ${options.port ?? 179} as ${options.as};`,
-    `neighbor ${neighbor.address} as ${neighbor.as};`,
+    `local ${local} port ${options.port ?? 179} as ${options.as};`,
+    `neighbor ${neighbor.address} ${link === undefined ? '' : `% '${link}'`} as ${neighbor.as};`,
     'passive on;',
     'error wait time 1, 1;',
     'connect retry time 1;',

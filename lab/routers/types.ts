@@ -2,6 +2,8 @@
 export interface Neighbor {
   readonly address: string;
   readonly as: number;
+  /** Of the router, where the address is link-local. */
+  readonly link?: string;
   readonly password?: string;
   /** It may be more than one hop away. */
   readonly multihop?: boolean;

@@ -1,4 +1,4 @@
-import { familyOf, parseIp } from '../lib/ip.ts';
+import { familyOf, isLinkLocal, parseIp } from '../lib/ip.ts';
 import { allPeers, type PeerSetting } from './peers.ts';
 import type { Config, SettingName } from './settings.ts';
 
@@ -28,8 +28,8 @@ function ownFindings(config: Config): readonly Finding[] {
       'source address and source link are mutually exclusive',
       'leave one of bgp_sourceip and bgp_sourceif empty',
     );
-  if (config.bgpRouterId !== '' && !isIpv4(config.bgpRouterId))
-    find('bgpRouterId', 'invalid router-id format', 'write an IPv4 address');
+  if (config.bgpRouterId !== '' && !isRouterId(config.bgpRouterId))
+    find('bgpRouterId', 'invalid router-id format', 'write an IPv4 address, not 0.0.0.0');
   if (config.bgpSourceIp !== '' && parseIp(config.bgpSourceIp) === undefined)
     find('bgpSourceIp', 'not an IP address', 'write an address that this node has');
   const { bgpHoldTime: hold } = config;
@@ -67,10 +67,14 @@ function peerFinding(config: Config, peer: PeerSetting, before: readonly PeerSet
     return about('bgpPeerPass', 'the password is too long', `use at most ${maxPasswordBytes} bytes`);
   if (peer.address !== '' && before.some(({ address }) => parseIp(address) === parseIp(peer.address)))
     return about('bgpPeerAddress', 'is named twice', 'name each peer once');
+  const address = parseIp(peer.address);
+  if (address !== undefined && isLinkLocal(address) && familyOf(address) === 6 && config.bgpSourceIf === '')
+    return about('bgpPeerAddress', 'is link-local', 'name the link that it is on with bgp_sourceif');
   return [];
 }
 
-function isIpv4(text: string): boolean {
+/** RFC 6286 2.1: any four octets that are not all zero. */
+function isRouterId(text: string): boolean {
   const address = parseIp(text);
-  return address !== undefined && familyOf(address) === 4;
+  return address !== undefined && familyOf(address) === 4 && address !== '0.0.0.0';
 }

@@ -77,7 +77,9 @@ class OpenTcpConnection implements TcpConnection {
     // that was connected elsewhere tells that it is.
     socket.write(new Uint8Array(), (error) => {
       if ((error ?? undefined) !== undefined || this.isClosed) return;
-      const local = parseIp(socket.localAddress ?? '');
+      // A link-local one comes with its link: fe80::1%eth0.
+      const [address = ''] = (socket.localAddress ?? '').split('%');
+      const local = parseIp(address);
       if (local === undefined) socket.destroy(new Error('connected without a local address'));
       else handlers.connected(local);
     });

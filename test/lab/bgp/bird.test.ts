@@ -119,6 +119,29 @@ describe('a speaker and BIRD', { skip }, () => {
     });
   });
 
+  test('BGP-03 a peer that is link-local is reached over the source link', async () => {
+    const node = lab.node(0);
+    const linkLocal = async (machine: Machine): Promise<Ip> => {
+      const text = await machine.run('ip', ['-6', '-o', 'addr', 'show', 'dev', 'eth0', 'scope', 'link']);
+      return ip(/inet6 ([0-9a-f:]+)/.exec(text)?.[1] ?? '');
+    };
+    const [ours, theirs] = [await linkLocal(node), await linkLocal(lab.router)];
+    const index = Number(/^(\d+):/.exec(await node.run('ip', ['-o', 'link', 'show', 'eth0']))?.[1]);
+    const router = await Bird.start(lab.router, {
+      as: ROUTER_AS,
+      neighbors: [{ address: ours, as: NODE_AS, link: 'eth0' }],
+    });
+    const subject = new NodeSpeaker(node.namespace, { eth0: index });
+    try {
+      subject.want(vip6);
+      subject.speaker.start(options(node.ipv4, [peer(theirs, [6], { device: 'eth0' })]));
+      await untilHops(vip6, [ours]);
+    } finally {
+      await subject.stop();
+      await router.stop();
+    }
+  });
+
   test('BGP-09 in our own AS the path is empty and the local preference 100', async () => {
     const node = lab.node(0);
     const inside = peer(lab.router.ipv4, [4], { as: NODE_AS, ttl: undefined });

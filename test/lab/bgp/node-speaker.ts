@@ -14,7 +14,8 @@ export class NodeSpeaker {
   /** Its event loop side is all that is used of it. */
   readonly #kernel = openKernel({ clock: systemClock() });
 
-  constructor(namespace: string) {
+  /** @param links Indexes of the node's links, for peers that are link-local. */
+  constructor(namespace: string, links: Readonly<Record<string, number>> = {}) {
     this.speaker = createSpeaker({
       connect: (target, handlers) => {
         this.attempts++;
@@ -27,7 +28,7 @@ export class NodeSpeaker {
       clock: systemClock(),
       random: Math.random,
       log: this.#listening(),
-      linkIndex: () => undefined,
+      linkIndex: (name) => links[name],
     });
     this.speaker.follow({
       all: () => [...this.#wanted.values()],

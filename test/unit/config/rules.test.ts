@@ -248,6 +248,13 @@ describe('BGP', () => {
       { ...bgp, bgp_routerid: '2001:db8::1' },
       /^env bgp_routerid=.*invalid router-id/,
     ],
+    ['a router id of zeros', { ...bgp, bgp_routerid: '0.0.0.0' }, /^env bgp_routerid=.*not 0\.0\.0\.0/],
+    ['a link-local peer', { ...bgp, bgp_peers: '[fe80::1]:65001' }, /is link-local; .*bgp_sourceif/],
+    [
+      'a link-local peer on a link',
+      { ...bgp, bgp_peers: '[fe80::1]:65001', bgp_sourceif: 'eth0' },
+      undefined,
+    ],
     [
       'a source address that is none',
       { ...bgp, bgp_sourceip: 'eth0' },
