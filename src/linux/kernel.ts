@@ -4,7 +4,7 @@ import type { Family, Ip } from '../lib/ip.ts';
 import { errnoOf, KernelError } from './errors.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, type NetlinkMessage } from './netlink/message.ts';
 import { NETLINK_ROUTE, NetlinkSocket, type NetlinkRequest } from './netlink/socket.ts';
-import { describeAddress, describeRoute, describeRule } from './objects.ts';
+import { describeAddress, describeNeighbour, describeRoute, describeRule } from './objects.ts';
 import { openPacketSocket } from './packet-socket.ts';
 import { Poller, type PollerOptions } from './poll.ts';
 import * as rtAddress from './rtnetlink/address.ts';
@@ -162,6 +162,15 @@ class LinuxKernel implements OpenKernel {
   neighbours(): Promise<readonly t.Neighbour[]> {
     const query = rtNeighbour.encodeNeighbourQuery();
     return this.dump('dump neighbours', rtm.RTM_GETNEIGH, query, rtNeighbour.decodeNeighbour);
+  }
+
+  removeNeighbour(ifindex: number, address: Ip): void {
+    const doing = {
+      op: 'remove neighbour' satisfies t.KernelOp,
+      object: describeNeighbour({ ifindex, address }),
+    };
+    const payload = rtNeighbour.encodeNeighbourKey(ifindex, address);
+    this.netlink.request({ doing, type: rtm.RTM_DELNEIGH, payload });
   }
 
   watch(

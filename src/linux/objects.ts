@@ -1,5 +1,5 @@
 import { formatPrefix } from '../lib/ip.ts';
-import type { AddressKey, Route, Rule } from './types.ts';
+import type { AddressKey, Neighbour, Route, Rule } from './types.ts';
 
 /** How an object is named in error messages, the same for the kernel and its fake. */
 export function describeAddress(key: AddressKey): string {
@@ -13,6 +13,10 @@ export function describeRoute(route: Route): string {
     return hop.ifindex === undefined ? via : `${via} on link ${hop.ifindex}`;
   });
   return `${to}${hops.join(',')} in table ${route.table}`;
+}
+
+export function describeNeighbour({ ifindex, address }: Pick<Neighbour, 'ifindex' | 'address'>): string {
+  return `${address} on link ${ifindex}`;
 }
 
 export function describeRule(rule: Rule): string {

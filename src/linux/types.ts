@@ -127,6 +127,7 @@ export type KernelOp =
   | 'find link'
   | `${'set' | 'remove'} ${'address' | 'route'}`
   | `${'add' | 'remove'} rule`
+  | 'remove neighbour'
   | 'watch'
   | 'open packet socket'
   | 'send packet'
@@ -198,6 +199,8 @@ export interface Kernel {
   addRule(rule: Rule): void;
   removeRule(rule: Rule): void;
   neighbours(): Promise<readonly Neighbour[]>;
+  /** Throws KernelError `gone` when there is no such entry. */
+  removeNeighbour(ifindex: number, address: Ip): void;
   /** Delivers every change from now on, in order, on the event loop; close to stop. */
   watch(
     kinds: readonly KernelEventKind[],

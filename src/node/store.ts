@@ -3,6 +3,7 @@ import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Nftables } from '../linux/index.ts';
 import type { Address, Kernel, Link, Route } from '../linux/types.ts';
+import { FormerPlaces } from './address/former-places.ts';
 import { AddressReconciler } from './address/reconciler.ts';
 import { Advertisements } from './advertisement/advertisements.ts';
 import type { Advertiser } from './advertisement/index.ts';
@@ -19,7 +20,6 @@ import { keyed, keyOf, ofKind, SpecBook, type Keyed, type SpecKey } from './spec
 import { specStatuses } from './status.ts';
 import type {
   BulkNodeStore,
-  Claim,
   Leftover,
   NodeCounters,
   NodeObserver,
@@ -45,8 +45,8 @@ export interface NodeComponents {
 export interface NodeOptions {
   /** For route specs: where our routes are, and how they look. Without it there are none. */
   readonly routes?: RouteForm;
-  /** VIPs this node is configured for: unmarked, deprecated addresses like them are a predecessor's. */
-  readonly claims?: readonly Claim[];
+  /** Is it a VIP that this node may have? Then an unmarked, deprecated address like it is a predecessor's. */
+  readonly isClaimed?: (vip: Ip) => boolean;
   /** Everything is dumped and checked anew this often, in case an event was missed. Default 30 000. */
   readonly refreshMs?: number;
 }
@@ -93,6 +93,7 @@ class NodeTruth implements Node {
   private readonly observed = new Observed();
   private readonly count = newCounters();
   private readonly addresses: AddressReconciler;
+  private readonly formerPlaces: FormerPlaces;
   private readonly announcer: Announcer;
   private readonly claimants: ClaimantWatch;
   private readonly sweeper: Sweeper;
@@ -127,7 +128,15 @@ class NodeTruth implements Node {
     this.addresses = new AddressReconciler({
       ...shared,
       random,
-      onUsable: (vip) => this.announcer.usable(vip),
+      onUsable: (vip) => {
+        this.announcer.usable(vip);
+        this.formerPlaces.usable();
+      },
+    });
+    this.formerPlaces = new FormerPlaces({
+      ...shared,
+      isOurs: (address) => this.addresses.owns(address),
+      isBusy: () => this.isBusy(),
     });
     const { guards } = components;
     const heldBack = (vips: readonly Ip[], problem: string | undefined): void => {
@@ -250,7 +259,7 @@ class NodeTruth implements Node {
 
   leftovers(): readonly Leftover[] {
     if (!this.isKnown) return [];
-    return findLeftovers(this.observed, this.options.claims ?? [], (a) => this.isWanted(a));
+    return findLeftovers(this.observed, this.options.isClaimed ?? (() => false), (a) => this.isWanted(a));
   }
 
   private isWanted(address: Address): boolean {
@@ -278,6 +287,7 @@ class NodeTruth implements Node {
     this.following.close();
     this.nextHandOver?.cancel();
     this.addresses.close();
+    this.formerPlaces.close();
     this.announcer.close();
     this.claimants.close();
     this.sweeper.close();

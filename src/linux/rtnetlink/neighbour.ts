@@ -1,7 +1,8 @@
 import { address, AttributeTable, mac } from '../netlink/attributes.ts';
-import { hostIsLittleEndian, NlReader } from '../netlink/wire.ts';
+import { hostIsLittleEndian, NlReader, NlWriter } from '../netlink/wire.ts';
+import { familyOf, type Ip } from '../../lib/ip.ts';
 import type { Neighbour, NeighbourState } from '../types.ts';
-import { familyFromNumber } from './header.ts';
+import { familyFromNumber, familyNumber } from './header.ts';
 
 /** NDA_*, linux/neighbour.h. */
 export const neighbourAttributes = new AttributeTable('rtnetlink neighbour', {
@@ -48,4 +49,19 @@ export function decodeNeighbour(
 /** The body of RTM_GETNEIGH for a dump of all links and families. */
 export function encodeNeighbourQuery(): Uint8Array {
   return new Uint8Array(12);
+}
+
+/** The body of a request about one entry, in no state: struct ndmsg and NDA_DST. */
+export function encodeNeighbourKey(ifindex: number, address: Ip, ndmFlags = 0): Uint8Array {
+  const writer = new NlWriter();
+  writer
+    .u8(familyNumber(familyOf(address)))
+    .u8(0)
+    .u16(0)
+    .s32(ifindex)
+    .u16(0)
+    .u8(ndmFlags)
+    .u8(0);
+  neighbourAttributes.encode(writer, { address });
+  return writer.done();
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import { ip, macFromBytes, type Ip, type Mac } from '../../lib/ip.ts';
 import { errnoOf, KernelError } from '../../linux/errors.ts';
-import { describeAddress, describeRoute, describeRule } from '../../linux/objects.ts';
+import { describeAddress, describeNeighbour, describeRoute, describeRule } from '../../linux/objects.ts';
 import type {
   Address,
   AddressKey,
@@ -137,6 +137,15 @@ export class FakeKernel implements Kernel {
 
   neighbours(): Promise<readonly Neighbour[]> {
     return this.dump('dump neighbours', () => [...this.neighbourTable]);
+  }
+
+  removeNeighbour(ifindex: number, address: Ip): void {
+    const object = describeNeighbour({ ifindex, address });
+    this.mayFail('remove neighbour', object);
+    const at = this.neighbourTable.findIndex((n) => n.ifindex === ifindex && n.address === address);
+    if (at < 0) refuse('remove neighbour', errnoOf.ENOENT, object);
+    const [neighbour] = this.neighbourTable.splice(at, 1);
+    if (neighbour !== undefined) this.world.events.emit({ kind: 'neighbour', change: 'gone', neighbour });
   }
 
   watch(

@@ -12,7 +12,7 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
   const vip6 = ip('fd00:77::100');
 
   before(async () => {
-    stage = await setStage({ claims: [{ vip, prefixLength: 32 }] });
+    stage = await setStage({ isClaimed: (other) => other === vip });
   });
   after(async () => {
     await stage.stop();
@@ -41,6 +41,16 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
     assert.equal(own?.protocol, 248);
     stage.node().withdraw('control-plane');
     assert.equal(await find(vip), undefined);
+  });
+
+  it('forgets where a VIP was before: two nodes that pass packets on would send it to and fro', async () => {
+    const former = ['lladdr', '02:00:00:00:00:09', 'dev', 'eth0', 'nud', 'stale'];
+    const vips = [ip('10.77.0.101'), ip('fd00:77::101')];
+    for (const address of vips) await stage.machine.run('ip', ['neigh', 'add', address, ...former]);
+    stage.node().publish('control-plane', holding(vips, { noDad: true }));
+    const known = async (): Promise<string> => stage.machine.run('ip', ['neigh', 'show', 'nud', 'stale']);
+    assert.match(await known(), /:00:09/);
+    await waitFor(async () => !(await known()).includes(':00:09'), { what: 'the entries to be gone' });
   });
 
   it('CP-93 an IPv6 VIP is /128 and deprecated; detection runs, or with skipdad the nodad flag is set', async () => {

@@ -19,6 +19,7 @@ export function kernelIn(name: string, open: () => Kernel): Kernel {
     addRule: (rule) => inside(() => kernel.addRule(rule)),
     removeRule: (rule) => inside(() => kernel.removeRule(rule)),
     neighbours: () => inside(() => kernel.neighbours()),
+    removeNeighbour: (ifindex, address) => inside(() => kernel.removeNeighbour(ifindex, address)),
     watch: (kinds, onEvent) => inside(() => kernel.watch(kinds, onEvent)),
     openPacketSocket: (options) => inside(() => kernel.openPacketSocket(options)),
     readSysctl: (setting) => inside(() => kernel.readSysctl(setting)),

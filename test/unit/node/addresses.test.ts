@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ip } from '../../../src/lib/ip.ts';
+import { ip, macFromBytes } from '../../../src/lib/ip.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { errnoOf } from '../../../src/linux/errors.ts';
 import { createNode } from '../../../src/node/index.ts';
@@ -27,6 +27,23 @@ test('publish puts a VIP on its link before it returns, withdraw takes it off be
   assert.equal(node.isPresent(ip('192.0.2.1')), false);
   assert.deepEqual(news, ['ready 192.0.2.1 eth0']);
   assert.deepEqual(node.status(), []);
+});
+
+test('where a VIP was before is forgotten while it is here, and nothing else', async () => {
+  const { node, kernel, clock } = await scene();
+  const eth0 = kernel.linkByName('eth0')?.index ?? 0;
+  const other = kernel.addLink({ name: 'eth1' }).index;
+  const mac = macFromBytes(Uint8Array.of(2, 0, 0, 0, 0, 9));
+  const entry = (ifindex: number, address: string): void => {
+    kernel.setNeighbour({ ifindex, address: ip(address), mac, state: 'stale' });
+  };
+  for (const address of ['192.0.2.1', '192.0.2.7', '2001:db8::1']) entry(eth0, address);
+  entry(other, '192.0.2.1');
+  node.publish('control-plane', [addressOf('192.0.2.1'), addressOf('2001:db8::1', { noDad: true })]);
+  assert.equal((await kernel.neighbours()).length, 4);
+  await clock.advance(1000);
+  const left = (await kernel.neighbours()).map(({ ifindex, address }) => `${ifindex} ${address}`);
+  assert.deepEqual(left, [`${eth0} 192.0.2.7`, `${other} 192.0.2.1`]);
 });
 
 test('a VIP that two owners share goes with the last of them', async () => {
