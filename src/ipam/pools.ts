@@ -1,4 +1,4 @@
-import type { Family } from '../lib/ip.ts';
+import { hostLength, parseIp, type Family } from '../lib/ip.ts';
 import { quote } from '../lib/text.ts';
 import { alignedBlocks, cidrRange, dashRange, mergeRanges, type Range } from './ranges.ts';
 
@@ -103,6 +103,9 @@ function parseItems(
 /** What is wrong with an item, and what to write instead. */
 function whyBad(item: string, kind: 'cidr' | 'range'): string {
   if (item === '') return 'a comma too many: there is nothing before or after it';
+  const address = parseIp(item);
+  if (address !== undefined)
+    return `${quote(item)} is one address: write ${kind === 'cidr' ? `${address}/${hostLength(address)}` : `${address}-${address}`}`;
   if (kind === 'range')
     return `${quote(item)} is not start-end with both addresses of one family, the lower one first; commas separate items`;
   const isRange = dashRange(item) !== undefined;

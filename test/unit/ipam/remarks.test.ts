@@ -145,6 +145,8 @@ test('IPAM-07 what is wrong with a pool is told with key, value and what to writ
       /^cidr-a: "10.0.0.0\/30;fd00::\/64" is not .*; commas separate items$/,
     ],
     ['cidr-a', '10.0.0.0/30,', /^cidr-a: a comma too many/],
+    ['cidr-a', '10.0.0.0/30,10.0.0.9', /"10.0.0.9" is one address: write 10.0.0.9\/32$/],
+    ['range-a', 'fd00::1', /"fd00::1" is one address: write fd00::1-fd00::1$/],
     ['cidr-a', '10.0.0.0/30,10.0.1.1-10.0.1.9', /^cidr-a: "10.0.1.1-10.0.1.9" .* write it as CIDRs, too$/],
     ['range-a', '10.0.1.9-10.0.1.1', /^range-a: "10.0.1.9-10.0.1.1" is not .* the lower one first; commas/],
     ['cidr-a', '10.0.0.255/32', /^cidr-a: 10.0.0.255\/32 has only addresses that end in .0 or .255/],
