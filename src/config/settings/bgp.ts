@@ -64,7 +64,7 @@ export const bgpSettings = {
     key: ['bgpPeers', 'bgpConfig.peers'],
     secret: true,
     feature: 'bgp',
-    doc: 'Peers, separated by commas: address:AS[:password[:multihop[:port[:mpbgp[:bfd]]]]].',
+    doc: 'Peers, separated by commas: address:AS[:password[:multihop[:port[:mpbgp[:bfd]]]]]; bfd is true;hear;send;missing, milliseconds and packets.',
   }),
   bgpPeerAddress: text('', {
     flag: 'peerAddress',
