@@ -53,11 +53,13 @@ export interface Parts {
   readonly controlPlaneVips: NamedVips;
   /** Set once Services are handled: who else claims a VIP of theirs. */
   readonly claimListeners: Set<(vip: Ip, link: string, mac: string) => void>;
+  /** Set once Services are handled: is it a VIP of one of them? */
+  readonly claims: Set<(vip: Ip) => boolean>;
   /** Told when the node lets nothing reach a VIP, and when it does again. */
   readonly heldBackListeners: Set<(vip: Ip, by: Holding, problem: string | undefined) => void>;
 }
 
-type Listeners = Pick<Parts, 'claimListeners' | 'heldBackListeners'>;
+type Listeners = Pick<Parts, 'claimListeners' | 'claims' | 'heldBackListeners'>;
 
 /**
  * Builds the parts in the order of their needs: kernel, node, link, API client, election. The node has
@@ -74,7 +76,11 @@ export async function buildParts(
   const identity = config.nodeName;
   log.info('using node name', { name: identity });
   const vips = openControlPlaneVips(config, { resolve: resolveName, clock, log });
-  const listeners: Listeners = { claimListeners: new Set(), heldBackListeners: new Set() };
+  const listeners: Listeners = {
+    claimListeners: new Set(),
+    claims: new Set(),
+    heldBackListeners: new Set(),
+  };
   const metrics = createMetrics();
   const news = createNodeNews(metrics, clock);
   const kernel = openOwnKernel(clock, log, metrics);
@@ -98,7 +104,12 @@ export async function buildParts(
   const speaking = speaker === undefined ? {} : { advertiser: speaker };
   const node = createNode(
     { kernel, clock, log, observer, ...guarding, ...speaking },
-    { claims: vips.now(), ...routesOf(config) },
+    {
+      isClaimed: (vip) =>
+        vips.now().some((own) => own.vip === vip) ||
+        [...listeners.claims].some((isClaimed) => isClaimed(vip)),
+      ...routesOf(config),
+    },
   );
   await node.start();
   const built = { config, clock, log, kernel, node, controlPlaneVips: vips };

@@ -21,7 +21,10 @@ export async function clearAfterRefusal(readable: Config): Promise<void> {
     const vips = controlPlaneVips(config);
     if (vips.length === 0) return;
     const kernel = openKernel({ clock });
-    const node = createNode({ kernel, clock, log }, { claims: vips, ...routesOf(config) });
+    const node = createNode(
+      { kernel, clock, log },
+      { isClaimed: (vip) => vips.some((own) => own.vip === vip), ...routesOf(config) },
+    );
     try {
       await node.start();
       await leaveNothing({ config, clock, log, kernel, node, controlPlaneVips: { now: () => vips } });

@@ -144,7 +144,10 @@ function observerOf(
   };
 }
 
-/** Leftovers of a predecessor: VIPs with the mark of Services, and routes to single addresses, that are not to be kept. */
+/**
+ * Leftovers of a predecessor: VIPs with the mark of Services, or that are claimed and have none, and routes to single
+ * addresses, that are not to be kept.
+ */
 function sweepLeftovers(
   { controlPlaneVips, node }: Parts,
   mark: number,
@@ -152,8 +155,8 @@ function sweepLeftovers(
   isStray: (address: Ip) => boolean,
 ): void {
   const ownVips = ipsOf(controlPlaneVips);
-  node.sweep(({ address: { address, protocol } }) => {
-    return protocol === mark && !ownVips.has(address) && !keep(address);
+  node.sweep(({ address: { address, protocol }, marked }) => {
+    return (protocol === mark || !marked) && !ownVips.has(address) && !keep(address);
   });
   node.sweepRoutes(({ destination, nextHops }) => {
     if (destination === undefined) return false;
@@ -167,7 +170,10 @@ function sweepLeftovers(
 }
 
 /** What the node, and the end of the process, tell the operator, until the returned function is called. */
-function listenToNode({ claimListeners, heldBackListeners }: Parts, operator: ServicesOperator): () => void {
+function listenToNode(
+  { claimListeners, claims, heldBackListeners }: Parts,
+  operator: ServicesOperator,
+): () => void {
   const claimed = (vip: Ip, link: string, mac: string): void => {
     operator.claimedElsewhere(vip, link, mac);
   };
@@ -178,6 +184,8 @@ function listenToNode({ claimListeners, heldBackListeners }: Parts, operator: Se
   const withdrawNow = (): void => {
     operator.withdrawNow();
   };
+  const isClaimed = (vip: Ip): boolean => operator.isClaimed(vip);
+  claims.add(isClaimed);
   claimListeners.add(claimed);
   heldBackListeners.add(heldBack);
   process.on('exit', withdrawNow);
@@ -185,6 +193,7 @@ function listenToNode({ claimListeners, heldBackListeners }: Parts, operator: Se
     process.off('exit', withdrawNow);
     heldBackListeners.delete(heldBack);
     claimListeners.delete(claimed);
+    claims.delete(isClaimed);
   };
 }
 

@@ -1,6 +1,6 @@
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock, Random, Timer } from '../lib/clock.ts';
-import { formatPrefix } from '../lib/ip.ts';
+import { formatPrefix, type Ip } from '../lib/ip.ts';
 import type { LogFields, Logger } from '../lib/log.ts';
 import type { KernelError } from '../linux/errors.ts';
 import type { AddressKey, Kernel } from '../linux/types.ts';
@@ -8,23 +8,22 @@ import { removeAddresses } from './address/removal.ts';
 import type { MutableCounters } from './counters.ts';
 import { isMarked } from './mark.ts';
 import { addressId, type Observed } from './observed.ts';
-import type { Claim, Leftover } from './types.ts';
+import type { Leftover } from './types.ts';
 
 /**
- * What a predecessor left: addresses with our mark, and deprecated ones that are a claimed VIP with
- * its very prefix (a kube-vip that set no mark), as far as no spec has to do with them.
+ * What a predecessor left: addresses with our mark, and deprecated ones that are a claimed VIP, whatever its prefix is
+ * now (a kube-vip that set no mark), as far as no spec has to do with them.
  */
 export function findLeftovers(
   observed: Observed,
-  claims: readonly Claim[],
+  isClaimed: (vip: Ip) => boolean,
   isWanted: (leftover: Leftover['address']) => boolean,
 ): readonly Leftover[] {
-  const claimed = new Set(claims.map(({ vip, prefixLength }) => `${vip}/${prefixLength}`));
   const found: Leftover[] = [];
   for (const address of observed.allAddresses()) {
     const marked = isMarked(address);
-    const isClaimed = address.deprecated && claimed.has(`${address.address}/${address.prefixLength}`);
-    if ((!marked && !isClaimed) || isWanted(address)) continue;
+    if (!marked && !(address.deprecated && isClaimed(address.address))) continue;
+    if (isWanted(address)) continue;
     found.push({ address, link: observed.linkAt(address.ifindex)?.name, marked });
   }
   return found;

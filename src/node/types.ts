@@ -103,12 +103,6 @@ export interface LastAction {
   readonly at: number;
 }
 
-/** A VIP this node is configured for; an unmarked, deprecated address like it was left by a predecessor. */
-export interface Claim {
-  readonly vip: Ip;
-  readonly prefixLength: number;
-}
-
 /** An address of a predecessor that no spec wants. */
 export interface Leftover {
   readonly address: Address;

@@ -242,6 +242,11 @@ export class ServicesOperator {
     return this.catalogue.claimants(vip).size > 0 || (seesAll && !this.catalogue.mayBeOthers(vip));
   }
 
+  /** Is it the VIP of a Service that this process handles? */
+  isClaimed(vip: Ip): boolean {
+    return this.catalogue.claimants(vip).size > 0;
+  }
+
   /** The Services that are advertised by this node. */
   advertised(): readonly ServiceKey[] {
     return this.tenure.keys();

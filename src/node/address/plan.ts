@@ -61,7 +61,7 @@ export function planAddress(view: AddressView): AddressPlan {
     return plan(state, { removeAfter: stale(key) });
   }
   // A predecessor's address with another prefix; IPv6 has the address once, so there it is the target.
-  const misfits = here.filter((address) => address !== target && isMarked(address));
+  const misfits = here.filter((address) => address !== target && isLeft(address));
   const old = view.placed.length === 0 ? misfits : [...stale(key), ...misfits];
   const removeAfter = old.length < 2 ? old : unique(old);
   if (target === undefined) return planMissing(view, wanted, link, removeAfter);
@@ -89,7 +89,7 @@ function planPresent(
   target: Address,
   removeAfter: readonly AddressKey[],
 ): AddressPlan {
-  if (!isOurs(view, wanted, target)) {
+  if (!isOurs(view, target)) {
     const state: AddressState = target.tentative ? { kind: 'detecting' } : { kind: 'present', foreign: true };
     return plan(state, { removeAfter });
   }
@@ -106,10 +106,14 @@ function planPresent(
   return plan(stateOf(target), { keep: target, set, removeAfter });
 }
 
-/** Marked, put there by this process, or as every kube-vip leaves one: deprecated, with the VIP's own prefix. */
-function isOurs(view: AddressView, wanted: WantedAddress, target: Address): boolean {
-  const isPlaced = view.placed.some((key) => addressId(key) === addressId(target));
-  return isPlaced || isMarked(target) || (target.deprecated && target.prefixLength === wanted.prefixLength);
+/** Left by a predecessor, or put there by this process. */
+function isOurs(view: AddressView, target: Address): boolean {
+  return isLeft(target) || view.placed.some((key) => addressId(key) === addressId(target));
+}
+
+/** Marked, or as every kube-vip leaves a VIP: deprecated. What is a node's own address is not. */
+function isLeft(address: Address): boolean {
+  return isMarked(address) || address.deprecated;
 }
 
 function stateAfter(request: AddressRequest, link: Link): AddressState {

@@ -111,6 +111,30 @@ describe('Services under one lease', { skip: whySkipped() }, () => {
     }
   });
 
+  it('what a killed kube-vip left, which marks nothing, goes from a node that does not hold and is adopted by the holder', async () => {
+    const { cluster, objects, nodes } = stage;
+    const [left, other] = [vip(5), vip(6)];
+    const holder = await leader();
+    const bystander = nodes.find((node) => node !== holder);
+    assert.ok(bystander !== undefined);
+    await cluster.daemon(bystander).stop();
+    const put = (node: Machine, address: string): Promise<string> =>
+      node.run('ip', ['addr', 'add', address, 'dev', 'eth0', 'preferred_lft', '0', 'valid_lft', 'forever']);
+    await put(bystander, `${left}/24`);
+    await put(bystander, `${other}/32`);
+    await put(holder, `${left}/32`);
+    await objects.create({ name: 'old', vip: left }, nodes);
+    await stage.statusIs('old', [left]);
+    cluster.daemon(bystander).startAgain();
+    await cluster.daemon(bystander).waitReady();
+    await cluster.holder(left);
+    assert.equal(await holder.holds(left), true);
+    assert.equal(await bystander.holds(other), true, 'no Service has it');
+    await bystander.deleteAddress(other);
+    await objects.delete('old');
+    await stage.gone(left);
+  });
+
   it('SVC-23 SVC-35 a Service deleted while the manager was stopped is cleaned up at its next start', async () => {
     const { cluster, objects, nodes, daemons } = stage;
     await objects.create({ name: 'late', vip: vip(3) }, nodes);

@@ -2,14 +2,7 @@ import { Lab, type LabOptions, type Machine } from '../../../lab/index.ts';
 import { messageOf } from '../../../src/lib/errors.ts';
 import { familyOf, ip, type Ip, type Mac } from '../../../src/lib/ip.ts';
 import { enterNamespace, openKernel, systemClock, type OpenKernel } from '../../../src/linux/index.ts';
-import {
-  createNode,
-  type Claim,
-  type Node,
-  type NodeOptions,
-  type Owner,
-  type Spec,
-} from '../../../src/node/index.ts';
+import { createNode, type Node, type NodeOptions, type Owner, type Spec } from '../../../src/node/index.ts';
 import { loggerTo } from '../../../src/testing/logger.ts';
 
 /** One real node in this very process, inside the first control-plane machine of a lab. */
@@ -28,7 +21,7 @@ export interface Stage {
 
 export interface StageOptions {
   readonly lab?: LabOptions;
-  readonly claims?: readonly Claim[];
+  readonly isClaimed?: NonNullable<NodeOptions['isClaimed']>;
   readonly routes?: NonNullable<NodeOptions['routes']>;
 }
 
@@ -46,9 +39,9 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
     });
     const kernel = openKernel({ clock });
     const components = { kernel, clock, log, observer: observerOf(news) };
-    const { claims, routes } = options;
+    const { isClaimed, routes } = options;
     const nodeOptions: NodeOptions = {
-      ...(claims === undefined ? {} : { claims }),
+      ...(isClaimed === undefined ? {} : { isClaimed }),
       ...(routes === undefined ? {} : { routes }),
     };
     const start = async (): Promise<Node> => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { Ip } from '../../../src/lib/ip.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { errnoOf } from '../../../src/linux/errors.ts';
 import { createNode, type Owner } from '../../../src/node/index.ts';
@@ -114,11 +115,9 @@ test('from any kernel state, through any trouble: the wanted addresses are there
           kernel.putAddress(name, `10.9.0.${last}`, host ? 32 : 24);
           kernel.putAddress(name, `2001:db8:f::${last}`, host ? 128 : 64, { noDad: true });
         }
-        const claims = vips.map((address) => ({
-          vip: addressOf(address).vip,
-          prefixLength: lengthOf(address, true),
-        }));
-        const node = createNode({ kernel, clock, log: silentLogger }, { claims });
+        const claimed = new Set(vips.map((address) => addressOf(address).vip));
+        const isClaimed = (vip: Ip): boolean => claimed.has(vip);
+        const node = createNode({ kernel, clock, log: silentLogger }, { isClaimed });
         await node.start();
         const wanted = new Map<Owner, string[]>();
         for (const next of actions) {

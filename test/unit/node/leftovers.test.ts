@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ip } from '../../../src/lib/ip.ts';
+import { ip, type Ip } from '../../../src/lib/ip.ts';
 import { errnoOf } from '../../../src/linux/errors.ts';
 import { addressOf, both, putUnmarkedVip, scene } from './scene.ts';
 
-const claims = [{ vip: ip('192.0.2.1'), prefixLength: 32 }];
+const isClaimed = (vip: Ip): boolean => vip === ip('192.0.2.1');
 
 test('a VIP left by a crash is removed by the sweep of a node that does not hold', async () => {
   const { node, marked, restart } = await scene();
@@ -30,7 +30,7 @@ test('a kube-vip that sets no mark leaves a deprecated VIP: swept when it is one
     putUnmarkedVip(kernel, 'eth0', '192.0.2.2', 32);
     kernel.putAddress('eth0', '198.51.100.7', 24);
   };
-  const { node, kernel } = await scene(setUp, { claims });
+  const { node, kernel } = await scene(setUp, { isClaimed });
   assert.deepEqual(
     node.leftovers().map(({ address, marked }) => [address.address, marked]),
     [['192.0.2.1', false]],
@@ -43,7 +43,7 @@ test('a kube-vip that sets no mark leaves a deprecated VIP: swept when it is one
 });
 
 test('an address of the node that equals the VIP is no leftover and is never swept or removed', async () => {
-  const { node, kernel, restart } = await scene((k) => k.putAddress('eth0', '192.0.2.1', 32), { claims });
+  const { node, kernel, restart } = await scene((k) => k.putAddress('eth0', '192.0.2.1', 32), { isClaimed });
   const before = kernel.showAddresses();
   node.sweep();
   assert.equal(kernel.showAddresses(), before, 'at the start');
@@ -59,7 +59,7 @@ test('a leftover that is wanted is adopted: it never leaves the link', async () 
   for (const mark of [true, false]) {
     const { node, kernel, clock, marked, sent, logged, restart } = await scene(
       (k) => (mark ? undefined : putUnmarkedVip(k, 'eth0', '192.0.2.1', 32)),
-      { claims },
+      { isClaimed },
     );
     if (mark) node.publish('control-plane', [addressOf('192.0.2.1')]);
     const next = await restart();
@@ -129,7 +129,7 @@ test('on a kernel that keeps no marks a VIP is ours for as long as the process l
     const set = kernel.setAddresses.bind(kernel);
     kernel.setAddresses = (requests) => set(requests.map((request) => ({ ...request, protocol: 0 })));
   };
-  const { node, kernel, clock, restart } = await scene(setUp, { claims });
+  const { node, kernel, clock, restart } = await scene(setUp, { isClaimed });
   let writes = 0;
   const set = kernel.setAddresses.bind(kernel);
   kernel.setAddresses = (requests) => {

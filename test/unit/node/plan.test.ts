@@ -193,9 +193,14 @@ const rows: readonly (readonly [string, Partial<AddressView>, string])[] = [
     'present foreign',
   ],
   [
-    'a deprecated IPv6 address with another prefix is not a leftover of ours',
+    'of a kube-vip without mark and with another prefix, IPv6',
     { wanted: v6, observed: [observed('2001:db8::1', { protocol: 0, prefixLength: 64 })] },
-    'present foreign',
+    'remove 2001:db8::1/64@2; set 2001:db8::1/128@2 (changed); detecting',
+  ],
+  [
+    'of a kube-vip without mark and with another prefix, IPv4',
+    { wanted: v4, observed: [observed('192.0.2.1', { protocol: 0, prefixLength: 24 })] },
+    'set 192.0.2.1/32@2 (missing); then remove 192.0.2.1/24@2; present',
   ],
   [
     'ours, changed by somebody to look like the node’s own',
