@@ -273,6 +273,31 @@ const portsOfBalancer: Rule = (config) => {
   return [{ setting, problem, remedy }];
 };
 
+/** CP-145: the holder of the lease is the one DHCP client of the name. */
+const dynamicNames: Rule = (config) => {
+  if (!config.ddns || !config.enableControlPlane || controlPlaneNames(config).length === 0) return [];
+  const findings: Finding[] = [];
+  if (config.dhcpMode !== 'ipv4')
+    findings.push({
+      setting: 'dhcpMode',
+      problem: 'DHCPv6 is not implemented yet',
+      remedy: `set ${displayName('dhcpMode')} to ipv4`,
+    });
+  if (config.enableRoutingTable || (config.enableBgp && !config.enableLeaderElection))
+    findings.push({
+      setting: 'ddns',
+      problem: 'needs a holder of the lease, and in this mode each node has the VIP',
+      remedy: `use ARP mode, or ${displayName('enableBgp')} with ${displayName('enableLeaderElection')}=true`,
+    });
+  if (config.enableLoadBalancer)
+    findings.push({
+      setting: 'enableLoadBalancer',
+      problem: `does not balance a VIP from DHCP (${displayName('ddns')}) yet`,
+      remedy: `leave one of them off, or give the VIP as an address that the DHCP server reserves`,
+    });
+  return findings;
+};
+
 const daemonRules: readonly Rule[] = [
   oneMode,
   oneFeature,
@@ -281,6 +306,7 @@ const daemonRules: readonly Rule[] = [
   autoSubnet,
   serviceSubnet,
   bgpFindings,
+  dynamicNames,
 ];
 
 const rules: readonly Rule[] = [

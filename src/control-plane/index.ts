@@ -4,6 +4,7 @@ export { planSpeaker } from './bgp-peers.ts';
 export { Balancer, type BackendStatus, type BalancerOptions } from './balancer/balancer.ts';
 export { CONTROL_PLANE_LABEL, discover } from './balancer/discovery.ts';
 export { OwnServer } from './balancer/own-server.ts';
+export { DhcpClient } from './dhcp-client.ts';
 export { runHealthGate, type Probe } from './health-gate.ts';
 export { isOperational, watchLinkGate } from './link-gate.ts';
 export { NamedVips } from './named-vips.ts';

@@ -27,14 +27,15 @@ const MAX_LINGERING = 8;
 type Picked = readonly Ip[] | { readonly problem: string } | undefined;
 
 /**
- * The control-plane VIPs of now: those that were given as addresses, those that the names have, and for a while
- * those that they had. A name that has no address any more, or cannot be resolved, keeps its last ones.
+ * The control-plane VIPs of now: those that were given as addresses, those that the names have, from DNS or from DHCP,
+ * and for a while those that they had in DNS. A name that has no address any more, or cannot be resolved, keeps its last ones.
  */
 export class NamedVips {
   private readonly parts: NamedVipsParts;
   private readonly options: NamedVipsOptions;
   private readonly names: Names<string>;
   private readonly picked = new Map<string, Picked>();
+  private readonly leased = new Map<string, Ip>();
   private readonly lingering = new Map<Ip, Timer>();
   private readonly listeners = new Set<() => void>();
 
@@ -71,6 +72,13 @@ export class NamedVips {
     for (const name of this.options.names) this.names.want(name, [name]);
   }
 
+  /** What DHCP gave to a host name; undefined: nothing any more. Such an address does not linger: it may be another's. */
+  setLeased(hostName: string, vip: Ip | undefined): void {
+    if (vip === undefined) this.leased.delete(hostName);
+    else this.leased.set(hostName, vip);
+    this.tell();
+  }
+
   /** Names without a VIP, and why; undefined: nobody has answered yet. */
   missing(): readonly { readonly name: string; readonly problem: string | undefined }[] {
     return this.options.names
@@ -90,9 +98,10 @@ export class NamedVips {
   }
 
   private current(): readonly Ip[] {
-    return [...this.picked.values()].flatMap((picked) =>
-      picked === undefined || 'problem' in picked ? [] : picked,
+    const picked = [...this.picked.values()].flatMap((each) =>
+      each === undefined || 'problem' in each ? [] : each,
     );
+    return [...this.leased.values(), ...picked];
   }
 
   private look(name: string): void {

@@ -15,7 +15,10 @@ import { StartError } from './errors.ts';
 /** A start waits so long for name servers. */
 const RESOLVE_LIMIT_MS = 15_000;
 
-/** The control-plane VIPs, those of names once these were answered for. None where there is no control plane. */
+/**
+ * The control-plane VIPs, those of names once these were answered for, by DNS or, with `vip_ddns`, by DHCP. None where
+ * there is no control plane.
+ */
 export function openControlPlaneVips(
   config: Config,
   parts: { readonly resolve: ResolveName; readonly clock: Clock; readonly log: Logger },
@@ -23,7 +26,7 @@ export function openControlPlaneVips(
   const isOn = config.enableControlPlane;
   return new NamedVips(parts, {
     fixed: isOn ? controlPlaneVips(config) : [],
-    names: isOn ? controlPlaneNames(config) : [],
+    names: isOn && !config.ddns ? controlPlaneNames(config) : [],
     families: config.dnsMode,
     prefixLength: (vip) => controlPlanePrefixLength(config, vip),
   });

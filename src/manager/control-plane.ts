@@ -13,6 +13,7 @@ import { openRuleCounters } from '../linux/index.ts';
 import { healthCheck } from './health.ts';
 import { openBalancer } from './balancer.ts';
 import { runEveryNode } from './bgp.ts';
+import { openDhcp } from './dhcp.ts';
 import { ipsOf } from './control-plane-vips.ts';
 import { hasControlPlaneElection } from './mode.ts';
 import { ownLeftovers } from './own-leftovers.ts';
@@ -79,14 +80,21 @@ async function runElected(wiring: ControlPlaneWiring, signal: AbortSignal): Prom
           else balancer?.deactivate();
           isHeld = held;
           setLabel();
-          if (held) wiring.onTenure(undefined);
+          if (!held) return;
+          dhcp.start();
+          wiring.onTenure(undefined);
         },
         holder: wiring.onHolder,
-        lost: wiring.onTenure,
+        lost: (reason) => {
+          // What is preserved on this node is not free for others.
+          dhcp.stop(reason === 'released' && !options.preserve);
+          wiring.onTenure(reason);
+        },
       },
     },
     options,
   );
+  const dhcp = openDhcp(wiring);
   const leave = vips.follow(() => {
     plane.setVips(vips.now());
     setLabel();

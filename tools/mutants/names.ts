@@ -4,7 +4,10 @@ const unit = 'test/unit/control-plane/named-vips.test.ts';
 const cluster = 'test/cluster/control-plane/names.test.ts';
 const namedVips = 'src/control-plane/named-vips.ts';
 
-/** A name as control-plane VIP, CP-140 to CP-144. */
+const dhcpClient = 'test/unit/control-plane/dhcp-client.test.ts';
+const dhcpUnit = 'test/unit/protocols/dhcp.test.ts';
+
+/** A name as control-plane VIP, from DNS and from DHCP, CP-140 to CP-149. */
 export const nameMutants: readonly Mutant[] = [
   {
     line: 'CP-140',
@@ -40,5 +43,33 @@ export const nameMutants: readonly Mutant[] = [
     from: "const family = families === 'ipv4' ? 4 : 6;",
     to: 'const family = 4;',
     test: unit,
+  },
+  {
+    line: 'CP-145',
+    file: 'src/protocols/dhcp/codec.ts',
+    from: 'if (message.clientId !== undefined) put(option.clientId, message.clientId);',
+    to: '',
+    test: dhcpUnit,
+  },
+  {
+    line: 'CP-146',
+    file: 'src/control-plane/dhcp-client.ts',
+    from: "this.take({ kind: 'stop', release });",
+    to: "this.take({ kind: 'stop', release: false });",
+    test: dhcpClient,
+  },
+  {
+    line: 'CP-147',
+    file: 'src/protocols/dhcp/machine.ts',
+    from: 'if (context.attempts !== 0 && attempt >= context.attempts)',
+    to: 'if (context.attempts < 0)',
+    test: dhcpUnit,
+  },
+  {
+    line: 'CP-149',
+    file: 'src/manager/control-plane-vips.ts',
+    from: 'names: isOn && !config.ddns ? controlPlaneNames(config) : [],',
+    to: 'names: isOn ? controlPlaneNames(config) : [],',
+    test: 'test/cluster/control-plane/dhcp.test.ts',
   },
 ];

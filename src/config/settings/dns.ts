@@ -28,8 +28,7 @@ export const dnsSettings = {
     env: 'vip_ddns',
     key: 'ddns',
     feature: 'dns',
-    doc: 'The address is a name that DHCP should register.',
-    unbuilt: 'dynamic DNS',
+    doc: 'The address is a name whose VIP comes from DHCP, under the name up to the first dot, for the DHCP server to register in DNS. The holder of the lease asks; IPv4.',
   }),
   dhcpMode: choice(
     ['', 'ipv4', 'ipv6', 'dual'],

@@ -103,12 +103,12 @@ describe('the daemon', () => {
   test('is not started with what is not built yet', async () => {
     const { status, out, err, started } = await kubeVip(['manager', '--enableUPNP=true'], {
       ...arp,
-      vip_ddns: '1',
+      mirror_dest_interface: 'eth1',
     });
     assert.deepEqual([status, out, started], [1, '', undefined]);
     assert.equal(
       err,
-      'not implemented yet: vip_ddns=true (dynamic DNS)\nnot implemented yet: --enableUPNP=true (UPnP)\n',
+      'not implemented yet: mirror_dest_interface=eth1 (traffic mirroring)\nnot implemented yet: --enableUPNP=true (UPnP)\n',
     );
   });
 });

@@ -222,9 +222,9 @@ describe('what is not built yet', () => {
     assert.deepEqual(refused({ vip_arp: 'false', vip_wireguard: '1' }), [
       'not implemented yet: vip_wireguard=true (WireGuard mode)',
     ]);
-    assert.deepEqual(refused({ address: 'vip.example' }, ['--leaderElectionType', 'etcd', '--ddns']), [
+    assert.deepEqual(refused({ mirror_dest_interface: 'eth1' }, ['--leaderElectionType', 'etcd']), [
       'not implemented yet: --leaderElectionType=etcd (election through etcd)',
-      'not implemented yet: --ddns=true (dynamic DNS)',
+      'not implemented yet: mirror_dest_interface=eth1 (traffic mirroring)',
     ]);
   });
 

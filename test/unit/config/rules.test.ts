@@ -36,6 +36,30 @@ describe('mode and features', () => {
   });
 });
 
+describe('names from DHCP', () => {
+  const ddns = { address: 'api.example', vip_ddns: 'true' };
+  table([
+    ['CP-149 without vip_subnet', ddns, undefined],
+    [
+      'DHCPv6',
+      { ...ddns, dns_mode: 'dual' },
+      /dhcp_mode.*: DHCPv6 is not implemented yet; set dhcp_mode to ipv4/,
+    ],
+    ['DHCPv4 for a name of two families', { ...ddns, dns_mode: 'dual', dhcp_mode: 'ipv4' }, undefined],
+    [
+      'the balancer',
+      { ...ddns, lb_enable: 'true' },
+      /^env lb_enable="true": does not balance a VIP from DHCP/,
+    ],
+    [
+      'without a holder',
+      { ...ddns, vip_arp: 'false', vip_routingtable: 'true' },
+      /^env vip_ddns="true": needs a holder of the lease.*; use ARP mode/,
+    ],
+    ['an address is nobody to ask for', { vip_ddns: 'true', lb_enable: 'true' }, undefined],
+  ]);
+});
+
 describe('lease timings', () => {
   const lease = (duration: string, renew: string, retry: string) => ({
     vip_leaseduration: duration,
