@@ -96,6 +96,34 @@ describe('a name as control-plane VIP', { skip: refused?.because ?? false }, () 
     await stopAll();
   });
 
+  it('CP-141 the balancer follows it, also on the servers that answer clients directly', async () => {
+    const { lab } = cluster;
+    const [first, second] = [lab.plan.vip(2), lab.plan.vip(3)];
+    dns.setHosts({ [name]: [first] });
+    for (const node of lab.controlPlanes) {
+      const script = `require('http').createServer((_, answer) => answer.end('${node.name}')).listen(6443, '::', () => console.log('ready'))`;
+      await node.start('server', [process.execPath, '-e', script]).waitForLog(/ready/);
+    }
+    const answering = async (vip: string): Promise<string> => {
+      const names = new Set<string>();
+      for (let i = 0; i < 8; i++) {
+        const { stdout } = await lab.client.tryRun('curl', ['-s', '-m', '2', `http://${vip}:6443/`]);
+        names.add(stdout === '' ? 'nobody' : stdout);
+      }
+      return [...names].toSorted().join();
+    };
+    await startAll({ lb_enable: 'true', lb_backend: 'nftables', lb_fwdmethod: 'directroute' });
+    try {
+      await waitFor(async () => (await answering(first)) === 'cp1,cp2', { what: 'both to answer' });
+      dns.setHosts({ [name]: [second] });
+      await waitFor(async () => (await answering(second)) === 'cp1,cp2', { what: 'both at the new VIP' });
+      assert.equal(await answering(first), 'cp1,cp2', 'the former VIP serves on');
+    } finally {
+      await stopAll();
+    }
+    for (const node of lab.controlPlanes) assert.doesNotMatch(await shown(node, second), /inet/);
+  });
+
   it('CP-143 a name that does not resolve fails the start, and the message says what to do', async () => {
     const node = cluster.lab.node(0);
     const daemon = cluster.startDaemon(node, {

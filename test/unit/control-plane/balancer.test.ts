@@ -97,6 +97,17 @@ test('what a predecessor has put into the kernel stays until the Nodes are known
   assert.deepEqual(applied, ['1:active']);
 });
 
+test('CP-141 VIPs that change are balanced in the same turn while this node holds, and not before', () => {
+  const { balancer, applied, now } = scene();
+  balancer.nodesChanged([node(1), node(2)]);
+  balancer.setVips([ip('10.0.0.101')]);
+  assert.deepEqual(applied, []);
+  balancer.activate();
+  assert.equal(now(), '', 'there is another VIP');
+  balancer.setVips([ip('10.0.0.101'), vip]);
+  assert.equal(now(), '1:active 2:active');
+});
+
 test('a VIP without a node of its family is reported, until there is one', () => {
   const { balancer } = scene();
   balancer.activate();
