@@ -2,6 +2,7 @@ import { bgpFindings } from './bgp-rules.ts';
 import { splitList } from './codecs.ts';
 import type { ConfigProblem } from './errors.ts';
 import type { Sources } from './read.ts';
+import { routingFindings } from './routing-rules.ts';
 import { displayName, displayValue, type Config, type SettingName } from './settings.ts';
 import { sourceText } from './sources.ts';
 import { hostLength, type Ip } from '../lib/ip.ts';
@@ -306,6 +307,7 @@ const daemonRules: readonly Rule[] = [
   autoSubnet,
   serviceSubnet,
   bgpFindings,
+  routingFindings,
   dynamicNames,
 ];
 

@@ -343,6 +343,30 @@ describe('the port that is balanced', () => {
     });
 });
 
+describe('routing-table mode', () => {
+  const mode = { vip_arp: 'false', vip_routingtable: 'true' };
+  table([
+    [
+      'a type of which no route to a VIP can be',
+      { ...mode, vip_routingtabletype: '6' },
+      /^env vip_routingtabletype="6": is no type that a route to a VIP over a link can have; use 1 \(unicast\) or 2 \(local\)/,
+    ],
+    [
+      'the table of the kernel',
+      { ...mode, vip_routingtableid: '255' },
+      /^env vip_routingtableid="255": is the table in which the kernel keeps its own addresses; use .* 198/,
+    ],
+  ]);
+  for (const env of [
+    { ...mode, vip_routingtableid: '0', vip_routingtabletype: '0' },
+    { ...mode, vip_routingtableid: '254', vip_routingtabletype: '2' },
+    { vip_routingtableid: '255', vip_routingtabletype: '6' },
+  ])
+    test(`${JSON.stringify(env)} passes`, () => {
+      load({ env: { ...working, ...env } });
+    });
+});
+
 describe('others', () => {
   table([
     [
