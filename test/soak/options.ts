@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 
-export const features = ['election', 'security', 'ipam'] as const;
+const features = ['election', 'security', 'ipam', 'dual'] as const;
+/** `dual`: an IPv6 VIP of the control plane beside the IPv4 one. */
 export type Feature = (typeof features)[number];
 
 export interface SoakOptions {
@@ -20,7 +21,7 @@ export interface SoakOptions {
   readonly program: 'source' | 'dist';
 }
 
-export const usage = `npm run soak -- [--minutes 30] [--seed N] [--api embedded|real] [--with election,security,ipam]
+export const usage = `npm run soak -- [--minutes 30] [--seed N] [--api embedded|real] [--with election,security,ipam,dual]
                  [--steps 14] [--settle 60] [--rounds N] [--out FOLDER] [--program source|dist]`;
 
 /** Throws with the words for a person. */

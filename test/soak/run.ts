@@ -1,51 +1,36 @@
 // npm run soak -- [--minutes 30] [--seed N] …  What it does and finds: docs/lab.md.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { ensurePrivilege, waitFor } from '../../lab/index.ts';
 import { seededRandom } from '../sim/election/world/random.ts';
-import { sampleOf, trendsOf, type Sample } from './curves.ts';
+import { sampleOf } from './curves.ts';
 import { Driver } from './driver.ts';
 import { Model } from './model.ts';
 import { parseOptions, usage, type SoakOptions } from './options.ts';
-import { printTrends, saveLogs, type Violation } from './report.ts';
+import { conclude, Outcome } from './report.ts';
 import { findProblems } from './settled.ts';
 import { Site } from './site.ts';
 
-interface Outcome {
-  readonly rounds: number;
-  readonly violations: readonly Violation[];
-  readonly samples: readonly Sample[];
-  readonly longestSettleMs: number;
-}
-
 /** One quiet moment after another until the time is over, or something is wrong. */
-async function soak(site: Site, driver: Driver, model: Model): Promise<Outcome> {
+async function soak(site: Site, driver: Driver, model: Model, seen: Outcome): Promise<void> {
   const { minutes, rounds, steps, settle } = site.options;
   const until = performance.now() + minutes * 60_000;
-  const samples: Sample[] = [];
-  const violations: Violation[] = [];
-  let round = 0;
-  let longestSettleMs = 0;
-  while (performance.now() < until && round < rounds && violations.length === 0) {
-    round++;
-    driver.note(`round ${round}`);
+  while (performance.now() < until && seen.rounds < rounds && seen.violations.length === 0) {
+    seen.rounds++;
+    driver.note(`round ${seen.rounds}`);
     await driver.round(steps);
     await site.heal();
-    driver.note(`round ${round} over: ${model.services.size} Services`);
+    driver.note(`round ${seen.rounds} over: ${model.services.size} Services`);
     const took = await settled(site, model, settle * 1000);
-    if (typeof took === 'number') longestSettleMs = Math.max(longestSettleMs, took);
-    else violations.push(...took.map((text) => ({ round, text })));
+    if (typeof took === 'number') seen.longestSettleMs = Math.max(seen.longestSettleMs, took);
+    else for (const text of took) seen.violated(text);
     site.watch.look();
-    violations.push(...site.watch.overlaps.splice(0).map((overlap) => ({ round, text: textOf(overlap) })));
-    violations.push(...unexpectedEnds(site).map((text) => ({ round, text })));
-    samples.push(await sampleOf(site, site.oldest, model.services.size));
-    console.log(
-      `round ${round}: ${model.services.size} Services, settled after ${typeof took === 'number' ? `${(took / 1000).toFixed(1)} s` : 'NEVER'}`,
-    );
+    for (const overlap of site.watch.overlaps.splice(0)) seen.violated(textOf(overlap));
+    for (const text of unexpectedEnds(site)) seen.violated(text);
+    const verdict =
+      typeof took === 'number' ? `settled after ${(took / 1000).toFixed(1)} s` : 'NEVER settled';
+    console.log(`round ${seen.rounds}: ${model.services.size} Services, ${verdict}`);
+    seen.samples.push(await sampleOf(site, site.oldest, model.services.size));
     await driver.breathe();
   }
-  return { rounds: round, violations, samples, longestSettleMs };
 }
 
 /** Where it takes longer, what took so long is said: an address that leaves a lease which others need waits 16 s (ADR 9). */
@@ -102,34 +87,13 @@ async function main(options: SoakOptions): Promise<boolean> {
   try {
     const model = new Model();
     const driver = new Driver({ site, model, random: seededRandom(options.seed) });
-    let outcome: Outcome;
+    const outcome = new Outcome();
     try {
-      outcome = await soak(site, driver, model);
+      await soak(site, driver, model, outcome);
     } catch (error) {
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      outcome = { rounds: 0, violations: [{ round: 0, text }], samples: [], longestSettleMs: 0 };
+      outcome.violated(error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
-    const trends = trendsOf(outcome.samples);
-    printTrends(trends, outcome.samples.length);
-    const grown = trends.filter(({ grew }) => grew === true);
-    console.log(
-      `${outcome.rounds} rounds, ${driver.done.length} notes, ${site.watch.heard} changes of VIPs; settled after ${(outcome.longestSettleMs / 1000).toFixed(1)} s at most; two holders with an excuse for ${(site.watch.longestExcusedMs / 1000).toFixed(1)} s at most`,
-    );
-    for (const { round, text } of outcome.violations) console.log(`VIOLATION in round ${round}: ${text}`);
-    for (const { name } of grown) console.log(`GREW: ${name}`);
-    const isGood = outcome.violations.length === 0 && grown.length === 0;
-    if (options.out !== undefined || !isGood) {
-      const folder = options.out ?? path.join(tmpdir(), `kube-vip-soak-${options.seed}`);
-      mkdirSync(folder, { recursive: true });
-      const report = { options: { ...options, features: [...options.features] }, ...outcome, trends };
-      writeFileSync(
-        path.join(folder, 'report.json'),
-        `${JSON.stringify({ ...report, steps: driver.done }, undefined, 1)}\n`,
-      );
-      if (!isGood) saveLogs(site, driver, folder);
-      console.log(`written to ${folder}; again: npm run soak -- --seed ${options.seed} …`);
-    }
-    return isGood;
+    return conclude(site, driver, outcome);
   } finally {
     await site.cluster.stop();
   }

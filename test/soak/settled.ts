@@ -114,7 +114,7 @@ function holderOfAny({ held }: Seen): string | undefined {
 
 /** Addresses and Services that nobody wants any more. */
 function leftovers(site: Site, model: Model, seen: Seen): readonly string[] {
-  const wanted = new Set<string>([site.cluster.lab.plan.vip(0)]);
+  const wanted = new Set<string>(site.controlPlaneVips);
   for (const wish of model.services.values()) {
     const service = seen.services.get(wish.name);
     if (service === undefined || !isServed(wish)) continue;
@@ -127,14 +127,11 @@ function leftovers(site: Site, model: Model, seen: Seen): readonly string[] {
   const services = [...seen.services.keys()]
     .filter((name) => !model.services.has(name))
     .map((name) => `Service ${name} is still in the API`);
-  const cp = wherever(seen)(site.cluster.lab.plan.vip(0));
-  return [
-    ...addresses,
-    ...services,
-    ...(cp.length === 1
-      ? []
-      : [`the control-plane VIP is on ${cp.length === 0 ? 'no node' : cp.join(' and ')}`]),
-  ];
+  const control = new Set(site.controlPlaneVips.map((vip) => wherever(seen)(vip).join(' and ')));
+  const [node = ''] = control;
+  const isRight = control.size === 1 && site.nodes.some(({ name }) => name === node);
+  const controlPlane = isRight ? [] : [`control-plane VIPs are on: ${[...control].join('; ') || 'no node'}`];
+  return [...addresses, ...services, ...controlPlane];
 }
 
 /** A client reaches each VIP at the station that has it. */
@@ -145,7 +142,7 @@ async function wireProblems(site: Site, seen: Seen): Promise<readonly string[]> 
   const pings = await Promise.all(vips.map(async ({ vip }) => ({ vip, answers: await client.ping(vip) })));
   const table = (await client.run('ip', ['neigh', 'show', 'dev', 'eth0'])).split('\n');
   const deaf = pings
-    .filter(({ answers, vip }) => !answers && (!site.has('security') || vip === cluster.lab.plan.vip(0)))
+    .filter(({ answers, vip }) => !answers && (!site.has('security') || site.controlPlaneVips.includes(vip)))
     .map(({ vip }) => `${vip} does not answer the client`);
   return [
     ...deaf,
@@ -173,15 +170,16 @@ async function rulesOf(site: Site, node: Machine, held: ReadonlySet<string>): Pr
   const problems: string[] = [];
   const text = rules.split(/\s|,|;/);
   const says = (address: string): boolean => text.includes(address);
-  const hasControlPlane = held.has(plan.vip(0));
+  const hasControlPlane = site.controlPlaneVips.some((vip) => held.has(vip));
   if (hasControlPlane) {
-    for (const each of site.nodes)
-      if (!says(each.ipv4)) problems.push(`${node.name}: the balancer has no server ${each.ipv4}`);
+    const servers = site.nodes.flatMap(({ ipv4, ipv6 }) => (site.has('dual') ? [ipv4, ipv6] : [ipv4]));
+    for (const server of servers)
+      if (!says(server)) problems.push(`${node.name}: the balancer has no server ${server}`);
   }
   const isBalancing = tables.some((line) => / kube-vip-lb \{/.test(line));
   if (isBalancing !== hasControlPlane)
     problems.push(`${node.name}: ${hasControlPlane ? 'no' : 'a'} balancer table: ${tables.join()}`);
-  const services = [...held].filter((vip) => vip !== plan.vip(0));
+  const services = [...held].filter((vip) => !site.controlPlaneVips.includes(vip));
   if (site.has('security')) {
     for (const vip of services) if (!says(vip)) problems.push(`${node.name}: ${vip} is not guarded`);
   }
@@ -252,11 +250,11 @@ async function labelProblems(
       readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
     }[];
   }>('/api/v1/nodes');
-  const vip = site.cluster.lab.plan.vip(0);
+  const [vip = ''] = site.controlPlaneVips;
   return items.flatMap(({ metadata: { name, labels = {} } }) => {
     const label = labels['kube-vip.io/has-ip'];
     const isHolder = holderOf(vip).includes(name);
-    if (isHolder === (label === vip)) return [];
+    if (isHolder === (label !== undefined)) return [];
     return [`${name}: label has-ip is ${label ?? 'missing'}, holder of ${vip} is ${holderOf(vip).join()}`];
   });
 }

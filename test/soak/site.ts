@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Cluster, Supervised, waitFor, type Daemon, type Machine } from '../../lab/index.ts';
 import type { Inside } from './inside.ts';
 import { pooledVips } from './model.ts';
-import type { SoakOptions } from './options.ts';
+import type { Feature, SoakOptions } from './options.ts';
 import { OverlapWatch } from './overlaps.ts';
 
 const relayScript = fileURLToPath(new URL('relay.ts', import.meta.url));
@@ -31,7 +31,7 @@ export class Site {
   }
 
   static async start(options: SoakOptions): Promise<Site> {
-    const cluster = await Cluster.start({ api: options.api, controlPlanes: 3, keepFiles: true });
+    const cluster = await Cluster.start({ api: options.api, controlPlanes: 3 });
     try {
       const site = new Site(cluster, options);
       await site.#prepare();
@@ -54,6 +54,11 @@ export class Site {
   /** The nodes whose processes may be ended. */
   get mortal(): readonly Machine[] {
     return this.nodes.filter((node) => node !== this.oldest);
+  }
+
+  get controlPlaneVips(): readonly string[] {
+    const { plan } = this.cluster.lab;
+    return this.has('dual') ? [plan.vip(0), plan.vip6(0)] : [plan.vip(0)];
   }
 
   async #prepare(): Promise<void> {
@@ -97,6 +102,7 @@ export class Site {
       env: {
         NODE_OPTIONS: `--import=${insideModule}`,
         SOAK_INSIDE: this.#insideSocket(node),
+        address: this.controlPlaneVips.join(),
         svc_enable: 'true',
         svc_election: String(this.has('election')),
         svc_ipam: String(this.has('ipam')),
@@ -113,7 +119,7 @@ export class Site {
     });
   }
 
-  has(feature: 'election' | 'security' | 'ipam'): boolean {
+  has(feature: Feature): boolean {
     return this.options.features.has(feature);
   }
 
