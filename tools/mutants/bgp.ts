@@ -40,7 +40,7 @@ export const bgpMutants: readonly Mutant[] = [
   {
     line: 'CP-180',
     file: specs,
-    from: "...(isHealthy ? [{ kind: 'advertisement', vip, link: options.link } as const] : []),",
+    from: "...(isHealthy ? [{ kind: 'advertisement', vip: each.vip, link: options.link } as const] : []),",
     to: '',
     test: cluster,
   },

@@ -85,8 +85,8 @@ export const routingMutants: readonly Mutant[] = [
   {
     line: 'CP-194',
     file: operator,
-    from: 'this.families = [...new Set(options.vips.map(({ vip }) => familyOf(vip)))];',
-    to: 'this.families = [4];',
+    from: 'return [...new Set(this.options.vips.map(({ vip }) => familyOf(vip)))];',
+    to: 'return [4];',
     test: cluster,
   },
   {
@@ -134,7 +134,7 @@ export const routingMutants: readonly Mutant[] = [
   {
     line: 'RT-06',
     file: form,
-    from: 'return observed.protocol === RTPROT_BOOT &&',
+    from: 'return usualProtocols.includes(observed.protocol) &&',
     to: 'return observed.protocol === 99 &&',
     test: unitRoutes,
   },
