@@ -21,7 +21,7 @@ export const balancerMutants: readonly Mutant[] = [
   {
     line: 'CP-164',
     file: 'src/manager/balancer.ts',
-    from: "parts.campaign.election.resign('the local API server is dead', 2 * options.probeIntervalMs + 5000);",
+    from: "campaign.election.resign('the local API server is dead', pauseMs);",
     to: '',
     test: apiServers,
   },

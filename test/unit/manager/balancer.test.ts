@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ip } from '../../../src/lib/ip.ts';
-import { balanced, probeIntervalMs } from '../../../src/manager/balancer.ts';
+import { probeIntervalMs } from '../../../src/manager/balancer-settings.ts';
+import { balanced } from '../../../src/manager/balancer-specs.ts';
 import { loadConfig } from '../config/helpers.ts';
 
 function intervalWith(env: Readonly<Record<string, string>>): number {
