@@ -12,8 +12,8 @@ export interface RouteForm {
 }
 
 const RTN_LOCAL = 2;
-/** RTPROT_BOOT: what `ip route` sets, and old versions of kube-vip. */
-const RTPROT_BOOT = 3;
+/** What a kube-vip marks its routes with that was told nothing else: 248, and RTPROT_BOOT in old versions. */
+const usualProtocols: readonly number[] = [248, 3];
 /** IP6_RT_PRIO_USER: what Linux makes of an IPv6 route without a priority. */
 const IPV6_PRIORITY = 1024;
 
@@ -63,8 +63,11 @@ export function looksLike(observed: Route, wanted: Route): boolean {
   );
 }
 
-/** Ours, or what a kube-vip that set no protocol left: the same route but for its protocol. */
+/** Ours, or what a kube-vip left that had no other protocol of its own: the same route but for its protocol. */
 export function mayReplace(observed: Route, wanted: Route): boolean {
   if (observed.protocol === wanted.protocol) return true;
-  return observed.protocol === RTPROT_BOOT && looksLike({ ...observed, protocol: wanted.protocol }, wanted);
+  return (
+    usualProtocols.includes(observed.protocol) &&
+    looksLike({ ...observed, protocol: wanted.protocol }, wanted)
+  );
 }

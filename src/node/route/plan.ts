@@ -63,7 +63,8 @@ function whyOff(name: string, link: Link | undefined): string | undefined {
 }
 
 function whyBlocked(view: RouteView, there: Route, route: Route): string | undefined {
-  if (!mayReplace(there, route)) return `a route of protocol ${there.protocol} is in the way`;
+  if (!mayReplace(there, route))
+    return `a route of protocol ${there.protocol} is in the way; remove it, or use another table`;
   const via = ifindexOf(there);
   if (via === undefined || via === ifindexOf(route) || !view.isWantedVia(via)) return undefined;
   return 'the VIP is routed over another link already';

@@ -169,7 +169,7 @@ test('a foreign route to the VIP is left alone and said; once it goes, ours is t
   assert.deepEqual(await table(), ['10.0.0.5/32 proto 186']);
   assert.deepEqual(stateOf(made), {
     state: 'failed',
-    reason: 'a route of protocol 186 is in the way',
+    reason: 'a route of protocol 186 is in the way; remove it, or use another table',
     retryInMs: undefined,
   });
   const [route] = await kernel.routes({ table: 198 });
@@ -177,6 +177,18 @@ test('a foreign route to the VIP is left alone and said; once it goes, ours is t
   kernel.removeRoute(route);
   await clock.advance(1);
   assert.deepEqual(await table(), ['10.0.0.5/32 proto 248']);
+});
+
+test('a route of the usual protocol becomes ours where another one is set now', async () => {
+  const { node, table } = await routed(
+    (kernel) => {
+      foreign(kernel, '10.0.0.5/32', { protocol: 248 });
+      foreign(kernel, '10.0.0.6/32', { protocol: 248, type: 2, scope: 'host' });
+    },
+    { ...form, protocol: 200 },
+  );
+  node.publish('control-plane', [routeOf(vip), routeOf('10.0.0.6')]);
+  assert.deepEqual(await table(), ['10.0.0.5/32 proto 200', 'type 2 10.0.0.6/32 proto 248 host']);
 });
 
 test('RT-06 the route of a version that set no protocol becomes ours', async () => {
