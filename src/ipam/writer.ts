@@ -1,6 +1,7 @@
 import type { KubeErrorKind, KubeObject } from '../kube/types.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock, Random, Timer } from '../lib/clock.ts';
+import { hangingMs, Places } from '../lib/places.ts';
 import type { ServiceKey } from './types.ts';
 
 export interface WriterParts {
@@ -21,7 +22,7 @@ export interface Outcome {
   readonly retryMs: number | undefined;
 }
 
-/** Updates under way at the same time. One that hangs costs one of these places, not the others' time. */
+/** Updates under way at the same time, without those that hang. */
 const maxInFlight = 32;
 const backoff = { baseMs: 100, maxMs: 30_000 };
 
@@ -30,6 +31,8 @@ interface Job {
   attempts: number;
   timer: Timer | undefined;
   running: AbortController | undefined;
+  /** The last try took long. */
+  isSlow: boolean;
 }
 
 /** Sends updates of Services, side by side, the same one again until it is accepted or makes no sense any more. */
@@ -38,13 +41,15 @@ export class ServiceWriter {
   private readonly ended: (outcome: Outcome) => void;
   private readonly jobs = new Map<ServiceKey, Job>();
   private readonly queue = new Set<ServiceKey>();
-  private inFlight = 0;
+  private readonly slowQueue = new Set<ServiceKey>();
+  private readonly places: Places;
   private idle: (() => void)[] = [];
 
   /** `ended` hears of every try. */
   constructor(parts: WriterParts, ended: (outcome: Outcome) => void) {
     this.parts = parts;
     this.ended = ended;
+    this.places = new Places(parts.clock, maxInFlight);
   }
 
   get size(): number {
@@ -58,7 +63,7 @@ export class ServiceWriter {
   /** @param delayMs not before. */
   put(key: ServiceKey, body: KubeObject, delayMs = 0): void {
     this.drop(key);
-    const job: Job = { body, attempts: 0, timer: undefined, running: undefined };
+    const job: Job = { body, attempts: 0, timer: undefined, running: undefined, isSlow: false };
     this.jobs.set(key, job);
     if (delayMs > 0) {
       this.enqueueAfter(key, job, delayMs);
@@ -75,13 +80,15 @@ export class ServiceWriter {
     job?.running?.abort();
     this.jobs.delete(key);
     this.queue.delete(key);
+    this.slowQueue.delete(key);
   }
 
   /** Nothing new is begun; resolves when what is under way has ended. */
   async drain(): Promise<void> {
     this.queue.clear();
+    this.slowQueue.clear();
     for (const job of this.jobs.values()) job.timer?.cancel();
-    if (this.inFlight > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
+    if (this.places.taken > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
   close(): void {
@@ -89,28 +96,36 @@ export class ServiceWriter {
   }
 
   private pump(): void {
-    for (const key of this.queue) {
-      if (this.inFlight >= maxInFlight || !this.parts.mayWrite()) return;
-      this.queue.delete(key);
-      const job = this.jobs.get(key);
-      if (job !== undefined) void this.run(key, job);
+    for (const queue of [this.queue, this.slowQueue]) {
+      for (const key of queue) {
+        if (!this.places.isFree(queue === this.slowQueue) || !this.parts.mayWrite()) break;
+        queue.delete(key);
+        const job = this.jobs.get(key);
+        if (job !== undefined) void this.run(key, job);
+      }
     }
   }
 
   private async run(key: ServiceKey, job: Job): Promise<void> {
     const running = new AbortController();
     job.running = running;
-    this.inFlight++;
+    const startedAt = this.parts.clock.now();
+    const end = this.places.take(job.isSlow, (isOneTooMany) => {
+      job.isSlow = true;
+      if (isOneTooMany) running.abort(new Error(`no answer in ${hangingMs} ms`));
+      this.pump();
+    });
     let failure: Outcome['failure'];
     try {
       await this.parts.write(job.body, running.signal);
     } catch (error) {
-      failure = { kind: kindOf(error), error };
+      job.isSlow = this.parts.clock.now() - startedAt >= hangingMs;
+      failure = { kind: kindOf(error), error: running.signal.aborted ? running.signal.reason : error };
     }
-    this.inFlight--;
+    end();
     job.running = undefined;
     if (this.jobs.get(key) === job) this.settle(key, job, failure);
-    if (this.inFlight === 0) for (const tell of this.idle.splice(0)) tell();
+    if (this.places.taken === 0) for (const tell of this.idle.splice(0)) tell();
     this.pump();
   }
 
@@ -125,7 +140,7 @@ export class ServiceWriter {
   private enqueueAfter(key: ServiceKey, job: Job, delayMs: number): void {
     job.timer = this.parts.clock.after('ipam-write', delayMs, () => {
       job.timer = undefined;
-      this.queue.add(key);
+      (job.isSlow ? this.slowQueue : this.queue).add(key);
       this.pump();
     });
   }

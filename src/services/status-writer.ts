@@ -2,6 +2,7 @@ import { backoffMs } from '../lib/backoff.ts';
 import type { Clock, Random, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { hangingMs, Places } from '../lib/places.ts';
 import type { KubeErrorKind } from '../kube/types.ts';
 import { Contests } from './contests.ts';
 import { annotation, type Ingress, type Service, type ServiceKey } from './types.ts';
@@ -30,13 +31,8 @@ export interface StatusWriterCounts {
   readonly inFlight: number;
 }
 
-/** Writes under way at the same time, without those that hang: one that takes longer than this gives its place away. */
+/** Writes under way at the same time, without those that hang. */
 const maxInFlight = 16;
-const slowMs = 500;
-/** Those that hang: a webhook that does not answer makes one of each of its Services. Any more are given up, for now. */
-const maxSlow = 96;
-/** So many of them hung the last time already. */
-const maxSlowAgain = 24;
 const retry = { baseMs: 40, maxMs: 30_000 };
 
 interface Job {
@@ -63,8 +59,7 @@ export class StatusWriter {
   private readonly jobs = new Map<ServiceKey, Job>();
   private readonly queue = new Set<ServiceKey>();
   private readonly slowQueue = new Set<ServiceKey>();
-  private inFlight = 0;
-  private slow = 0;
+  private readonly places: Places;
   private written = 0;
   private failed = 0;
   private readonly contests: Contests;
@@ -72,6 +67,7 @@ export class StatusWriter {
   constructor(parts: StatusWriterParts) {
     this.parts = parts;
     this.contests = new Contests(parts.clock, parts.random);
+    this.places = new Places(parts.clock, maxInFlight);
   }
 
   /** Call it again whenever the wish or the Service has changed. */
@@ -115,7 +111,7 @@ export class StatusWriter {
       written: this.written,
       failed: this.failed,
       waiting: this.jobs.size,
-      inFlight: this.inFlight + this.slow,
+      inFlight: this.places.taken,
     };
   }
 
@@ -128,38 +124,12 @@ export class StatusWriter {
   private pump(): void {
     for (const queue of [this.queue, this.slowQueue]) {
       for (const key of queue) {
-        const isFull = queue === this.slowQueue ? this.slow >= maxSlowAgain : this.inFlight >= maxInFlight;
-        if (isFull) break;
+        if (!this.places.isFree(queue === this.slowQueue)) break;
         queue.delete(key);
         const job = this.jobs.get(key);
         if (job !== undefined) void this.run(key, job);
       }
     }
-  }
-
-  /** Takes a place; the function gives it back. */
-  private begin(job: Job): () => void {
-    if (job.isSlow) {
-      this.slow++;
-      return () => {
-        this.slow--;
-      };
-    }
-    this.inFlight++;
-    let isSlow = false;
-    const timer = this.parts.clock.after('service-status slow', slowMs, () => {
-      isSlow = true;
-      job.isSlow = true;
-      this.inFlight--;
-      this.slow++;
-      if (this.slow > maxSlow) job.running?.abort(new Error(`no answer in ${slowMs} ms`));
-      this.pump();
-    });
-    return () => {
-      timer.cancel();
-      if (isSlow) this.slow--;
-      else this.inFlight--;
-    };
   }
 
   private async run(key: ServiceKey, job: Job): Promise<void> {
@@ -172,7 +142,11 @@ export class StatusWriter {
     const running = new AbortController();
     job.running = running;
     const startedAt = this.parts.clock.now();
-    const end = this.begin(job);
+    const end = this.places.take(job.isSlow, (isOneTooMany) => {
+      job.isSlow = true;
+      if (isOneTooMany) running.abort(new Error(`no answer in ${hangingMs} ms`));
+      this.pump();
+    });
     try {
       await this.parts.write(service, wanted, running.signal);
       this.written++;
@@ -180,7 +154,7 @@ export class StatusWriter {
       this.contests.wrote(key, textOfWish(wanted), service);
       this.succeeded(key, job, wanted);
     } catch (error) {
-      job.isSlow = this.parts.clock.now() - startedAt >= slowMs;
+      job.isSlow = this.parts.clock.now() - startedAt >= hangingMs;
       const why: unknown = running.signal.aborted ? running.signal.reason : error;
       // Else it was dropped.
       if (this.jobs.get(key) === job) this.refused(key, job, why);
