@@ -134,8 +134,8 @@ export const routingMutants: readonly Mutant[] = [
   {
     line: 'RT-06',
     file: form,
-    from: 'return usualProtocols.includes(observed.protocol) &&',
-    to: 'return observed.protocol === 99 &&',
+    from: 'usualProtocols.includes(observed.protocol) &&',
+    to: 'observed.protocol === 99 &&',
     test: unitRoutes,
   },
   {

@@ -188,7 +188,7 @@ test('a route of the usual protocol becomes ours where another one is set now', 
     { ...form, protocol: 200 },
   );
   node.publish('control-plane', [routeOf(vip), routeOf('10.0.0.6')]);
-  assert.deepEqual(await table(), ['10.0.0.5/32 proto 200', 'type 2 10.0.0.6/32 proto 248 host']);
+  assert.deepEqual(await table(), ['type 2 10.0.0.6/32 proto 248 host', '10.0.0.5/32 proto 200']);
 });
 
 test('RT-06 the route of a version that set no protocol becomes ours', async () => {
