@@ -1,7 +1,7 @@
 import { leasePath } from '../../lab/index.ts';
 import type { ApiCommand } from '../../lab/embedded-server.ts';
 import { namespace } from './site.ts';
-import { oneOf, upTo, type Draw, type Scene, type Step } from './steps.ts';
+import { insist, oneOf, upTo, type Draw, type Scene, type Step } from './steps.ts';
 
 type Effect = Extract<ApiCommand, { readonly do: 'fail' }>;
 
@@ -124,23 +124,25 @@ const deleteLease: Draw = ({ site, model, random }) => {
   const path = oneOf(random, [leasePath, own, leasePath.replace('plndr-cp-lock', 'plndr-svcs-lock')]);
   return {
     text: `lease ${path.split('/').at(-1) ?? ''} deleted`,
-    act: () => site.cluster.api.client.delete(path),
+    act: () => insist('a lease to be deleted', () => site.cluster.api.client.delete(path)),
   };
 };
 
 const stealLease: Draw = ({ site }) => ({
   text: 'lease plndr-cp-lock taken by somebody who does not renew it',
-  act: () => site.cluster.takeLease('somebody'),
+  act: () => insist('a lease to be taken', () => site.cluster.takeLease('somebody')),
 });
 
 /** A kubelet says that its node is not well, and well again. */
 const notReady: Draw = ({ site, random }) => {
   const node = oneOf(random, site.nodes);
   const afterMs = upTo(random, 500, 6_000);
+  const say = (isReady: boolean): Promise<void> =>
+    insist(`the kubelet of ${node.name} to be heard`, () => site.cluster.setNodeReady(node, isReady));
   return {
     text: `Node ${node.name} not ready for ${afterMs} ms`,
-    act: () => site.cluster.setNodeReady(node, false),
-    undo: { afterMs, act: () => site.cluster.setNodeReady(node, true) },
+    act: () => say(false),
+    undo: { afterMs, act: () => say(true) },
   };
 };
 

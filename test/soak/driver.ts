@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitFor } from '../../lab/index.ts';
 import { apiDraws } from './api-faults.ts';
 import { nodeDraws } from './node-faults.ts';
 import { serviceDraws } from './service-steps.ts';
-import { oneOf, upTo, type Scene, type Step } from './steps.ts';
+import { insist, oneOf, upTo, type Scene, type Step } from './steps.ts';
 
 /** Faults that are there at the same time. */
 const maxFaults = 2;
@@ -45,13 +44,7 @@ export class Driver {
 
   async #edit(step: Step): Promise<void> {
     this.note(step.text);
-    await waitFor(
-      async () => {
-        await step.act();
-        return true;
-      },
-      { what: step.text, timeoutMs: 120_000, everyMs: 200 },
-    );
+    await insist(step.text, step.act);
   }
 
   #break(step: Step): void {

@@ -1,3 +1,4 @@
+import { waitFor } from '../../lab/index.ts';
 import type { Random } from '../../src/lib/clock.ts';
 import type { Model } from './model.ts';
 import type { Site } from './site.ts';
@@ -29,4 +30,13 @@ export function oneOf<T>(random: Random, items: readonly T[]): T {
   const item = items[Math.floor(random() * items.length)];
   if (item === undefined) throw new RangeError('nothing to draw from');
   return item;
+}
+
+/** Until it succeeds: what users and controllers do as well while the API servers are in trouble. */
+export async function insist(what: string, act: () => Promise<unknown>): Promise<void> {
+  const done = async (): Promise<boolean> => {
+    await act();
+    return true;
+  };
+  await waitFor(done, { what, timeoutMs: 120_000, everyMs: 200 });
 }
