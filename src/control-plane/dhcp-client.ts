@@ -142,6 +142,11 @@ export class DhcpClient {
     const context: DhcpContext = { now: clock.now(), random, mac: this.link.mac, ...this.options };
     const { state, effects } = stepDhcp(this.state, event, context);
     const isNew = state !== this.state;
+    if (state.phase === 'rebinding' && this.state.phase === 'renewing') {
+      const { address: vip, endsAt } = state.lease;
+      const fields = { name: this.options.hostName, vip, endsInMs: Math.round(endsAt - context.now) };
+      this.parts.log.warn('the DHCP server does not renew the address; asking all others', fields);
+    }
     this.state = state;
     if (isNew) this.arm();
     for (const effect of effects) this.run(effect, this.link);
