@@ -23,14 +23,21 @@ export const aptPackages: Readonly<Record<string, string>> = {
   nginx: 'nginx-light',
   bird: 'bird2',
   birdc: 'bird2',
+  vtysh: 'frr',
   dnsmasq: 'dnsmasq-base',
   ipvsadm: 'ipvsadm',
   'linux.uml': 'user-mode-linux',
   modprobe: 'kmod',
 };
 
-/** Debian starts these at their installation; the lab starts its own, in namespaces. */
-const startedByDebian = ['keepalived', 'haproxy', 'nginx', 'bird'];
+/** Services that Debian starts when these are installed; the lab starts its own, in namespaces. */
+const startedByDebian = [
+  ['keepalived', 'keepalived'],
+  ['haproxy', 'haproxy'],
+  ['nginx', 'nginx'],
+  ['bird', 'bird'],
+  ['vtysh', 'frr'],
+] as const;
 
 const environment = { DEBIAN_FRONTEND: 'noninteractive' };
 let updated: Promise<string> | undefined;
@@ -58,7 +65,7 @@ export async function installPackages(
   } catch (error) {
     return `apt-get failed: ${error instanceof Error ? error.message : String(error)}`;
   } finally {
-    for (const daemon of startedByDebian)
-      if (programs.includes(daemon)) await tryRun('service', [daemon, 'stop']).catch(() => undefined);
+    for (const [program, service] of startedByDebian)
+      if (programs.includes(program)) await tryRun('service', [service, 'stop']).catch(() => undefined);
   }
 }

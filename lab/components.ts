@@ -30,7 +30,7 @@ export const networkTools = [
 /** What a real control plane consists of. */
 export const clusterPrograms = ['etcd', 'kube-apiserver', 'kubectl'] as const;
 /** Routers that BGP is spoken with. */
-export const routers = ['bird', 'birdc'] as const;
+export const routers = ['bird', 'birdc', 'vtysh'] as const;
 /** Where names and addresses come from. */
 export const nameServers = ['dnsmasq'] as const;
 /** From the VIP to the pod, see datapath/. */
