@@ -42,6 +42,14 @@ export function normalize(read: ReadSettings, hostname: string | undefined): Nor
     sources.dhcpMode = { kind: 'derived', from: 'dns_mode' };
   }
 
+  const misplaced = config.bgpPeers.find(({ password }) => password === 'true' || password === 'false');
+  if (misplaced !== undefined) {
+    const { address, as, password } = misplaced;
+    const meant = `${address.includes(':') ? `[${address}]` : address}:${as}::${password}`;
+    const which = `${sourceText(sources.bgpPeers)}: peer ${address} has the password "${password}"`;
+    warnings.push(`${which}; if multihop is meant write ${meant}`);
+  }
+
   if (config.backendHealthCheckInterval <= 0) config.backendHealthCheckInterval = defaultBackendCheckSeconds;
 
   if (translatesPorts(config) && config.loadBalancerForwardingMethod === 'local') {

@@ -66,6 +66,22 @@ describe('precedence', () => {
     });
   });
 
+  test('a peer whose password is the word for multihop, as some recipes have it, is warned of', () => {
+    for (const [peers, meant] of [
+      ['10.0.0.1:65000::false,10.0.0.2:65001:false', '10.0.0.2:65001::false'],
+      ['[fd00::1]:65001:true', '[fd00::1]:65001::true'],
+      ['10.0.0.1:65000:secret:true', undefined],
+    ] as const) {
+      const env = { ...working, vip_arp: 'false', bgp_enable: 'true' };
+      for (const given of [{ env: { ...env, bgp_peers: peers } }, { env, argv: ['--bgppeers', peers] }]) {
+        const found = load(given).warnings.filter((line) => line.includes('multihop'));
+        assert.equal(found.length, meant === undefined ? 0 : 1);
+        if (meant !== undefined)
+          assert.ok(found[0]?.endsWith(`if multihop is meant write ${meant}`), found[0]);
+      }
+    }
+  });
+
   test('CP-09 a flag that was given wins over the file, also with the default value', () => {
     const files = { 'c.yaml': 'leaseDuration: 60\nport: 7443\n' };
     const { config } = load({ argv: ['--leaseDuration=15', '--config-file', 'c.yaml'], env: working, files });
