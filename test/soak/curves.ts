@@ -10,15 +10,22 @@ export type Sample = Readonly<Record<string, number>>;
 const slack: Readonly<Record<string, number>> = {
   'heap MB': 1.5,
   'external MB': 1,
-  'RSS MB': 8,
-  'private MB': 6,
+  // The allocators' own, in steps: what is used of it is judged above.
+  'RSS MB': 14,
+  'private MB': 14,
   'loop delay p50 ms': 5,
-  // Each VIP that was ever here has its counters.
-  'metric series': 20,
 };
 
-/** Not judged: shown. */
-const shown = new Set(['CPU s', 'loop delay max ms', 'services', 'VIPs here', 'addresses', 'nft lines']);
+/** Not judged: shown. How many series there are depends on the VIPs that were here; those of Services that are gone are a violation. */
+const shown = new Set([
+  'metric series',
+  'CPU s',
+  'loop delay max ms',
+  'services',
+  'VIPs here',
+  'addresses',
+  'nft lines',
+]);
 
 const mega = 2 ** 20;
 
