@@ -148,7 +148,10 @@ export function managersIpam(parts: Parts): IpamFeature {
     withoutClass: isLegacy ? !config.loadBalancerClassOnly : className === '',
     // A Service that is deleted while no manager runs must not have to wait for one.
     addFinalizer: false,
-    reserved: [...ipsOf(controlPlaneVips)],
+    // Asked for by each tenure: those of names change.
+    get reserved() {
+      return [...ipsOf(controlPlaneVips)];
+    },
     configMap: poolsPlace(config),
     component: 'kube-vip',
     identity,
