@@ -159,7 +159,7 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'SVC-23',
     file: managerSource,
-    from: 'return protocol === mark && !ownVips.has(address) && !keep(address);',
+    from: 'return (protocol === mark || !marked) && !ownVips.has(address) && !keep(address);',
     to: 'return protocol !== mark && !keep(address);',
     test: global,
   },
@@ -257,7 +257,7 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'SVC-35',
     file: managerSource,
-    from: 'return protocol === mark && !ownVips.has(address) && !keep(address);',
+    from: 'return (protocol === mark || !marked) && !ownVips.has(address) && !keep(address);',
     to: 'return protocol !== mark && !keep(address);',
     test: global,
   },

@@ -72,8 +72,8 @@ export const vipMutants: readonly Mutant[] = [
   {
     line: 'CP-98',
     file: plan,
-    from: 'return isPlaced || isMarked(target) ||',
-    to: 'return true || isPlaced || isMarked(target) ||',
+    from: 'return isLeft(target) ||',
+    to: 'return true || isLeft(target) ||',
     test: addresses,
   },
   {
