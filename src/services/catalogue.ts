@@ -4,6 +4,7 @@ import { conflictsBetween, isOlder, type Claimant, type Conflict } from './confl
 import { claimOf, type Claim, type Withhold } from './decide.ts';
 import { noNames, type NameView } from '../lib/names.ts';
 import { serviceNameLabel } from './project.ts';
+import type { Claimed } from './succession.ts';
 import type { EndpointSlice, LeaseKey, Service, ServiceKey, ServicesConfig } from './types.ts';
 
 /** One Service and what it asks for. */
@@ -125,6 +126,13 @@ export class Catalogue {
     known?.delete(sliceKey);
     if (known?.size === 0) this.slices.delete(key);
     return key;
+  }
+
+  /** What it claims, and the lease that decides about that; undefined: nothing. */
+  claimed(key: ServiceKey): Claimed | undefined {
+    const entry = this.entries.get(key);
+    if (entry?.claim.kind !== 'claim') return undefined;
+    return { lease: this.leaseFor(entry, entry.claim), vips: entry.claim.addresses };
   }
 
   /** The lease whose holder carries this claim. Every node computes the same one. */

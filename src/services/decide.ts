@@ -201,12 +201,32 @@ function classMatches(loadBalancerClass: string | undefined, config: ServicesCon
 
 /** Which lease decides: the Service's own when asked for, else the global one. */
 export function leaseOf(service: Service, config: ServicesConfig): LeaseKey {
-  const { name = '', namespace = '', annotations } = service.metadata;
+  const { namespace = '', annotations } = service.metadata;
   const forced = config.electionOnDemand && annotations?.[annotation.forceElection] === 'true';
   if (!config.perServiceElection && !forced) return config.globalLease;
   const shared = annotations?.[annotation.leaseName];
-  if (shared === undefined || shared === '') return `${namespace}/kubevip-${name}`;
+  if (shared === undefined || shared === '') return ownLeaseOf(service);
   return shared.includes('/') ? shared : `${namespace}/${shared}`;
+}
+
+/** The node that last said that it has the Service; '' when none has. */
+export function vipHostOf({ metadata }: Service): string {
+  return metadata.annotations?.[annotation.vipHost] ?? '';
+}
+
+/**
+ * The lease by which another node may have a Service that this one, `node`, has not heard of before, so that it missed
+ * how it came under `lease`: its own.
+ */
+export function leaseBefore(service: Service, lease: LeaseKey, node: string): LeaseKey | undefined {
+  const host = vipHostOf(service);
+  const own = ownLeaseOf(service);
+  return host === '' || host === node || lease === own ? undefined : own;
+}
+
+/** The lease of a Service that names none. */
+export function ownLeaseOf({ metadata: { name = '', namespace = '' } }: Service): LeaseKey {
+  return `${namespace}/kubevip-${name}`;
 }
 
 /**

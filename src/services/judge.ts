@@ -36,8 +36,6 @@ export interface JudgeParts {
   readonly offers: Offers;
   /** This node advertises it. */
   readonly holds: (key: ServiceKey) => boolean;
-  /** Which lease decides about which addresses; told before anything is done about the Service. */
-  readonly decides: (key: ServiceKey, lease: LeaseKey | undefined, vips: readonly Ip[]) => void;
   /** A VIP, or all of them, is left out for this reason. */
   readonly withheld: (entry: Entry, why: Withhold) => void;
 }
@@ -56,15 +54,11 @@ export class Judge {
 
   /** Undefined when there is no such Service. */
   judge(key: ServiceKey): Verdict | undefined {
-    const { catalogue, decides } = this.parts;
+    const { catalogue } = this.parts;
     const entry = catalogue.get(key);
-    if (entry?.claim.kind !== 'claim') {
-      decides(key, undefined, []);
-      return entry?.claim;
-    }
+    if (entry?.claim.kind !== 'claim') return entry?.claim;
     const { claim, service } = entry;
     const lease = catalogue.leaseFor(entry, claim);
-    decides(key, lease, claim.addresses);
     const mayMove = isLocal(service) && lease !== this.options.globalLease;
     const slices = [...catalogue.slicesOf(key)];
     const obstacle = mayMove

@@ -6,6 +6,7 @@ import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BulkNodeStore, Holding } from '../node/types.ts';
 import { Catalogue, type Entry } from './catalogue.ts';
+import { leaseBefore, vipHostOf } from './decide.ts';
 import { Handling } from './handling.ts';
 import { Judge } from './judge.ts';
 import { Leftovers } from './leftovers.ts';
@@ -18,14 +19,13 @@ import { describeService, type ServiceReport } from './report.ts';
 import type { ViewSource } from './services-view.ts';
 import { Reporting, type StatusSink } from './reporting.ts';
 import { Tenure } from './tenure.ts';
-import {
-  annotation,
-  type EndpointSlice,
-  type LeaseKey,
-  type Service,
-  type ServiceKey,
-  type ServicesObserver,
-  type ServicesOptions,
+import type {
+  EndpointSlice,
+  LeaseKey,
+  Service,
+  ServiceKey,
+  ServicesObserver,
+  ServicesOptions,
 } from './types.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -82,9 +82,7 @@ export class ServicesOperator {
       },
     });
     this.catalogue = new Catalogue(options, this.names);
-    const handle = (key: ServiceKey): void => {
-      this.handling.handle(key);
-    };
+    const handle = (key: ServiceKey): void => this.handling.handle(key);
     this.work = new WorkQueue(clock, 'services-work', handle, (work) => {
       this.tenure.batch(work);
       this.reporting.flush();
@@ -96,7 +94,7 @@ export class ServicesOperator {
     this.settling = new Settling(clock, touchKnown);
     this.offers = new Offers(clock, touchKnown);
     const leases = {
-      decides: (entry: Entry) => this.leaseOf(entry),
+      decides: ({ key }: Entry) => this.catalogue.claimed(key)?.lease,
       holderOf: (lease: LeaseKey) => this.tenure.holderOf(lease),
     };
     this.notices = new Notices(clock, observer, options, leases, () => this.tenure.isSpokesman());
@@ -109,9 +107,6 @@ export class ServicesOperator {
         offers,
         local: parts.local,
         holds: (key) => this.tenure.get(key) !== undefined,
-        decides: (key, lease, vips) => {
-          this.tenure.decides(key, lease, vips);
-        },
         withheld: (entry, why) => {
           notices.withheld(entry, why);
         },
@@ -183,7 +178,7 @@ export class ServicesOperator {
     removed: (key) => {
       this.parts.observer.event?.('DELETED');
       this.names.want(key, []);
-      this.touch(this.catalogue.remove(key));
+      this.claimsChanged(this.catalogue.remove(key));
     },
   };
 
@@ -239,7 +234,7 @@ export class ServicesOperator {
    */
   isStray(vip: Ip, seesAll: boolean): boolean {
     if (!this.hasDecided) return false;
-    return this.catalogue.claimants(vip).size > 0 || (seesAll && !this.catalogue.mayBeOthers(vip));
+    return this.isClaimed(vip) || (seesAll && !this.catalogue.mayBeOthers(vip));
   }
 
   /** Is it the VIP of a Service that this process handles? */
@@ -260,7 +255,7 @@ export class ServicesOperator {
       const slices = [...this.catalogue.slicesOf(key)];
       const published = this.tenure.get(key);
       const lease = this.tenure.leaseOf(key);
-      const deciding = lease ?? this.leaseOf(entry);
+      const deciding = lease ?? this.catalogue.claimed(key)?.lease;
       const holder = deciding === undefined ? undefined : this.tenure.holderOf(deciding);
       yield describeService({ entry, slices, published, lease, deciding, holder, node: this.options.node });
     }
@@ -288,7 +283,7 @@ export class ServicesOperator {
     if (what === 'services') this.tenure.listed();
     if (!this.synced.services || !this.synced.slices) return;
     if (!before.services || !before.slices) {
-      this.touch(this.catalogue.keys());
+      this.claimsChanged(this.catalogue.keys());
       this.work.open();
     }
     this.settleFirst();
@@ -297,14 +292,32 @@ export class ServicesOperator {
   private put(key: ServiceKey, service: Service): void {
     const touched = this.catalogue.put(key, service);
     this.names.want(key, this.catalogue.get(key)?.claim.hostnames ?? []);
-    this.offers.seen(service.metadata.annotations?.[annotation.vipHost] ?? '');
-    this.touch(touched);
+    this.offers.seen(vipHostOf(service));
+    this.claimsChanged(touched);
   }
 
   private namesChanged(keys: ReadonlySet<ServiceKey>): void {
     for (const key of keys) {
       const service = this.catalogue.get(key)?.service;
-      if (service !== undefined) this.touch(this.catalogue.put(key, service));
+      if (service !== undefined) this.claimsChanged(this.catalogue.put(key, service));
+    }
+  }
+
+  private claimsChanged(keys: Iterable<ServiceKey>): void {
+    const touched = [...keys];
+    this.observe(touched);
+    this.touch(touched);
+  }
+
+  /** Not before all are listed: who shares an address with whom is known then. */
+  private observe(keys: readonly ServiceKey[]): void {
+    const { succession } = this.tenure;
+    if (succession === undefined || !this.synced.services || !this.synced.slices) return;
+    for (const key of keys) {
+      const claimed = this.catalogue.claimed(key);
+      const service = this.hasDecided ? this.catalogue.get(key)?.service : undefined;
+      const before = claimed && service && leaseBefore(service, claimed.lease, this.options.node);
+      succession.observe(key, claimed, before);
     }
   }
 
@@ -325,10 +338,6 @@ export class ServicesOperator {
     if (this.hasDecided || this.work.size > 0 || !this.synced.services || !this.synced.slices) return;
     this.hasDecided = true;
     this.leftovers?.sweepSoon();
-  }
-
-  private leaseOf(entry: Entry): LeaseKey | undefined {
-    return entry.claim.kind === 'claim' ? this.catalogue.leaseFor(entry, entry.claim) : undefined;
   }
 
   /** A leftover stays while this node may still turn out to be the holder of a Service that wants it. */

@@ -5,7 +5,8 @@ import type { Logger } from '../lib/log.ts';
 import { hangingMs, Places } from '../lib/places.ts';
 import type { KubeErrorKind } from '../kube/types.ts';
 import { Contests } from './contests.ts';
-import { annotation, type Ingress, type Service, type ServiceKey } from './types.ts';
+import { vipHostOf } from './decide.ts';
+import type { Ingress, Service, ServiceKey } from './types.ts';
 
 /** What the holder reports about a Service. */
 export interface WantedStatus {
@@ -250,10 +251,6 @@ function sameWish(a: WantedStatus, b: WantedStatus): boolean {
 
 function textOfWish({ ingress, vipHost = '' }: WantedStatus): string {
   return `${vipHost} ${textOf(ingress)}`;
-}
-
-function vipHostOf({ metadata }: Service): string | undefined {
-  return metadata.annotations?.[annotation.vipHost];
 }
 
 /** What is compared: address, name and ports, in order; `ipMode` is the server's own. */

@@ -3,6 +3,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import { wantedAddresses } from './addresses.ts';
+import { ownLeaseOf, vipHostOf } from './decide.ts';
 import { annotation, type LeaseKey, type Service } from './types.ts';
 
 /** What a Lease says at one moment. */
@@ -112,14 +113,14 @@ async function removeHeldElsewhere(
   }
 }
 
-function hostOf({ metadata }: Service): string {
-  return (metadata.annotations?.[annotation.vipHost] ?? '').toLowerCase();
+function hostOf(service: Service): string {
+  return vipHostOf(service).toLowerCase();
 }
 
 /** Any that may decide about it, as another process may be configured. */
-function leasesOf({ metadata }: Service, globalLease: LeaseKey): readonly LeaseKey[] {
-  const { name = '', namespace = '', annotations } = metadata;
+function leasesOf(service: Service, globalLease: LeaseKey): readonly LeaseKey[] {
+  const { namespace = '', annotations } = service.metadata;
   const shared = annotations?.[annotation.leaseName] ?? '';
   const named = shared.includes('/') ? shared : `${namespace}/${shared}`;
-  return [globalLease, `${namespace}/kubevip-${name}`, ...(shared === '' ? [] : [named])];
+  return [globalLease, ownLeaseOf(service), ...(shared === '' ? [] : [named])];
 }

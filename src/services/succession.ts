@@ -11,7 +11,8 @@ export interface SuccessionParts {
   readonly look: (keys: Iterable<ServiceKey>) => void;
 }
 
-interface Claimed {
+/** The addresses that a Service claims, and the lease that decides about them. */
+export interface Claimed {
   readonly lease: LeaseKey;
   readonly vips: readonly Ip[];
 }
@@ -58,9 +59,14 @@ export class Succession {
     this.parts = parts;
   }
 
-  /** What the Service claims, and the lease that decides about it; to be told before anything is done about it. */
-  observe(key: ServiceKey, claimed: Claimed | undefined): void {
+  /**
+   * To be told with each event, for the next one may come before anything is done about this one. `claimed` undefined:
+   * the Service claims nothing. `perhapsBefore`: the lease by which another node may have a Service that is new to this one.
+   */
+  observe(key: ServiceKey, claimed: Claimed | undefined, perhapsBefore?: LeaseKey): void {
     const before = this.claims.get(key);
+    if (before === undefined && perhapsBefore !== undefined)
+      for (const vip of claimed?.vips ?? []) this.ended(vip, perhapsBefore);
     if (claimed !== undefined) this.need(claimed.lease, 1);
     if (before !== undefined) this.need(before.lease, -1);
     if (claimed === undefined) this.claims.delete(key);

@@ -39,8 +39,8 @@ export class Tenure {
   private readonly campaigns: Campaigns;
   private readonly membership: Membership;
   private readonly publisher: Publisher;
-  /** Undefined where an address on two nodes for a moment hurts nobody, or one lease decides about all. */
-  private readonly succession: Succession | undefined;
+  /** To be told of each change of claims. Undefined where an address on two nodes for a moment hurts nobody, or one lease decides about all. */
+  readonly succession: Succession | undefined;
   private readonly view: ServicesView;
   private startedAt = 0;
 
@@ -153,11 +153,6 @@ export class Tenure {
 
   resign(why: string, pauseMs: number): void {
     this.campaigns.resign(why, pauseMs);
-  }
-
-  /** Which lease decides about which addresses of a Service; undefined: it claims none. */
-  decides(key: ServiceKey, lease: LeaseKey | undefined, vips: readonly Ip[]): void {
-    this.succession?.observe(key, lease === undefined ? undefined : { lease, vips });
   }
 
   /** All Services have been listed. */

@@ -145,7 +145,7 @@ export const serviceMutants: readonly Mutant[] = [
   {
     line: 'SVC-21',
     file: 'src/services/operator.ts',
-    from: 'this.touch(this.catalogue.remove(key));',
+    from: 'this.claimsChanged(this.catalogue.remove(key));',
     to: '',
     test: operator,
   },

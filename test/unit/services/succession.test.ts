@@ -119,6 +119,46 @@ describe('an address that another lease decides about from now on', () => {
     await end(world);
   });
 
+  test('of a Service that was made and got another lease unheard: its own is waited for', async () => {
+    const world = new World(each);
+    for (const name of ['a', 'b']) await world.add(name);
+    await world.run(400);
+    const [a, b] = world.nodes;
+    assert.ok(a !== undefined && b !== undefined);
+    b.isDeaf = true;
+    world.serve({ name: 'late', vip: '192.0.2.7' });
+    await world.run(400);
+    assert.deepEqual(world.holders('192.0.2.7'), ['a']);
+    a.isDeaf = true;
+    const annotations = { 'kube-vip.io/leaseName': 'common', 'kube-vip.io/vipHost': 'a' };
+    world.put({ name: 'late', vip: '192.0.2.7', annotations });
+    world.catchUp(b);
+    world.endpoints('late', 'a', 'b');
+    await world.run(2000);
+    assert.deepEqual(world.holders('192.0.2.7'), ['a'], 'who has not heard of the change');
+    assert.equal(world.holderOf('shop/common'), 'b');
+    world.catchUp(a);
+    await world.run(200);
+    assert.deepEqual(world.holders('192.0.2.7'), ['b']);
+    await end(world);
+  });
+
+  test('two changes that are looked at together: the lease in between counts', async () => {
+    const world = new World({ ...each, debounceMs: 300 });
+    for (const name of ['a', 'b']) await world.add(name);
+    await world.run(400);
+    const [a, b] = world.nodes;
+    assert.ok(a !== undefined && b !== undefined);
+    world.serve({ name: 'quick', vip: '192.0.2.8' });
+    await world.run(250);
+    const annotations = { 'kube-vip.io/leaseName': 'common' };
+    world.put({ name: 'quick', vip: '192.0.2.8', annotations });
+    await world.run(400);
+    assert.ok(world.leaseNames().includes('shop/kubevip-quick'), 'an heir asks for it');
+    assert.equal(world.holders('192.0.2.8').length, 1);
+    await end(world);
+  });
+
   test('a lease that others still need: the address waits until everybody must have heard of it', async () => {
     const world = await worldOf();
     const annotations = { 'kube-vip.io/leaseName': 'common' };
