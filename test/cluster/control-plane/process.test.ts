@@ -251,7 +251,7 @@ describe('the process around a control-plane VIP', { skip: refused?.because ?? f
       { vip_leaseduration: '1' },
       { vip_arpRate: 'often' },
       { bgp_enable: 'true' },
-      { vip_ddns: 'true' },
+      { vip_wireguard: 'true' },
     ]) {
       await leaveVip();
       await withDaemon(refused, async (daemon) => {
