@@ -14,7 +14,7 @@ import {
 } from '../../../lab/index.ts';
 
 const refused = ensurePrivilege();
-const lease: LeaseTimes = { duration: 15, renewDeadline: 10, retryPeriod: 1 };
+const lease: LeaseTimes = { duration: 8, renewDeadline: 5, retryPeriod: 1 };
 const env = { address: 'api.example', vip_ddns: 'true' };
 
 describe('a control-plane VIP from DHCP', { skip: refused?.because ?? false }, () => {
@@ -28,7 +28,14 @@ describe('a control-plane VIP from DHCP', { skip: refused?.because ?? false }, (
     server = await Dnsmasq.start(router, {}, [
       `--dhcp-range=${plan.vip(10)},${plan.vip(19)},2m`,
       `--dhcp-leasefile=${path.join(router.dir, 'dhcp.leases')}`,
-      ...['--domain=example', '--dhcp-authoritative', '--no-ping', '--log-dhcp'],
+      // Its leases are two minutes at least; half of that is long to wait for a renewal.
+      ...[
+        '--dhcp-option=option:T1,12',
+        '--domain=example',
+        '--dhcp-authoritative',
+        '--no-ping',
+        '--log-dhcp',
+      ],
     ]);
   });
   after(async () => {
