@@ -269,3 +269,18 @@ function kernelAddress(key: AddressKey, noDad: boolean): AddressRequest {
     protocol: 3, // IFAPROT_KERNEL_LL
   };
 }
+
+/** A permanent one without anything special. */
+export function plainRequest(ifindex: number, address: Ip, prefixLength: number): AddressRequest {
+  return {
+    ifindex,
+    address,
+    prefixLength,
+    scope: 'global',
+    validLifetime: undefined,
+    preferredLifetime: undefined,
+    noDad: false,
+    broadcast: undefined,
+    protocol: 0,
+  };
+}

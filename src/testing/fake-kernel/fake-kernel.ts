@@ -21,9 +21,10 @@ import type {
   WatchOptions,
 } from '../../linux/types.ts';
 import { FakeClock } from '../fake-clock.ts';
-import { FakeAddresses } from './addresses.ts';
+import { FakeAddresses, plainRequest } from './addresses.ts';
 import { FakeEvents } from './events.ts';
 import { FakeLinks } from './links.ts';
+import { FakeNeighbours } from './neighbours.ts';
 import { FakePackets, type SentFrame } from './packets.ts';
 import { FakeRoutes } from './routes.ts';
 import { showAddress, showLink, showRoute, showRule } from './show.ts';
@@ -51,7 +52,7 @@ export class FakeKernel implements Kernel {
   private readonly addressTable: FakeAddresses;
   private readonly routeTable: FakeRoutes;
   private readonly packets: FakePackets;
-  private readonly neighbourTable: Neighbour[] = [];
+  private readonly neighbourTable: FakeNeighbours;
   private readonly failures = new Map<KernelOp, number[]>();
 
   constructor(options: FakeKernelOptions = {}) {
@@ -60,6 +61,7 @@ export class FakeKernel implements Kernel {
     this.addressTable = new FakeAddresses(this.world, { dadMs: options.dadMs ?? 1000 });
     this.routeTable = new FakeRoutes(this.world, this.addressTable);
     this.linkTable = new FakeLinks(this.world, this.addressTable, this.routeTable);
+    this.neighbourTable = new FakeNeighbours(this.world);
     this.packets = new FakePackets(this.world);
     this.addressTable.onLastIpv4 = (ifindex) => this.routeTable.lastIpv4Gone(ifindex);
     const lo = this.addLink({
@@ -136,16 +138,12 @@ export class FakeKernel implements Kernel {
   }
 
   neighbours(): Promise<readonly Neighbour[]> {
-    return this.dump('dump neighbours', () => [...this.neighbourTable]);
+    return this.dump('dump neighbours', () => this.neighbourTable.all());
   }
 
   removeNeighbour(ifindex: number, address: Ip): void {
-    const object = describeNeighbour({ ifindex, address });
-    this.mayFail('remove neighbour', object);
-    const at = this.neighbourTable.findIndex((n) => n.ifindex === ifindex && n.address === address);
-    if (at < 0) refuse('remove neighbour', errnoOf.ENOENT, object);
-    const [neighbour] = this.neighbourTable.splice(at, 1);
-    if (neighbour !== undefined) this.world.events.emit({ kind: 'neighbour', change: 'gone', neighbour });
+    this.mayFail('remove neighbour', describeNeighbour({ ifindex, address }));
+    this.neighbourTable.remove(ifindex, address);
   }
 
   watch(
@@ -240,12 +238,7 @@ export class FakeKernel implements Kernel {
   }
 
   setNeighbour(neighbour: Neighbour): void {
-    const at = this.neighbourTable.findIndex(
-      (n) => n.ifindex === neighbour.ifindex && n.address === neighbour.address,
-    );
-    if (at >= 0) this.neighbourTable.splice(at, 1);
-    this.neighbourTable.push(neighbour);
-    this.world.events.emit({ kind: 'neighbour', change: 'set', neighbour });
+    this.neighbourTable.set(neighbour);
   }
 
   /** Changes made by `during` are not reported; then every watcher gets `resync`. */
@@ -342,18 +335,4 @@ function attempt(change: () => void): KernelError | undefined {
     if (error instanceof KernelError) return error;
     throw error;
   }
-}
-
-function plainRequest(ifindex: number, address: Ip, prefixLength: number): AddressRequest {
-  return {
-    ifindex,
-    address,
-    prefixLength,
-    scope: 'global',
-    validLifetime: undefined,
-    preferredLifetime: undefined,
-    noDad: false,
-    broadcast: undefined,
-    protocol: 0,
-  };
 }
