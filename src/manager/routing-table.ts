@@ -49,10 +49,9 @@ export async function runRoutingTable(wiring: RoutingTableWiring, signal: AbortS
       node,
       // Only our own VIPs: another instance on this node marks its addresses and routes the same way.
       sweep: () => {
-        node.sweepRoutes(
-          ({ destination }) => destination !== undefined && ipsOf(vips).has(destination.address),
-        );
-        node.sweep(ownLeftovers(ipsOf(vips), link.name));
+        const own = ipsOf(vips);
+        node.sweepRoutes(({ destination }) => destination !== undefined && own.has(destination.address));
+        node.sweep(ownLeftovers(own, link.name));
         balancer?.settle();
       },
       check: self.check,

@@ -31,7 +31,7 @@ interface Exchange {
   readonly startedAt: number;
   /** Transmissions so far. */
   readonly sent: number;
-  /** The first of this exchange; a dhcpLease counts from it. */
+  /** The first of this exchange; a lease counts from it. */
   readonly firstSentAt: number;
   readonly wakeAt: number;
 }
@@ -237,7 +237,7 @@ function receive(state: DhcpState, { message, fromMac }: DhcpPacket, context: Dh
   return bind(state, message, fromMac);
 }
 
-/** RFC 2131 4.4.1: the dhcpLease counts from when it was asked for. */
+/** RFC 2131 4.4.1: the lease counts from when it was asked for. */
 function bind(
   state: Exclude<Extract<DhcpState, Exchange>, { phase: 'selecting' }>,
   message: DhcpMessage,

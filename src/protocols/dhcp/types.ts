@@ -21,7 +21,7 @@ export interface DhcpMessage {
   readonly serverId?: Ip;
   /** 0xffffffff is forever. */
   readonly leaseSeconds?: number;
-  /** T1 and T2, from the beginning of the dhcpLease. */
+  /** T1 and T2, from the beginning of the lease. */
   readonly renewSeconds?: number;
   readonly rebindSeconds?: number;
   readonly hostName?: string;
