@@ -78,8 +78,8 @@ export class RealApi implements ApiBackend {
     );
     const api = new RealApi(lab, pki);
     for (const node of lab.controlPlanes) api.startNode(node);
-    await api.waitReady();
-    for (const { path: where, object } of await kubeVipRights()) await api.client.create(where, object);
+    const [rights] = await Promise.all([kubeVipRights(), api.waitReady()]);
+    for (const { path: where, object } of rights) await api.client.create(where, object);
     return api;
   }
 
