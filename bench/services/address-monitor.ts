@@ -1,10 +1,12 @@
 import type { LabProcess, Machine } from '../../lab/index.ts';
 import { waitFor } from '../../lab/index.ts';
 
-/** When each address came to a node, and how many left, as the kernel's own monitor saw it. */
+/** When each address came to a node, and how many left, as the kernel's own monitor saw it; routes stand in for some (ADR 11). */
 export class AddressMonitor {
   /** Wall-clock milliseconds. */
   readonly addedAt = new Map<string, number>();
+  /** The same, or its local route. */
+  readonly reachableAt = new Map<string, number>();
   gone = 0;
   readonly #process: LabProcess;
   #rest = '';
@@ -20,7 +22,7 @@ export class AddressMonitor {
   static async start(node: Machine): Promise<AddressMonitor> {
     // The default receive queue loses events when thousands of addresses come at once.
     const options = ['-rcvbuf', String(64 << 20), '-ts', '-o', '-4'];
-    const process = node.start('address-monitor', ['ip', ...options, 'monitor', 'address'], {
+    const process = node.start('address-monitor', ['ip', ...options, 'monitor', 'address', 'route'], {
       pipe: true,
       env: { TZ: 'UTC' },
     });
@@ -39,11 +41,16 @@ export class AddressMonitor {
 
   reset(): void {
     this.addedAt.clear();
+    this.reachableAt.clear();
     this.gone = 0;
   }
 
   kill(): void {
     void this.#process.kill();
+  }
+
+  #note(times: Map<string, number>, address: string): void {
+    if (!times.has(address)) times.set(address, this.#at);
   }
 
   #read(text: string): void {
@@ -52,10 +59,13 @@ export class AddressMonitor {
     for (const line of lines) {
       const [, stamp] = /^\[([0-9T:.-]+)\]/.exec(line) ?? [];
       if (stamp !== undefined) this.#at = Date.parse(`${stamp}Z`);
+      const isDeleted = line.includes('Deleted');
+      const [, route] = /\blocal (\d+\.\d+\.\d+\.\d+) /.exec(line) ?? [];
+      if (route !== undefined && !isDeleted) this.#note(this.reachableAt, route);
       const [, address] = / inet (\d+\.\d+\.\d+\.\d+)/.exec(line) ?? [];
       if (address === undefined) continue;
-      if (line.includes('Deleted')) this.gone++;
-      else if (!this.addedAt.has(address)) this.addedAt.set(address, this.#at);
+      if (isDeleted) this.gone++;
+      else for (const times of [this.addedAt, this.reachableAt]) this.#note(times, address);
     }
   }
 }

@@ -225,9 +225,13 @@ export class Stages {
     const stopAt = Date.now();
     daemon.signal('SIGTERM');
     const onLink = new Map<string, number>();
+    const reachable = new Map<string, number>();
     await waitFor(
       () => {
-        for (const { addedAt } of monitors) for (const [vip, at] of addedAt) onLink.set(vip, at);
+        for (const { addedAt, reachableAt } of monitors) {
+          for (const [vip, at] of addedAt) onLink.set(vip, at);
+          for (const [vip, at] of reachableAt) reachable.set(vip, at);
+        }
         return onLink.size >= this.#count;
       },
       { what: 'all VIPs elsewhere', timeoutMs: 120_000, everyMs: 20, detail: () => `${onLink.size}` },
@@ -240,16 +244,25 @@ export class Stages {
     const vips = vipsOf(await this.#driver.times(0, this.#count));
     // Frames of the former holder's last refresh do not count.
     const heard = vips.map((vip) => frames.heardAt.get(vip) ?? Number.NaN);
-    const lag = vips.map((vip, i) => (heard[i] ?? Number.NaN) - (onLink.get(vip) ?? Number.NaN));
+    const reachedAt = vips.map((vip) => reachable.get(vip) ?? Number.NaN);
+    const lag = heard.map((at, i) => at - (reachedAt[i] ?? Number.NaN));
     const budget = this.#count < 5000 ? 150 : 1500;
     this.#add('failover: SIGTERM → lease taken by another node', takenAt - stopAt, 'ms');
     this.#add(
-      'failover: lease taken → last VIP on the link',
-      Math.max(...onLink.values()) - takenAt,
+      'failover: lease taken → last VIP can be reached',
+      Math.max(...reachedAt) - takenAt,
       'ms',
       budget,
     );
     this.#add('failover: lease taken → last VIP announced', Math.max(...heard) - takenAt, 'ms', budget);
+    // Above the crowd of ADR 11 the last addresses follow when all can be reached.
+    const onLinkAt = Math.max(...onLink.values()) - takenAt;
+    this.#add(
+      'failover: lease taken → last VIP an address of the link',
+      onLinkAt,
+      'ms',
+      this.#count > 2000 ? undefined : budget,
+    );
     const spent = after.map(({ ran, waited }, i) => ({
       ran: ran - (before[i]?.ran ?? 0),
       waited: waited - (before[i]?.waited ?? 0),
@@ -259,7 +272,7 @@ export class Stages {
     this.#add('failover: the same, waited for a processor', taker.waited, 'ms');
     const limit = await bareKernelMs(this.#cluster.lab.client, this.#count);
     this.#add('failover: `ip -batch` on an idle link takes', limit, 'ms');
-    this.#add('failover: on the link → announced, worst', Math.max(...lag), 'ms');
+    this.#add('failover: can be reached → announced, worst', Math.max(...lag), 'ms');
     this.#add('failover: longest turn of the event loop', Math.max(...turns), 'ms', 50);
     for (const monitor of [...monitors, frames]) monitor.kill();
     daemon.startAgain();

@@ -131,14 +131,19 @@ class LinuxKernel implements OpenKernel {
   }
 
   setRoute(route: t.Route): void {
-    const doing = { op: 'set route' satisfies t.KernelOp, object: describeRoute(route) };
-    const payload = rtRoute.encodeRoute(route);
-    this.netlink.request({ doing, type: rtm.RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_REPLACE, payload });
+    this.netlink.request(setRouteRequest(route));
   }
 
   removeRoute(route: t.Route): void {
-    const doing = { op: 'remove route' satisfies t.KernelOp, object: describeRoute(route) };
-    this.netlink.request({ doing, type: rtm.RTM_DELROUTE, payload: rtRoute.encodeRouteRemoval(route) });
+    this.netlink.request(removeRouteRequest(route));
+  }
+
+  setRoutes(routes: readonly t.Route[]): readonly (KernelError | undefined)[] {
+    return this.netlink.batch(routes.map(setRouteRequest)).map(({ error }) => error);
+  }
+
+  removeRoutes(routes: readonly t.Route[]): readonly (KernelError | undefined)[] {
+    return this.netlink.batch(routes.map(removeRouteRequest)).map(({ error }) => error);
   }
 
   rules(): Promise<readonly t.Rule[]> {
@@ -289,6 +294,23 @@ function setAddressRequest(request: t.AddressRequest): NetlinkRequest {
     type: rtm.RTM_NEWADDR,
     flags: NLM_F_CREATE | NLM_F_REPLACE,
     payload: rtAddress.encodeAddress(request),
+  };
+}
+
+function setRouteRequest(route: t.Route): NetlinkRequest {
+  return {
+    doing: { op: 'set route' satisfies t.KernelOp, object: describeRoute(route) },
+    type: rtm.RTM_NEWROUTE,
+    flags: NLM_F_CREATE | NLM_F_REPLACE,
+    payload: rtRoute.encodeRoute(route),
+  };
+}
+
+function removeRouteRequest(route: t.Route): NetlinkRequest {
+  return {
+    doing: { op: 'remove route' satisfies t.KernelOp, object: describeRoute(route) },
+    type: rtm.RTM_DELROUTE,
+    payload: rtRoute.encodeRouteRemoval(route),
   };
 }
 

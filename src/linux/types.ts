@@ -195,6 +195,9 @@ export interface Kernel {
   routes(filter?: RouteFilter): Promise<readonly Route[]>;
   setRoute(route: Route): void;
   removeRoute(route: Route): void;
+  /** Many at once, as `setAddresses`; Linux takes a few microseconds for each, however many there are. */
+  setRoutes(routes: readonly Route[]): readonly (KernelError | undefined)[];
+  removeRoutes(routes: readonly Route[]): readonly (KernelError | undefined)[];
   rules(): Promise<readonly Rule[]>;
   addRule(rule: Rule): void;
   removeRule(rule: Rule): void;

@@ -3,8 +3,9 @@ import type { Clock, Random, Timer } from '../lib/clock.ts';
 import { formatPrefix, type Ip } from '../lib/ip.ts';
 import type { LogFields, Logger } from '../lib/log.ts';
 import type { KernelError } from '../linux/errors.ts';
-import type { AddressKey, Kernel } from '../linux/types.ts';
+import type { AddressKey } from '../linux/types.ts';
 import { removeAddresses } from './address/removal.ts';
+import type { AddressKernel } from './address/stand-ins.ts';
 import type { MutableCounters } from './counters.ts';
 import { isMarked } from './mark.ts';
 import { addressId, type Observed } from './observed.ts';
@@ -30,7 +31,7 @@ export function findLeftovers(
 }
 
 export interface SweeperParts {
-  readonly kernel: Kernel;
+  readonly kernel: AddressKernel;
   readonly clock: Clock;
   readonly random: Random;
   readonly observed: Observed;

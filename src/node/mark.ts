@@ -13,6 +13,11 @@ export const OWNER_PROTOCOL = 248;
 export const servicesMarks = { usual: 249, first: 192, last: 239 } as const;
 
 export function isMarked({ protocol }: Address): boolean {
+  return isMark(protocol);
+}
+
+/** `protocol`: 0 to 255. */
+export function isMark(protocol: number): boolean {
   const { usual, first, last } = servicesMarks;
   return protocol === OWNER_PROTOCOL || protocol === usual || (protocol >= first && protocol <= last);
 }

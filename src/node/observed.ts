@@ -67,6 +67,11 @@ export class Observed {
     return this.resolve(this.byIp.get(vip));
   }
 
+  /** How many addresses the link has. */
+  countOn(ifindex: number): number {
+    return this.byLink.get(ifindex)?.size ?? 0;
+  }
+
   addressesOn(ifindex: number): readonly Address[] {
     return this.resolve(this.byLink.get(ifindex));
   }

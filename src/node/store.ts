@@ -5,6 +5,7 @@ import type { Nftables } from '../linux/index.ts';
 import type { Address, Kernel, Link, Route } from '../linux/types.ts';
 import { FormerPlaces } from './address/former-places.ts';
 import { AddressReconciler } from './address/reconciler.ts';
+import { StandIns } from './address/stand-ins.ts';
 import { Advertisements } from './advertisement/advertisements.ts';
 import type { Advertiser } from './advertisement/index.ts';
 import { Announcer } from './announce/announcer.ts';
@@ -47,6 +48,11 @@ export interface NodeOptions {
   readonly routes?: RouteForm;
   /** Is it a VIP that this node may have? Then an unmarked, deprecated address like it is a predecessor's. */
   readonly isClaimed?: (vip: Ip) => boolean;
+  /**
+   * With so many addresses on a link others that wait for theirs are answered for by routes meanwhile (ADR 11). Default
+   * 2048, from which on an address takes Linux five times as long as a route.
+   */
+  readonly crowd?: number;
   /** Everything is dumped and checked anew this often, in case an event was missed. Default 30 000. */
   readonly refreshMs?: number;
 }
@@ -92,6 +98,7 @@ class NodeTruth implements Node {
   private readonly book = new SpecBook((vip) => this.guards?.holdsBack(vip) === true);
   private readonly observed = new Observed();
   private readonly count = newCounters();
+  private readonly standIns: StandIns;
   private readonly addresses: AddressReconciler;
   private readonly formerPlaces: FormerPlaces;
   private readonly announcer: Announcer;
@@ -112,13 +119,22 @@ class NodeTruth implements Node {
     const { kernel, clock, observer = {}, random = () => 1 } = components;
     const log = components.log.child('node');
     const { observed, book, count: counters } = this;
+    this.standIns = new StandIns({
+      kernel,
+      clock,
+      observed,
+      crowd: options.crowd ?? 2048,
+      isBusy: () => this.hasWaiting(),
+      mayAdd: (key) => this.addresses.mayAdd(key),
+      onLost: (address) => this.addressChanged(address, 'gone', observed.heardAddress('gone', address)),
+    });
     const shared = { kernel, clock, log, observer, observed, book, counters };
     this.claimants = new ClaimantWatch({
       ...shared,
       wantedOn: (link) => this.announcer.wantedOn(link),
       countOn: (link) => this.announcer.announcements.countOn(link),
       isActive: (link, vip) => this.announcer.isActive(link, vip),
-      isBusy: () => this.isBusy(),
+      isBusy: () => this.hasWaiting(),
     });
     this.announcer = new Announcer({
       ...shared,
@@ -127,6 +143,7 @@ class NodeTruth implements Node {
     });
     this.addresses = new AddressReconciler({
       ...shared,
+      kernel: this.standIns,
       random,
       onUsable: (vip) => {
         this.announcer.usable(vip);
@@ -136,7 +153,7 @@ class NodeTruth implements Node {
     this.formerPlaces = new FormerPlaces({
       ...shared,
       isOurs: (address) => this.addresses.owns(address),
-      isBusy: () => this.isBusy(),
+      isBusy: () => this.hasWaiting(),
     });
     const { guards } = components;
     const heldBack = (vips: readonly Ip[], problem: string | undefined): void => {
@@ -155,13 +172,14 @@ class NodeTruth implements Node {
     this.routes = routes === undefined ? undefined : new Routes({ ...shared, random }, routes);
     const { advertiser } = components;
     this.advertisements = advertiser && new Advertisements({ book, addresses: this.addresses, advertiser });
-    this.sweeper = new Sweeper({ ...shared, random, current: () => this.leftovers() });
+    this.sweeper = new Sweeper({ ...shared, kernel: this.standIns, random, current: () => this.leftovers() });
     const { refreshMs = defaultRefreshMs } = options;
     this.following = new Following(
       {
         ...shared,
+        kernel: this.standIns,
         random,
-        isBusy: () => this.isBusy(),
+        isBusy: () => this.hasWaiting(),
         addressChanged: (address, change, isNews) => this.addressChanged(address, change, isNews),
         linkChanged: (before, after) => this.linkChanged(before, after),
         dumped: () => this.dumped(),
@@ -232,6 +250,11 @@ class NodeTruth implements Node {
   }
 
   isBusy(): boolean {
+    return this.hasWaiting() || this.standIns.size > 0;
+  }
+
+  /** Something that was published can not be reached yet. */
+  private hasWaiting(): boolean {
     return this.pending.length > 0 || this.addresses.isBusy;
   }
 
@@ -287,6 +310,7 @@ class NodeTruth implements Node {
     this.following.close();
     this.nextHandOver?.cancel();
     this.addresses.close();
+    this.standIns.close();
     this.formerPlaces.close();
     this.announcer.close();
     this.claimants.close();

@@ -166,7 +166,7 @@ export interface Wish {
 export interface BulkNodeStore extends NodeStore {
   /** Like `publish` for each, in this order; an owner may come more than once. */
   publishAll(wishes: readonly Wish[]): void;
-  /** Something that was published waits for its turn. */
+  /** Something that was published waits for its turn, or for the address that a route stands in for. */
   isBusy(): boolean;
 }
 

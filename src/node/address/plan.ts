@@ -156,6 +156,20 @@ export function requestFor(wanted: WantedAddress, ifindex: number, noDad: boolea
   };
 }
 
+/**
+ * What the kernel is about to report of an address that was asked for; the flags it owns are as they will be right
+ * after the write. `isDetecting`: detection of duplicates begins, where the family has it.
+ */
+export function expectedAddress(request: AddressRequest, isDetecting = false): Address {
+  return {
+    ...request,
+    deprecated: true,
+    tentative: isDetecting && familyOf(request.address) === 6,
+    dadFailed: false,
+    permanent: request.validLifetime === undefined,
+  };
+}
+
 /** All host bits set; undefined for IPv6 and for prefixes that have no broadcast address (RFC 3021). */
 export function broadcastOf(vip: Ip, prefixLength: number): Ip | undefined {
   if (familyOf(vip) === 6 || prefixLength > hostLength(vip) - 2) return undefined;

@@ -1,22 +1,23 @@
 import type { Clock, Random } from '../../lib/clock.ts';
-import { familyOf, type Ip } from '../../lib/ip.ts';
+import type { Ip } from '../../lib/ip.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { KernelError } from '../../linux/errors.ts';
-import type { Address, AddressKey, AddressRequest, Kernel } from '../../linux/types.ts';
+import type { Address, AddressKey, AddressRequest } from '../../linux/types.ts';
 import type { MutableCounters } from '../counters.ts';
 import { isMarked } from '../mark.ts';
 import type { Observed } from '../observed.ts';
 import type { Keyed, SpecBook } from '../spec-book.ts';
 import type { AddressSpec, LastAction, NodeObserver } from '../types.ts';
 import { Again } from './again.ts';
-import { planAddress, type AddressPlan, type AddressState } from './plan.ts';
+import { expectedAddress, planAddress, type AddressPlan } from './plan.ts';
 import { addPlaced, dropPlaced, hasPlaced, naming, type AddressRecord } from './record.ts';
 import { AddressRecords } from './records.ts';
 import { removeAddresses } from './removal.ts';
+import type { AddressKernel } from './stand-ins.ts';
 import { Turns } from './turns.ts';
 
 export interface AddressReconcilerParts {
-  readonly kernel: Kernel;
+  readonly kernel: AddressKernel;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -102,6 +103,12 @@ export class AddressReconciler {
   /** Marked, or put there by this process. */
   owns(address: Address): boolean {
     return isMarked(address) || this.records.ofVip(address.address).some((r) => hasPlaced(r, address));
+  }
+
+  /** Somebody wants it on this link, and it may be added now. */
+  mayAdd({ address, ifindex }: AddressKey): boolean {
+    const link = this.parts.observed.linkAt(ifindex)?.name;
+    return this.records.ofVip(address).some((r) => r.link === link && r.wanted?.mayAdd() === true);
   }
 
   /** A spec asks for it, or it is being removed already: no leftover. */
@@ -204,7 +211,7 @@ export class AddressReconciler {
   }
 
   private wasSet({ record, plan }: Job, request: AddressRequest): void {
-    this.parts.observed.wrote(expectedAddress(request, plan.state));
+    this.parts.observed.wrote(expectedAddress(request, plan.state.kind === 'detecting'));
     addPlaced(record, request);
     record.attempts = 0;
     const reason = plan.set?.reason;
@@ -319,15 +326,4 @@ function actionFor(record: AddressRecord, plan: AddressPlan): LastAction['what']
   if (record.vanished) return 'restored';
   if (plan.set?.reason === 'missing') return 'added';
   return plan.set?.reason === 'unmarked' ? 'adopted' : 'changed';
-}
-
-/** What the kernel is about to report; the flags it owns are as they will be right after the write. */
-function expectedAddress(request: AddressRequest, state: AddressState): Address {
-  return {
-    ...request,
-    deprecated: true,
-    tentative: state.kind === 'detecting' && familyOf(request.address) === 6,
-    dadFailed: false,
-    permanent: request.validLifetime === undefined,
-  };
 }

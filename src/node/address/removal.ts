@@ -1,7 +1,8 @@
 import { familyOf, hostLength, ipToBytes } from '../../lib/ip.ts';
 import { isKernelError, type KernelError } from '../../linux/errors.ts';
-import type { Address, AddressKey, AddressRequest, Kernel } from '../../linux/types.ts';
+import type { Address, AddressKey, AddressRequest } from '../../linux/types.ts';
 import { addressId, type Observed } from '../observed.ts';
+import type { AddressKernel } from './stand-ins.ts';
 
 /**
  * Removes addresses, and nothing else: Linux takes the other IPv4 addresses of a subnet along with
@@ -11,7 +12,7 @@ import { addressId, type Observed } from '../observed.ts';
  * Returns the failures; "not there" is none.
  */
 export function removeAddresses(
-  kernel: Kernel,
+  kernel: AddressKernel,
   observed: Observed,
   keys: readonly AddressKey[],
 ): ReadonlyMap<AddressKey, KernelError> {
@@ -39,7 +40,11 @@ function mayHaveSecondaries({ address, prefixLength }: AddressKey): boolean {
 }
 
 /** Sets it for this link; returns how to undo that, or undefined when it cannot be set. */
-function promoteSecondaries(kernel: Kernel, observed: Observed, ifindex: number): (() => void) | undefined {
+function promoteSecondaries(
+  kernel: AddressKernel,
+  observed: Observed,
+  ifindex: number,
+): (() => void) | undefined {
   const link = observed.linkAt(ifindex);
   // Without the link nothing can be taken along.
   if (link === undefined) return () => undefined;
@@ -57,7 +62,7 @@ function promoteSecondaries(kernel: Kernel, observed: Observed, ifindex: number)
   }
 }
 
-function restoreSysctl(kernel: Kernel, name: string, value: string): void {
+function restoreSysctl(kernel: AddressKernel, name: string, value: string): void {
   try {
     kernel.writeSysctl(name, value);
   } catch (error) {

@@ -123,6 +123,14 @@ export class FakeKernel implements Kernel {
     this.routeTable.remove(route);
   }
 
+  setRoutes(routes: readonly Route[]): readonly (KernelError | undefined)[] {
+    return routes.map((route) => attempt(() => this.setRoute(route)));
+  }
+
+  removeRoutes(routes: readonly Route[]): readonly (KernelError | undefined)[] {
+    return routes.map((route) => attempt(() => this.removeRoute(route)));
+  }
+
   rules(): Promise<readonly Rule[]> {
     return this.dump('dump rules', () => this.routeTable.listRules());
   }

@@ -15,6 +15,8 @@ export function kernelIn(name: string, open: () => Kernel): Kernel {
     routes: (filter) => inside(() => kernel.routes(filter)),
     setRoute: (route) => inside(() => kernel.setRoute(route)),
     removeRoute: (route) => inside(() => kernel.removeRoute(route)),
+    setRoutes: (routes) => inside(() => kernel.setRoutes(routes)),
+    removeRoutes: (routes) => inside(() => kernel.removeRoutes(routes)),
     rules: () => inside(() => kernel.rules()),
     addRule: (rule) => inside(() => kernel.addRule(rule)),
     removeRule: (rule) => inside(() => kernel.removeRule(rule)),

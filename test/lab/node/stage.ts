@@ -23,6 +23,7 @@ export interface StageOptions {
   readonly lab?: LabOptions;
   readonly isClaimed?: NonNullable<NodeOptions['isClaimed']>;
   readonly routes?: NonNullable<NodeOptions['routes']>;
+  readonly crowd?: number;
 }
 
 /** Builds the lab, enters the machine's namespace for good, and starts a node there. */
@@ -39,10 +40,11 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
     });
     const kernel = openKernel({ clock });
     const components = { kernel, clock, log, observer: observerOf(news) };
-    const { isClaimed, routes } = options;
+    const { isClaimed, routes, crowd } = options;
     const nodeOptions: NodeOptions = {
       ...(isClaimed === undefined ? {} : { isClaimed }),
       ...(routes === undefined ? {} : { routes }),
+      ...(crowd === undefined ? {} : { crowd }),
     };
     const start = async (): Promise<Node> => {
       const made = createNode(components, nodeOptions);

@@ -10,7 +10,7 @@ import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
 import { addressOf, announcementOf } from './scene.ts';
 import { runs } from '../../../src/testing/runs.ts';
 
-const vips = ['192.0.2.1', '192.0.2.2', '2001:db8::1', '2001:db8::2'];
+const vips = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4', '2001:db8::1', '2001:db8::2'];
 const links = ['eth0', 'eth1'];
 const owners: readonly Owner[] = ['control-plane', 'service/default/a'];
 
@@ -89,6 +89,15 @@ function deprecatedOn(text: string): readonly string[] {
   });
 }
 
+/** Addresses wait for their turn, so that routes stand in for them. */
+function slowDown(kernel: FakeKernel, clock: FakeClock): void {
+  const set = kernel.setAddresses.bind(kernel);
+  kernel.setAddresses = (requests) => {
+    clock.pause(10 * requests.length);
+    return set(requests);
+  };
+}
+
 function tryTake(kernel: FakeKernel, name: string, address: string, length: number): void {
   const has = kernel.showAddresses({ link: name }).includes(` ${address}/${length} `);
   if (has) kernel.takeAddress(name, address, length);
@@ -100,10 +109,15 @@ test('from any kernel state, through any trouble: the wanted addresses are there
       fc.array(foreign, { maxLength: 4 }),
       fc.array(left, { maxLength: 4 }),
       fc.array(action, { maxLength: 25 }),
-      async (foreigners, leftovers, actions) => {
+      short,
+      async (foreigners, leftovers, actions, isCrowded) => {
         const clock = new FakeClock();
         const kernel = new FakeKernel({ clock });
-        for (const name of links) kernel.addLink({ name });
+        for (const name of links) {
+          kernel.addLink({ name });
+          // With its last IPv4 address a link would lose its routes.
+          kernel.putAddress(name, '10.9.9.9', 32);
+        }
         for (const { link: name, vip: address, host, marked } of leftovers) {
           kernel.putAddress(name, address, lengthOf(address, host), {
             preferredLifetime: 0,
@@ -117,7 +131,8 @@ test('from any kernel state, through any trouble: the wanted addresses are there
         }
         const claimed = new Set(vips.map((address) => addressOf(address).vip));
         const isClaimed = (vip: Ip): boolean => claimed.has(vip);
-        const node = createNode({ kernel, clock, log: silentLogger }, { isClaimed });
+        const node = createNode({ kernel, clock, log: silentLogger }, { isClaimed, crowd: 0 });
+        if (isCrowded) slowDown(kernel, clock);
         await node.start();
         const wanted = new Map<Owner, string[]>();
         for (const next of actions) {
@@ -154,10 +169,12 @@ test('from any kernel state, through any trouble: the wanted addresses are there
         for (const place of expected) assert.ok(all.has(place), `${place} is wanted and not there`);
         assert.doesNotMatch(kernel.showAddresses({ protocol: 248 }), /tentative|dadfailed/);
         assert.ok(node.status().every(({ state }) => state.state === 'ready'));
+        assert.deepEqual(await kernel.routes({ table: 255 }), []);
         for (const name of wanted.keys()) node.withdraw(name);
-        // A refusal that nothing has run into yet is met here.
-        await clock.advance(10_000);
+        // A refusal that nothing has run into yet is met here, and all others after it.
+        await clock.advance(70_000);
         assert.equal(kernel.showAddresses({ protocol: 248 }), '');
+        assert.deepEqual(await kernel.routes({ table: 255 }), []);
         assert.deepEqual(foreignLines(kernel), settled);
         node.close();
       },

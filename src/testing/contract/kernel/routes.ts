@@ -53,6 +53,30 @@ export function routeContract(name: string, open: OpenSubject): void {
       }));
   };
 
+  on('many routes at once: each has its own result', async (subject) => {
+    const near = linkOf(subject);
+    const local = (i: number, ifindex: number): Route =>
+      route(`10.9.${i >> 8}.${i & 255}/32`, {
+        table: 255,
+        type: 2,
+        scope: 'host',
+        nextHops: [{ gateway: undefined, ifindex, weight: 1 }],
+        priority: 249,
+      });
+    const many = Array.from({ length: 600 }, (_, i) => local(i, near.index));
+    const results = subject.kernel.setRoutes([...many, local(600, 4096)]);
+    assert.deepEqual(
+      results.map((error, i) => (error === undefined ? undefined : `${i} ${error.kind}`)).filter(Boolean),
+      ['600 retry'],
+    );
+    const filter = { table: 255, protocol: 248, family: 4 } as const;
+    assert.deepEqual(await subject.kernel.routes(filter), many);
+    const removed = subject.kernel.removeRoutes([local(600, near.index), ...many]);
+    assert.equal(removed[0]?.kind, 'gone');
+    assert.equal(removed.filter((error) => error === undefined).length, 600);
+    assert.deepEqual(await subject.kernel.routes(filter), []);
+  });
+
   on('a route is set, read back as it is, and removed', async (subject) => {
     const near = linkOf(subject);
     const wanted = [
