@@ -1,4 +1,4 @@
-import type { Clock, Random, Timer } from '../lib/clock.ts';
+import type { Clock, Random } from '../lib/clock.ts';
 import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Nftables } from '../linux/index.ts';
@@ -12,6 +12,7 @@ import { Announcer } from './announce/announcer.ts';
 import { ClaimantWatch } from './claimants/watch.ts';
 import { newCounters } from './counters.ts';
 import { Following } from './following.ts';
+import { HandOver } from './hand-over.ts';
 import { findLeftovers, Sweeper } from './leftovers.ts';
 import { Observed } from './observed.ts';
 import type { RouteForm } from './route/form.ts';
@@ -89,8 +90,6 @@ export function createNode(components: NodeComponents, options: NodeOptions = {}
 }
 
 const defaultRefreshMs = 30_000;
-/** Specs that reconcilers are told of in one turn. */
-const handOverAtOnce = 256;
 
 class NodeTruth implements Node {
   private readonly components: NodeComponents;
@@ -108,9 +107,7 @@ class NodeTruth implements Node {
   private readonly routes: Routes | undefined;
   private readonly advertisements: Advertisements | undefined;
   private readonly following: Following;
-  /** Wanted specs that the reconcilers have not seen yet. */
-  private readonly pending: Keyed[] = [];
-  private nextHandOver: Timer | undefined;
+  private readonly handOver: HandOver;
   private isKnown = false;
 
   constructor(components: NodeComponents, options: NodeOptions) {
@@ -119,6 +116,11 @@ class NodeTruth implements Node {
     const { kernel, clock, observer = {}, random = () => 1 } = components;
     const log = components.log.child('node');
     const { observed, book, count: counters } = this;
+    this.handOver = new HandOver({
+      clock,
+      isWanted: (key) => book.has(key),
+      tell: (changed) => this.tell(changed),
+    });
     this.standIns = new StandIns({
       kernel,
       clock,
@@ -207,30 +209,11 @@ class NodeTruth implements Node {
     this.apply(changed.values());
   }
 
-  /** What nobody wants any more is gone on return; of very much that is wanted, the rest follows in later turns. */
   private apply(changed: Iterable<Keyed>): void {
-    if (!this.isKnown) return;
-    const now: Keyed[] = [];
-    const gone: Keyed[] = [];
-    for (const each of changed) {
-      if (!this.book.has(each.key)) gone.push(each);
-      else if (now.length < handOverAtOnce) now.push(each);
-      else this.pending.push(each);
-    }
-    this.handOver([...now, ...gone]);
-    this.armHandOver();
+    if (this.isKnown) this.handOver.take(changed);
   }
 
-  private armHandOver(): void {
-    if (this.pending.length === 0) return;
-    this.nextHandOver ??= this.components.clock.after('node-hand-over', 0, () => {
-      this.nextHandOver = undefined;
-      this.handOver(this.pending.splice(0, handOverAtOnce));
-      this.armHandOver();
-    });
-  }
-
-  private handOver(changed: readonly Keyed[]): void {
+  private tell(changed: readonly Keyed[]): void {
     const announcements = ofKind(changed, 'announcement');
     this.advertisements?.specsUnwanted(changed);
     // What is no longer announced is silent before its address goes; what is new is ready to be
@@ -255,7 +238,7 @@ class NodeTruth implements Node {
 
   /** Something that was published can not be reached yet. */
   private hasWaiting(): boolean {
-    return this.pending.length > 0 || this.addresses.isBusy;
+    return this.handOver.isBusy || this.addresses.isBusy;
   }
 
   isPresent(vip: Ip): boolean {
@@ -308,7 +291,7 @@ class NodeTruth implements Node {
 
   close(): void {
     this.following.close();
-    this.nextHandOver?.cancel();
+    this.handOver.close();
     this.addresses.close();
     this.standIns.close();
     this.formerPlaces.close();

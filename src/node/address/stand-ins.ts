@@ -1,7 +1,6 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { familyOf, hostLength } from '../../lib/ip.ts';
 import { errnoOf, KernelError } from '../../linux/errors.ts';
-import { describeAddress } from '../../linux/objects.ts';
 import type { Address, AddressKey, AddressRequest, Kernel, Link } from '../../linux/types.ts';
 import { addressId, type Observed } from '../observed.ts';
 import { Pace } from './pace.ts';
@@ -203,5 +202,5 @@ function hasRoute({ address, prefixLength, validLifetime }: AddressRequest): boo
 
 function notThere(key: AddressKey): KernelError {
   const errno = errnoOf.EADDRNOTAVAIL;
-  return new KernelError({ op: 'remove address', object: describeAddress(key), errno });
+  return new KernelError({ op: 'remove address', object: `${key.address}/${key.prefixLength}`, errno });
 }
