@@ -128,7 +128,10 @@ class NodeTruth implements Node {
       crowd: options.crowd ?? 2048,
       isBusy: () => this.hasWaiting(),
       mayAdd: (key) => this.addresses.mayAdd(key),
-      onLost: (address) => this.addressChanged(address, 'gone', observed.heardAddress('gone', address)),
+      onLost: (address) => {
+        observed.lost(address);
+        this.addressChanged(address, 'gone', true);
+      },
     });
     const shared = { kernel, clock, log, observer, observed, book, counters };
     this.claimants = new ClaimantWatch({

@@ -1,3 +1,4 @@
+import { hostLength } from '../../lib/ip.ts';
 import type { AddressRequest, Route, RouteFilter } from '../../linux/types.ts';
 import { isMark, OWNER_PROTOCOL } from '../mark.ts';
 
@@ -33,6 +34,7 @@ export function requestOf({ destination, type, nextHops, priority = 0 }: Route):
   const ifindex = nextHops[0]?.ifindex;
   if (destination === undefined || ifindex === undefined || type !== LOCAL_TYPE || !isMark(priority))
     return undefined;
+  if (destination.length !== hostLength(destination.address)) return undefined;
   return {
     ifindex,
     address: destination.address,

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { familyOf, hostLength } from '../../lib/ip.ts';
 import { errnoOf, KernelError } from '../../linux/errors.ts';
-import type { Address, AddressKey, AddressRequest, Kernel, Link } from '../../linux/types.ts';
+import type { Address, AddressKey, AddressRequest, Kernel, Link, Route } from '../../linux/types.ts';
 import { addressId, type Observed } from '../observed.ts';
 import { Pace } from './pace.ts';
 import { expectedAddress } from './plan.ts';
@@ -32,7 +32,7 @@ const turnRequests = 256;
 const turnMs = 8;
 /** Until it is looked again whether what was busy is through, or a fence that has fallen stands again. */
 const busyPauseMs = 5;
-const fencePauseMs = 1000;
+const pauseMs = 1000;
 
 const noRequests: ReadonlySet<AddressRequest> = new Set();
 
@@ -47,6 +47,8 @@ const noRequests: ReadonlySet<AddressRequest> = new Set();
 export class StandIns implements AddressKernel {
   private readonly parts: StandInsParts;
   private readonly standing = new Map<string, AddressRequest>();
+  /** Stand in for nothing any more, and Linux has not taken their routes away. */
+  private behind: readonly AddressRequest[] = [];
   private readonly pace = new Pace(turnRequests);
   private next: Timer | undefined;
   private isClosed = false;
@@ -67,10 +69,13 @@ export class StandIns implements AddressKernel {
 
   async addresses(): Promise<readonly Address[]> {
     const { kernel } = this.parts;
+    const before = new Map(this.standing);
     const listed = await kernel.addresses();
-    if (this.isFirstList) await this.inherit();
+    if (this.isFirstList || before.size > 0) this.compare(before, await kernel.routes(standInRoutes));
     if (this.standing.size === 0) return listed;
-    this.stepAside(listed);
+    // The list says nothing about one that is newer: its address may have gone first.
+    const isOld = (id: string): boolean => before.has(id) && before.get(id) === this.standing.get(id);
+    this.stepAside(listed.filter((address) => isOld(addressId(address))));
     return [...listed, ...Array.from(this.standing.values(), (request) => expectedAddress(request))];
   }
 
@@ -124,6 +129,8 @@ export class StandIns implements AddressKernel {
     const errors = kernel.setRoutes(suited.map(routeOf));
     const done = suited.filter((_, i) => errors[i] === undefined);
     for (const request of done) this.standing.set(addressId(request), request);
+    // One of which Linux has not said what became of it may be there.
+    this.takeAway(suited.filter((_, i) => errors[i] !== undefined));
     this.arm(busyPauseMs);
     return new Set(done);
   }
@@ -143,14 +150,25 @@ export class StandIns implements AddressKernel {
       const request = this.standing.get(id);
       if (request !== undefined && this.standing.delete(id)) leaving.push(request);
     }
-    // Failures mean nothing: Linux drops the routes of a link that goes down, and does not say so.
-    if (leaving.length > 0) this.parts.kernel.removeRoutes(leaving.map(routeOf));
+    this.takeAway(leaving);
+  }
+
+  /** "Not there" is none of the failures: Linux drops the routes of a link that goes, and does not say so. */
+  private takeAway(requests: readonly AddressRequest[]): void {
+    if (requests.length === 0) return;
+    const errors = this.parts.kernel.removeRoutes(requests.map(routeOf));
+    const isStuck = (at: number): boolean => errors[at] !== undefined && errors[at].kind !== 'gone';
+    this.behind = [...this.behind, ...requests.filter((_, i) => isStuck(i))];
+    if (this.behind.length > 0) this.arm(pauseMs);
   }
 
   private arm(ms: number): void {
-    if (this.isClosed || this.standing.size === 0) return;
+    if (this.isClosed || this.standing.size + this.behind.length === 0) return;
     this.next ??= this.parts.clock.after('address-stand-ins', ms, () => {
       this.next = undefined;
+      const behind = this.behind.filter((request) => !this.standing.has(addressId(request)));
+      this.behind = [];
+      this.takeAway(behind);
       this.arm(this.parts.isBusy() ? busyPauseMs : this.follow());
     });
   }
@@ -164,7 +182,7 @@ export class StandIns implements AddressKernel {
       if (due.length === most) break;
       if (mayAdd(request)) due.push(request);
     }
-    if (due.length === 0) return fencePauseMs;
+    if (due.length === 0) return pauseMs;
     const start = clock.now();
     const errors = this.write(due);
     this.pace.took(due.length, clock.now() - start);
@@ -181,13 +199,26 @@ export class StandIns implements AddressKernel {
     return 0;
   }
 
-  private async inherit(): Promise<void> {
-    for (const route of await this.parts.kernel.routes(standInRoutes)) {
+  /**
+   * Those that a predecessor left are taken over at first, into `before` as well. Later ones whose route is gone no
+   * longer stand: somebody else took it away, perhaps another process of this node whose it was all the time.
+   */
+  private compare(before: Map<string, AddressRequest>, routes: readonly Route[]): void {
+    const found = new Map<string, AddressRequest>();
+    for (const route of routes) {
       const request = requestOf(route);
-      if (request !== undefined) this.standing.set(addressId(request), request);
+      if (request !== undefined) found.set(addressId(request), request);
     }
-    this.isFirstList = false;
-    this.arm(fencePauseMs);
+    if (this.isFirstList) {
+      for (const [id, request] of found) {
+        before.set(id, request);
+        this.standing.set(id, request);
+      }
+      this.isFirstList = false;
+      this.arm(pauseMs);
+    }
+    for (const [id, request] of before)
+      if (!found.has(id) && this.standing.get(id) === request) this.standing.delete(id);
   }
 }
 

@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import type { Fence } from '../../../src/lib/fence.ts';
 import { ip } from '../../../src/lib/ip.ts';
 import { errnoOf } from '../../../src/linux/errors.ts';
-import type { NodeOptions, Spec } from '../../../src/node/index.ts';
+import { createNode, type NodeOptions, type Spec } from '../../../src/node/index.ts';
 import type { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
+import { loggerTo } from '../../../src/testing/logger.ts';
 import { addressOf, announcementOf, both, scene, type Scene } from './scene.ts';
 
 const crowd = 300;
@@ -163,10 +164,10 @@ test('what a killed process has left is swept, or adopted and made whole', async
 test('a route of others is no stand-in: it is neither adopted nor removed', async () => {
   const { node, kernel, clock } = await scene((k) => {
     const ifindex = k.link('eth0').index;
-    for (const [i, priority] of [undefined, 7].entries())
+    for (const [i, priority] of [undefined, 7, 248].entries())
       k.setRoute({
         family: 4,
-        destination: { address: ip(`10.9.0.${i}`), length: 32 },
+        destination: { address: ip(`10.9.${i}.0`), length: priority === 248 ? 24 : 32 },
         table: 255,
         protocol: 248,
         scope: 'host',
@@ -180,7 +181,7 @@ test('a route of others is no stand-in: it is neither adopted nor removed', asyn
   assert.deepEqual(node.leftovers(), []);
   node.sweep();
   await clock.advance(5000);
-  assert.equal(await standing(kernel), 2);
+  assert.equal(await standing(kernel), 3);
   node.close();
 });
 
@@ -204,5 +205,66 @@ test('a link that goes takes its stand-ins along', async () => {
   kernel.addLink({ name: 'eth0' });
   await clock.advance(100);
   assert.deepEqual([onLink({ marked }), await standing(kernel)], [vips.length, 0]);
+  node.close();
+});
+
+test('a list that is older than a stand-in says nothing about it', async () => {
+  const { node, kernel, clock, marked } = await crowded();
+  // One that is an address already goes and comes back as a stand-in, while a list is under way that still has it.
+  const early = vips[0] ?? '';
+  const list = kernel.addresses.bind(kernel);
+  let release: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (release = resolve));
+  kernel.addresses = async () => {
+    const listed = await list();
+    await gate;
+    return listed;
+  };
+  kernel.loseEvents();
+  await clock.flush();
+  node.publish(
+    'service/test/early',
+    vips.slice(1).flatMap((vip) => both(vip)),
+  );
+  node.publish('control-plane', []);
+  assert.ok(!node.isPresent(ip(early)));
+  node.publish('control-plane', [
+    ...Array.from({ length: 300 }, (_, i) => addressOf(`10.10.${i >> 8}.${i & 255}`)),
+    addressOf(early),
+    ...Array.from({ length: 300 }, (_, i) => addressOf(`10.11.${i >> 8}.${i & 255}`)),
+  ]);
+  while (!node.isPresent(ip(early))) await clock.advance(0);
+  assert.ok(kernel.showRoutes({ table: 255, protocol: 248 }).includes(early), 'it stands in');
+  kernel.addresses = list;
+  release();
+  await clock.flush();
+  await clock.advance(5000);
+  assert.ok(marked().includes(` ${early}/32 `));
+  assert.equal(await standing(kernel), 0);
+  node.close();
+});
+
+test('what another process of this node lets stand in, and takes away, is not taken to be there for long', async () => {
+  const { node: other, kernel, clock } = await crowded();
+  const routes = await standing(kernel);
+  assert.ok(routes > 0);
+  const node = createNode({ kernel, clock, log: loggerTo(() => undefined) }, { crowd });
+  await node.start();
+  assert.ok(node.isPresent(ip(late)));
+  other.withdraw('control-plane');
+  other.close();
+  assert.equal(await standing(kernel), 0);
+  await clock.advance(60_000);
+  assert.ok(!node.isPresent(ip(late)));
+  assert.ok(!node.isBusy());
+  node.close();
+});
+
+test('a stand-in that Linux does not take away at once is taken away later', async () => {
+  const { node, kernel, clock, marked } = await crowded();
+  kernel.failNext('remove route', errnoOf.ENOBUFS, 3);
+  node.withdraw('control-plane');
+  await clock.advance(5000);
+  assert.deepEqual([marked(), await standing(kernel)], ['', 0]);
   node.close();
 });
