@@ -1,8 +1,10 @@
 import type { Clock, Timer } from '../lib/clock.ts';
+import { Pace } from './address/pace.ts';
 import type { Keyed, SpecKey } from './spec-book.ts';
 
-/** Specs that reconcilers are told of in one turn. */
-const atOnce = 256;
+/** What is handed over in one turn at most, and for how long. */
+const turnSpecs = 256;
+const turnMs = 8;
 
 export interface HandOverParts {
   readonly clock: Clock;
@@ -12,11 +14,15 @@ export interface HandOverParts {
   readonly tell: (changed: readonly Keyed[]) => void;
 }
 
-/** What nobody wants any more is handed to the reconcilers on return; of very much that is wanted, the rest follows in later turns. */
+/**
+ * What nobody wants any more is handed to the reconcilers on return. What is wanted is so as well, in the order in which
+ * it came; of very much, the rest follows in later turns.
+ */
 export class HandOver {
   private readonly parts: HandOverParts;
   /** Wanted, and not handed over yet. */
   private readonly pending: Keyed[] = [];
+  private readonly pace = new Pace(turnSpecs);
   private next: Timer | undefined;
 
   constructor(parts: HandOverParts) {
@@ -28,27 +34,35 @@ export class HandOver {
   }
 
   take(changed: Iterable<Keyed>): void {
-    const now: Keyed[] = [];
     const gone: Keyed[] = [];
-    for (const each of changed) {
-      if (!this.parts.isWanted(each.key)) gone.push(each);
-      else if (now.length < atOnce) now.push(each);
-      else this.pending.push(each);
-    }
-    this.parts.tell([...now, ...gone]);
-    this.arm();
+    const isFirst = !this.isBusy;
+    for (const each of changed) (this.parts.isWanted(each.key) ? this.pending : gone).push(each);
+    // Before what goes: a VIP that changes its link is never on none.
+    if (isFirst) this.turn();
+    if (gone.length > 0) this.parts.tell(gone);
   }
 
   close(): void {
     this.next?.cancel();
   }
 
-  private arm(): void {
-    if (this.pending.length === 0) return;
-    this.next ??= this.parts.clock.after('node-hand-over', 0, () => {
-      this.next = undefined;
-      this.parts.tell(this.pending.splice(0, atOnce));
-      this.arm();
-    });
+  private turn(): void {
+    const { clock, tell } = this.parts;
+    const start = clock.now();
+    let [left, now] = [turnSpecs, start];
+    while (left > 0 && this.isBusy && now < start + turnMs) {
+      const piece = this.pending.splice(0, Math.min(left, this.pace.next(start + turnMs - now)));
+      left -= piece.length;
+      tell(piece);
+      const before = now;
+      now = clock.now();
+      this.pace.took(piece.length, now - before);
+    }
+    if (this.isBusy) this.next ??= clock.after('node-hand-over', 0, () => this.later());
+  }
+
+  private later(): void {
+    this.next = undefined;
+    this.turn();
   }
 }
