@@ -56,8 +56,8 @@ const manifest = command('manifest', 'Write Kubernetes manifests', 'help', {
 
 const kubeadm = command('kubeadm', 'Write static Pod manifests for kubeadm', 'help', {
   children: [
-    command('init', 'Write the manifest for the first control-plane node', 'init'),
-    command('join', 'Write the manifest for a node that joins', 'join', own('config')),
+    command('init', 'Write the manifest for the first control-plane node', 'init', own('image')),
+    command('join', 'Write the manifest for a node that joins', 'join', own('image', 'config')),
   ],
 });
 

@@ -25,6 +25,7 @@ import { helpText, usageText } from './help.ts';
 import type { Io } from './io.ts';
 import { generatorOptions } from './manifest/flags.ts';
 import { generate, type ManifestKind } from './manifest/generate.ts';
+import { imageWarning } from './manifest/image.ts';
 
 /**
  * Runs one command line and resolves with its exit status. What was asked for goes to stdout;
@@ -154,8 +155,11 @@ function printHelp(path: readonly Command[], io: Io): number {
 /** Stdout holds the manifest and nothing else; what the daemon would refuse is said on stderr. */
 function writeManifest(kind: ManifestKind, flags: FlagScan, io: Io): number {
   const loaded = loadForManifest(flags, io);
-  const text = generate(kind, loaded, generatorOptions(flags), (path) => io.fileExists(path));
+  const options = generatorOptions(flags);
+  const text = generate(kind, loaded, options, (path) => io.fileExists(path));
   printWarnings([...loaded.warnings, ...unimplemented(loaded.config, loaded.sources)], io);
+  const aboutImage = kind === 'rbac' ? undefined : imageWarning(options.image);
+  if (aboutImage !== undefined) printWarnings([aboutImage], io);
   io.out(text);
   return 0;
 }

@@ -1,7 +1,7 @@
 import { buildInfo } from '../../config/index.ts';
 import { GeneratorError } from './errors.ts';
 
-/** Where releases are published. */
+/** Where the original publishes its releases, which its manifests name. This program is not among them. */
 export const defaultImage = 'ghcr.io/kube-vip/kube-vip';
 
 const defaultRegistry = 'index.docker.io';
@@ -22,4 +22,10 @@ export function imageWithTag(image: string): string {
     throw new GeneratorError(`cannot parse ${JSON.stringify(image)}: not an image name with an optional tag`);
   const expanded = !isRegistry && !path.includes('/') ? `library/${path}` : path;
   return `${registry}/${expanded}:${tag}`;
+}
+
+/** A sentence where the image is the original's name with our version, which is some other program, if it is anything. */
+export function imageWarning(image: string): string | undefined {
+  if (image !== defaultImage) return undefined;
+  return `image ${imageWithTag(image)} is not this program, which is not published there; name yours with --image`;
 }

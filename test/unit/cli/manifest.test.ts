@@ -390,6 +390,28 @@ test('CP-57 kubeadm join needs its kubeconfig', async () => {
   assert.equal(await written(`kubeadm join ${usual}`), await written(`manifest pod ${usual}`));
 });
 
+test('the image of the original with our version is some other program: without --image stderr says so', async () => {
+  for (const command of [
+    'manifest pod',
+    'manifest daemonset',
+    'manifest cloud-controller',
+    'kubeadm init',
+    'kubeadm join',
+  ]) {
+    const flags = command.includes('cloud') ? [] : usual.split(' ');
+    const words = [...command.split(' '), ...flags];
+    const { status, out, err } = await kubeVip(words);
+    assert.equal(status, 0);
+    const image = `ghcr.io/kube-vip/kube-vip:${buildInfo.version}`;
+    assert.match(out, new RegExp(`image: ${image}$`, 'm'));
+    assert.match(err, new RegExp(`^Warning: image ${image} is not this program, .*--image$`, 'm'));
+    const named = await kubeVip([...words, '--image', 'registry.example/kube-vip:1']);
+    assert.match(named.out, /image: registry\.example\/kube-vip:1$/m);
+    assert.equal(named.err, '');
+  }
+  assert.equal((await kubeVip(['manifest', 'rbac'])).err, '');
+});
+
 test('CP-58 kubeadm init writes what manifest pod writes', async () => {
   assert.equal(await written(`kubeadm init ${usual}`), await written(`manifest pod ${usual}`));
 });
