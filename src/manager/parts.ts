@@ -99,6 +99,9 @@ export async function buildParts(
         random,
         log,
         linkIndex,
+        onDecodeError: ({ protocol }) => {
+          metrics.decodeErrors.increment({ protocol });
+        },
       })
     : undefined;
   const speaking = speaker === undefined ? {} : { advertiser: speaker };

@@ -24,6 +24,7 @@ export interface BfdSessionParts {
   /** Names the peer. */
   readonly log: Logger;
   readonly linkIndex: (name: string) => number | undefined;
+  readonly onDecodeError?: (error: DecodeError) => void;
 }
 
 export type BfdSessionOptions = BfdOptions & Pick<PeerConfig, 'address' | 'localAddress' | 'device'>;
@@ -113,6 +114,7 @@ export class BfdSession {
       this.take({ kind: 'packet', packet: decodeBfd(datagram) });
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
+      this.parts.onDecodeError?.(error);
       this.parts.log.debug('not a BFD packet', { reason: error.message });
     }
   }

@@ -1,5 +1,5 @@
 import type { Clock, Random, Timer } from '../../lib/clock.ts';
-import { messageOf } from '../../lib/errors.ts';
+import { messageOf, type DecodeError } from '../../lib/errors.ts';
 import { familyOf, type Family, type Ip, type Prefix } from '../../lib/ip.ts';
 import type { Logger } from '../../lib/log.ts';
 import { isKernelError } from '../../linux/errors.ts';
@@ -34,6 +34,7 @@ export interface PeerParts {
   readonly view: RoutesView;
   /** Index of a link by name, for link-local peers. */
   readonly linkIndex: (name: string) => number | undefined;
+  readonly onDecodeError?: (error: DecodeError) => void;
 }
 
 /** RFC 4486: who runs this program has taken the peer out of its configuration, in effect. */
@@ -235,6 +236,7 @@ export class Peer {
       }
     } catch (error) {
       if (!(error instanceof BgpDecodeError)) throw error;
+      this.parts.onDecodeError?.(error);
       this.dispatch({ kind: 'garbage', notification: error.notification, why: error.message });
     }
   }

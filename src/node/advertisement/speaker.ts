@@ -1,5 +1,6 @@
 import { type Prefix } from '../../lib/ip.ts';
 import type { Clock, Random } from '../../lib/clock.ts';
+import type { DecodeError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ConnectTcp, OpenUdpPath } from '../../linux/types.ts';
 import { Peer } from './peer.ts';
@@ -13,6 +14,8 @@ export interface SpeakerParts {
   readonly random: Random;
   readonly log: Logger;
   readonly linkIndex: (name: string) => number | undefined;
+  /** A peer has sent what is no BGP message, or no BFD packet. */
+  readonly onDecodeError?: (error: DecodeError) => void;
 }
 
 /** What the node's store needs of whoever advertises. */

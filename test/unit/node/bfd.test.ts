@@ -18,6 +18,7 @@ function stage(bfd: Partial<BfdOptions> = {}, more: Partial<PeerConfig> = {}) {
   const clock = new FakeClock();
   const peers = new FakePeers();
   const paths = new FakeUdpPaths();
+  const undecoded: string[] = [];
   const speaker = createSpeaker({
     connect: peers.connect,
     openUdpPath: paths.open,
@@ -25,6 +26,7 @@ function stage(bfd: Partial<BfdOptions> = {}, more: Partial<PeerConfig> = {}) {
     random: () => 1,
     log: silentLogger,
     linkIndex: () => 2,
+    onDecodeError: ({ protocol }) => undecoded.push(protocol),
   });
   speaker.follow({ all: () => [{ address: vip, length: hostLength(vip) }], wants: () => true });
   const start = (): void => {
@@ -48,7 +50,7 @@ function stage(bfd: Partial<BfdOptions> = {}, more: Partial<PeerConfig> = {}) {
     const [status] = speaker.status();
     return [status?.state, status?.bfd];
   };
-  return { clock, peers, paths, speaker, start, states };
+  return { clock, peers, paths, speaker, start, states, undecoded };
 }
 
 test('BGP-21 a path that fails takes the BGP session down at once, with the reason, and BGP tries again without waiting', async () => {
@@ -106,6 +108,18 @@ test('packets that came while the process stood still count before silence does'
   paths.last.waiting.push(paths.last.encode({ state: 'up', yourDiscriminator: 5 }), new Uint8Array(9));
   await clock.advance(600);
   assert.deepEqual(states(), ['idle', 'down']);
+});
+
+test('what is no BFD packet, or no BGP message, is counted', () => {
+  const { peers, paths, start, undecoded } = stage();
+  start();
+  for (const datagram of [[], [1, 2, 3], Array.from({ length: 24 }, () => 0xff)])
+    paths.last.bytes(Uint8Array.from(datagram));
+  paths.last.comeUp();
+  assert.deepEqual(undecoded, ['bfd', 'bfd', 'bfd']);
+  peers.last.establish();
+  peers.last.bytes(new Uint8Array(40));
+  assert.deepEqual(undecoded.slice(3), ['bgp']);
 });
 
 test('BGP-21 intervals are milliseconds, from port 3784 of a neighbour and 4784 several hops away', async () => {
