@@ -29,6 +29,9 @@ export interface ElectionComponents {
   readonly step?: Step;
 }
 
+/** Long enough to put thousands of VIPs on the node; those that come later are nobody's legacy. */
+const handOverMs = 5000;
+
 /** A tenure as the fence sees it. */
 interface Tenure {
   validUntil: number;
@@ -49,6 +52,8 @@ class Driver implements Election {
   private readonly timers = new Map<TimerName, Timer>();
   private call: AbortController | undefined;
   private tenure: Tenure | undefined;
+  /** The record that the claim on its way was made on named nobody: who held had withdrawn and released. */
+  private claimsReleased = false;
   private renewedAt: number | undefined;
   private lastReason: Reason | 'never started' = 'never started';
   private lastError: { readonly operation: CallOperation; readonly text: string } | undefined;
@@ -181,9 +186,11 @@ class Driver implements Election {
         this.start(effect, (options) => this.parts.store.read(options));
         return;
       case 'create':
+        this.claimsReleased = false;
         this.start(effect, (options) => this.parts.store.create(effect.record, options));
         return;
       case 'update':
+        this.claimsReleased = effect.base.record.holderIdentity === '';
         this.start(effect, (options) => this.parts.store.update(effect.base, effect.record, options));
         return;
       case 'cancel-call':
@@ -225,9 +232,11 @@ class Driver implements Election {
     const tenure = { validUntil };
     this.tenure = tenure;
     this.renewedAt = renewedAt;
+    const handedOverUntil = this.claimsReleased ? this.parts.clock.now() + handOverMs : -Infinity;
     const fence: Fence = {
       holds: () => this.holds(tenure),
       remainingMs: () => (this.holds(tenure) ? tenure.validUntil - this.parts.clock.now() : 0),
+      wasHandedOver: () => this.parts.clock.now() < handedOverUntil,
     };
     this.listener?.acquired(fence);
     this.log.info('lease acquired', { lease: this.parts.store.name });

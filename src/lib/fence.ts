@@ -7,4 +7,6 @@ export interface Fence {
   holds(): boolean;
   /** Milliseconds until then, as far as it is known now; absent where there is no end. */
   remainingMs?(): number;
+  /** The tenure began a moment ago with a record that its holder had given up in good order: no other node has the VIPs. */
+  wasHandedOver?(): boolean;
 }

@@ -201,7 +201,7 @@ class JointAddress implements WantedAddress {
     this.link = link;
     this.prefixLength = prefixLength;
     this.scope = scope;
-    this.noDad = specs.some((spec) => spec.noDad);
+    this.noDad = specs.some(({ noDad, fence }) => noDad || fence?.wasHandedOver?.() === true);
     if (mark !== undefined) this.mark = mark;
     this.mayAdd = anyHolds(specs);
     this.specs = specs;

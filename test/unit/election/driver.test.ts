@@ -120,6 +120,24 @@ test('the story of a life: acquired, renewed, released, and the VIP gone before 
   assert.deepEqual(a.clock.timers(), []);
 });
 
+test('a tenure is handed over when its holder before gave it up, for a moment; not when it was created or ran out', async () => {
+  const a = rig();
+  const now = (): unknown => [a.fence?.holds(), a.fence?.wasHandedOver?.()];
+  await a.clock.advance(1500);
+  assert.deepEqual(now(), [true, false], 'created');
+  a.lease.put(recordOf('node-b'));
+  await a.clock.advance(100);
+  assert.equal(a.fence?.holds(), false);
+  a.lease.put(recordOf(''));
+  await a.clock.advance(1000);
+  assert.deepEqual(now(), [true, true], 'released');
+  await a.clock.advance(4500);
+  assert.deepEqual(now(), [true, false], 'a while ago');
+  a.lease.put(recordOf('node-b'));
+  await a.clock.advance(17_000);
+  assert.deepEqual(now(), [true, false], 'ran out');
+});
+
 test('VIPs that take a while to go: nothing is released, nor acquired again, before they are gone', async () => {
   const gone = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()] as const;
   let losses = 0;

@@ -46,6 +46,18 @@ test('where a VIP was before is forgotten while it is here, and nothing else', a
   assert.deepEqual(left, [`${eth0} 192.0.2.7`, `${other} 192.0.2.1`]);
 });
 
+test('a tenure that was handed over: IPv6 VIPs wait for no detection, until it was a while ago', async () => {
+  const { node, marked } = await scene();
+  let isFresh = true;
+  const fence = { holds: () => true, wasHandedOver: () => isFresh };
+  node.publish('control-plane', [addressOf('2001:db8::1', { fence })]);
+  assert.match(marked(), /2001:db8::1\/128 .*nodad/);
+  isFresh = false;
+  node.publish('service/default/a', [addressOf('2001:db8::2', { fence })]);
+  assert.match(marked(), /2001:db8::2\/128 .*tentative/);
+  assert.match(marked(), /2001:db8::1\/128 .*nodad/, 'what is there stays as it is');
+});
+
 test('a VIP that two owners share goes with the last of them', async () => {
   const { node, marked } = await scene();
   node.publish('service/default/a', [addressOf('192.0.2.1')]);
