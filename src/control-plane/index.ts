@@ -5,7 +5,7 @@ export { Balancer, type BackendStatus, type BalancerOptions } from './balancer/b
 export { CONTROL_PLANE_LABEL, discover } from './balancer/discovery.ts';
 export { OwnServer } from './balancer/own-server.ts';
 export { DhcpClient } from './dhcp-client.ts';
-export { runHealthGate, type Probe } from './health-gate.ts';
+export { runHealthGate, type HealthGateListener, type Probe } from './health-gate.ts';
 export { isOperational, watchLinkGate } from './link-gate.ts';
 export { NamedVips } from './named-vips.ts';
 export {

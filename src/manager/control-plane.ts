@@ -10,7 +10,7 @@ import {
 } from '../control-plane/index.ts';
 import { nodes } from '../kube/index.ts';
 import { openRuleCounters } from '../linux/index.ts';
-import { healthCheck } from './health.ts';
+import { actOnHealth, healthCheck } from './health.ts';
 import { openBalancer } from './balancer.ts';
 import { runEveryNode } from './bgp.ts';
 import { openDhcp } from './dhcp.ts';
@@ -144,20 +144,9 @@ function startGates(wiring: ControlPlaneWiring, plane: ControlPlane, signal: Abo
       if (config.enableBgp) plane.setHealthy(isHealthy);
     };
     tell(false);
-    const { failureThreshold } = check.gate;
-    const listener = {
-      closed: (why: string, failures: number) => {
-        tell(false);
-        if (failures < failureThreshold) return;
-        unhealthy.from(`local API server unhealthy (${failures} failures): ${why}`);
-      },
-      reopened: () => {
-        tell(true);
-        unhealthy.over();
-        log.info('local API server healthy again');
-      },
-    };
-    void runHealthGate(check.probe, { ...check.gate, startsClosed }, listener, clock, signal);
+    const aside = unhealthy;
+    const { probe, listener } = actOnHealth({ check, isLayer2: config.enableArp, aside, clock, log, tell });
+    void runHealthGate(probe, { ...check.gate, startsClosed }, listener, clock, signal);
   }
   const linkGate = watchLinkGate(
     kernel,

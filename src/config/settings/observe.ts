@@ -7,7 +7,7 @@ export const observeSettings = {
     env: 'control_plane_health_check_address',
     key: 'controlPlaneHealthCheck.address',
     feature: 'health',
-    doc: 'URL of the local API server to poll; while it fails this node gives the VIP up. Empty means no check.',
+    doc: 'URL of the local API server to poll; while it fails this node gives the VIP up. In ARP mode one that has never been good counts for half a minute. Empty means no check.',
   }),
   controlPlaneHealthCheckPeriodSeconds: int(5, {
     flag: 'controlPlaneHealthCheckPeriodSeconds',
