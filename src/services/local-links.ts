@@ -27,6 +27,8 @@ export class LocalLinks implements LocalView {
   private readonly own = new Map<string, Address>();
   /** The same, the oldest link first. */
   private ownInOrder: readonly Address[] | undefined;
+  /** What happened since a dump began, which may be older. Undefined: none is under way. */
+  private journal: KernelEvent[] | undefined;
   private changed: () => void = () => undefined;
 
   constructor(parts: LocalLinksParts) {
@@ -37,8 +39,10 @@ export class LocalLinks implements LocalView {
   async start(changed: () => void, signal: AbortSignal): Promise<void> {
     this.changed = changed;
     const hear = (event: KernelEvent): void => {
-      if (event.kind === 'resync') void this.dump(signal);
-      else if (this.apply(event)) this.changed();
+      this.journal?.push(event);
+      if (event.kind !== 'resync') {
+        if (this.apply(event)) this.changed();
+      } else if (this.journal === undefined) void this.dump(signal);
     };
     // What we set is no address of the machine's own.
     const watch = this.parts.kernel.watch(['link', 'address'], hear, { withoutEcho: true });
@@ -89,20 +93,33 @@ export class LocalLinks implements LocalView {
   private async dump(signal: AbortSignal): Promise<void> {
     const { kernel, clock, random, log } = this.parts;
     for (let attempt = 1; !isAborted(signal); attempt++) {
+      const journal: KernelEvent[] = [];
+      this.journal = journal;
       try {
         const links = await kernel.links();
         const addresses = await kernel.addresses();
-        this.links.clear();
-        this.own.clear();
-        this.ownInOrder = undefined;
-        for (const link of links) this.apply({ kind: 'link', change: 'set', link });
-        for (const address of addresses) this.apply({ kind: 'address', change: 'set', address });
+        this.replace(links, addresses, journal);
         this.changed();
+        if (journal.some(({ kind }) => kind === 'resync')) continue;
+        this.journal = undefined;
         return;
       } catch (error) {
         log.warn('links cannot be listed, retrying', { error: messageOf(error) });
         await clock.sleep('services-links', backoffMs(attempt, { baseMs: 50, maxMs: 5000 }, random), signal);
       }
     }
+  }
+
+  private replace(
+    links: readonly Link[],
+    addresses: readonly Address[],
+    journal: readonly KernelEvent[],
+  ): void {
+    this.links.clear();
+    this.own.clear();
+    this.ownInOrder = undefined;
+    for (const link of links) this.apply({ kind: 'link', change: 'set', link });
+    for (const address of addresses) this.apply({ kind: 'address', change: 'set', address });
+    for (const event of journal) this.apply(event);
   }
 }
