@@ -31,7 +31,7 @@ export function openPacketSocket(poller: Poller, options: PacketSocketOptions): 
     );
     if (options.onFrame !== undefined) reading = startReading(poller, fd, object, options.onFrame);
   } catch (error) {
-    sys.close(fd);
+    sys.closeLater(fd);
     throw error;
   }
   return new OpenPacketSocket(fd, object, reading);
