@@ -53,4 +53,4 @@ export { Requests } from './datapath/requests.ts';
 export type { LoadReport } from './datapath/request-load.ts';
 export { Bird, kernelNextHops } from './routers/bird.ts';
 export { Frr, whyNoFrr } from './routers/frr.ts';
-export type { Neighbor, RouterOptions } from './routers/types.ts';
+export { BFD_MULTIPLIER, type Neighbor, type RouterOptions } from './routers/types.ts';

@@ -4,7 +4,7 @@ import { requireComponent } from '../components.ts';
 import type { Machine } from '../machine.ts';
 import type { LabProcess } from '../process.ts';
 import { waitFor } from '../wait.ts';
-import type { Neighbor, RouterOptions } from './types.ts';
+import { BFD_MULTIPLIER, type Neighbor, type RouterOptions } from './types.ts';
 
 /**
  * BIRD 2 on a machine: one session for each neighbour, several paths to a prefix merged into one kernel route.
@@ -120,8 +120,8 @@ ${options.neighbors.map((each, index) => bgpProtocol(nameOf(index), machine, opt
 
 const bfdProtocol = `
 protocol bfd {
-  interface "*" { interval 100 ms; multiplier 3; };
-  multihop { interval 100 ms; multiplier 3; };
+  interface "*" { interval 100 ms; multiplier ${BFD_MULTIPLIER}; };
+  multihop { interval 100 ms; multiplier ${BFD_MULTIPLIER}; };
 }`;
 
 function bgpProtocol(name: string, machine: Machine, options: RouterOptions, neighbor: Neighbor): string {

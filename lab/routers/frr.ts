@@ -4,7 +4,7 @@ import { findProgram, isExecutable } from '../find-program.ts';
 import type { Machine } from '../machine.ts';
 import type { LabProcess } from '../process.ts';
 import { waitFor } from '../wait.ts';
-import type { Neighbor, RouterOptions } from './types.ts';
+import { BFD_MULTIPLIER, type Neighbor, type RouterOptions } from './types.ts';
 
 const PROGRAMS = '/usr/lib/frr';
 const USER = 'frr';
@@ -51,17 +51,21 @@ export class Frr {
       const pid = path.join(dir, `${name}.pid`);
       return machine.start(name, [path.join(PROGRAMS, name), ...common, '-i', pid, ...more]);
     };
-    const processes = [
-      run('zebra'),
-      run('bfdd', '--bfdctl', path.join(dir, 'bfdd.sock')),
-      run('bgpd', '-p', String(options.port ?? 179)),
-    ];
+    const processes = [run('zebra')];
     const frr = new Frr(machine, dir, processes);
-    await waitFor(async () => (await frr.ask('show bgp summary json')).includes('{'), {
-      what: 'FRR to answer',
-      detail: () => processes.map((each) => each.tail()).join('\n'),
-      hopeless: () => (processes.every(({ alive }) => alive) ? undefined : 'a part of FRR ended'),
-    });
+    const answer = (command: string, pattern: RegExp): Promise<unknown> =>
+      waitFor(async () => pattern.test(await frr.ask(command)), {
+        what: `FRR to answer ${command}`,
+        detail: () => processes.map((each) => each.tail()).join('\n'),
+        hopeless: () => (processes.every(({ alive }) => alive) ? undefined : 'a part of FRR ended'),
+      });
+    // One after the other: who comes before zebra listens asks again after 10 s, and BFD that bgpd wanted meanwhile never comes to be.
+    await answer('show zebra client summary', /Name/);
+    processes.push(run('bfdd', '--bfdctl', path.join(dir, 'bfdd.sock')));
+    await answer('show zebra client summary', /^bfd\b/m);
+    processes.push(run('bgpd', '-p', String(options.port ?? 179)));
+    await answer('show zebra client summary', /^bgp\b/m);
+    await answer('show bgp summary json', /\{/);
     return frr;
   }
 
@@ -100,6 +104,7 @@ function frrConfig(machine: Machine, { as, neighbors, holdTime = 90 }: RouterOpt
   return `
 bfd
  profile fast
+  detect-multiplier ${BFD_MULTIPLIER}
   transmit-interval 100
   receive-interval 100
 !

@@ -1,3 +1,6 @@
+/** So many, because a busy machine holds up programs for some hundred milliseconds, which is no lost path. */
+export const BFD_MULTIPLIER = 15;
+
 /** A node as the router knows it. */
 export interface Neighbor {
   readonly address: string;
@@ -7,7 +10,7 @@ export interface Neighbor {
   readonly password?: string;
   /** It may be more than one hop away. */
   readonly multihop?: boolean;
-  /** The path is watched by BFD: a packet each 100 ms, three missing are a lost path. */
+  /** The path is watched by BFD: a packet each 100 ms, BFD_MULTIPLIER missing are a lost path. */
   readonly bfd?: boolean;
   /** Default: the family of its address. */
   readonly families?: readonly (4 | 6)[];

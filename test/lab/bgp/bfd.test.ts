@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
+  BFD_MULTIPLIER,
   Bird,
   ensurePrivilege,
   findComponent,
@@ -53,7 +54,7 @@ describe('a speaker whose peers are watched by BFD', { skip }, () => {
       device: undefined,
       families: [familyOf(address)],
       nextHops: {},
-      bfd: { isMultihop, rxMs: 100, txMs: 100, multiplier: 3 },
+      bfd: { isMultihop, rxMs: 100, txMs: 100, multiplier: BFD_MULTIPLIER },
     }));
     const subject = new NodeSpeaker(node.namespace);
     try {
@@ -76,6 +77,12 @@ describe('a speaker whose peers are watched by BFD', { skip }, () => {
       what: 'BGP sessions',
       timeoutMs: 60_000,
     });
+  /** All is up and what was lost on the way is forgotten: a router that stood still may end a second session, too. */
+  async function untilSettled(subject: NodeSpeaker): Promise<void> {
+    await untilBfd(subject, 'up');
+    await untilBgp(subject);
+    subject.losses.length = 0;
+  }
   /** Every session was lost for this reason since this was last asked; the hold time of 90 s does not count. */
   async function untilLost(subject: NodeSpeaker, reason: RegExp): Promise<void> {
     const { losses, speaker } = subject;
@@ -88,6 +95,11 @@ describe('a speaker whose peers are watched by BFD', { skip }, () => {
     });
     losses.length = 0;
   }
+  /** The router has learned of it, too, which it does a packet later. */
+  const untilKnown = (router: Bird | Frr, address: string, state: string): Promise<unknown> =>
+    waitFor(async () => (await router.bfdState(address)) === state, {
+      what: `the router to find BFD with ${address} ${state}`,
+    });
   /** What nft does with packets that leave or reach a machine, while the body runs. */
   async function withRule(machine: Machine, hook: string, rule: string, body: () => Promise<void>) {
     await machine.run('nft', ['add table inet bfdtest']);
@@ -107,17 +119,15 @@ describe('a speaker whose peers are watched by BFD', { skip }, () => {
     const router = await Bird.start(lab.router, { as: ROUTER_AS, neighbors: neighbors() });
     try {
       await withPeers([lab.router.ipv4, lab.router.ipv6], async (subject) => {
-        await untilBfd(subject, 'up');
-        await untilBgp(subject);
-        for (const { address } of neighbors()) assert.equal(await router.bfdState(address), 'Up');
+        await untilSettled(subject);
+        for (const { address } of neighbors()) await untilKnown(router, address, 'Up');
         router.process.signal('SIGSTOP');
         try {
           await untilLost(subject, /^BFD down: nothing heard/);
         } finally {
           router.process.signal('SIGCONT');
         }
-        await untilBgp(subject);
-        await untilBfd(subject, 'up');
+        await untilSettled(subject);
         await waitFor(async () => (await kernelNextHops(lab.router, vip)).length > 0, { what: 'the route' });
         await withRule(node, 'output', 'udp dport 3784 drop', async () => {
           // BIRD notices; which of its two words about that comes first, or whether it is only silent then, is up to it.
@@ -125,8 +135,7 @@ describe('a speaker whose peers are watched by BFD', { skip }, () => {
           await untilBgp(subject);
           assert.ok(subject.speaker.status().every((peer) => peer.bfd !== 'up'));
         });
-        await untilBfd(subject, 'up');
-        await untilBgp(subject);
+        await untilSettled(subject);
       });
     } finally {
       await router.stop();
@@ -137,8 +146,7 @@ describe('a speaker whose peers are watched by BFD', { skip }, () => {
     const router = await Bird.start(lab.router, { as: ROUTER_AS, neighbors: neighbors() });
     try {
       await withPeers([lab.router.ipv4, lab.router.ipv6], async (subject) => {
-        await untilBfd(subject, 'up');
-        await untilBgp(subject);
+        await untilSettled(subject);
         const crossed = 'udp dport 3784 ip ttl set 254';
         const crossed6 = 'udp dport 3784 ip6 hoplimit set 254';
         await withRule(lab.router, 'output', `${crossed}; add rule inet bfdtest c ${crossed6}`, async () => {
@@ -164,9 +172,8 @@ describe('a speaker whose peers are watched by BFD', { skip }, () => {
       await withPeers(
         [remote.ipv4],
         async (subject) => {
-          await untilBfd(subject, 'up');
-          await untilBgp(subject);
-          assert.equal(await router.bfdState(node.ipv4), 'Up');
+          await untilSettled(subject);
+          await untilKnown(router, node.ipv4, 'Up');
           await withRule(lab.router, 'forward', 'udp dport 4784 drop', () =>
             untilLost(subject, /^(BFD down: nothing heard|notification received)/),
           );
@@ -185,14 +192,12 @@ describe('a speaker whose peers are watched by BFD', { skip }, () => {
       const router = await Frr.start(lab.router, { as: ROUTER_AS, neighbors: neighbors() });
       try {
         await withPeers([lab.router.ipv4, lab.router.ipv6], async (subject) => {
-          await untilBgp(subject);
-          await untilBfd(subject, 'up');
-          for (const { address } of neighbors()) assert.equal(await router.bfdState(address), 'up');
+          await untilSettled(subject);
+          for (const { address } of neighbors()) await untilKnown(router, address, 'up');
           await withRule(lab.router, 'input', 'udp dport 3784 drop', async () => {
             await untilLost(subject, /^(BFD down|notification received)/);
           });
-          await untilBgp(subject);
-          await untilBfd(subject, 'up');
+          await untilSettled(subject);
           const sessions = subject.speaker.status().map((peer) => peer.sessions);
           await router.ask('configure', 'bfd', 'profile fast', 'shutdown');
           await untilBfd(subject, 'down');
