@@ -141,8 +141,10 @@ export class Peer {
     const before = this.state;
     const step = stepSession(before, event, { config: this.session, random: this.parts.random });
     this.state = step.state;
-    if (before.kind !== step.state.kind) {
-      this.since = this.parts.clock.now();
+    const hasMoved = before.kind !== step.state.kind;
+    // An attempt that hangs makes room for the next one: that is no other state, but news.
+    if (hasMoved || step.reason === 'not connected') {
+      if (hasMoved) this.since = this.parts.clock.now();
       this.reason = step.detail === undefined ? step.reason : `${step.reason}: ${step.detail}`;
       // The next session knows nothing.
       if (before.kind === 'established') this.rib.clear();
@@ -307,12 +309,17 @@ export class Peer {
     } else if (before.kind === 'established') {
       if (this.isLeaving) this.log.info('BGP session closed');
       else this.log.warn('BGP session lost, trying again', { reason });
-    } else if ((this.state.kind === 'active' || this.state.kind === 'idle') && !this.isLeaving) {
+    } else if (isOver(this.state, before) && !this.isLeaving) {
       if (this.complaint === reason) return;
       this.complaint = reason;
       this.log.warn('no BGP session, trying again', { reason });
     }
   }
+}
+
+/** An attempt has failed, be it that the next one follows at once. */
+function isOver({ kind }: SessionState, before: SessionState): boolean {
+  return kind === 'active' || kind === 'idle' || kind === before.kind;
 }
 
 const nothing: Pick<RoutesView, 'wants'> = { wants: () => false };

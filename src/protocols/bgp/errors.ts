@@ -24,7 +24,7 @@ const codes: Readonly<Record<number, string>> = {
   7: 'ROUTE-REFRESH message error',
 };
 
-/** RFC 4271 4.5, RFC 4486, RFC 5492, RFC 6608, RFC 8203, RFC 8538, RFC 9384. */
+/** RFC 4271 4.5, RFC 4486, RFC 5492, RFC 6608, RFC 8538, RFC 9384. */
 const subcodes: Readonly<Record<number, readonly string[]>> = {
   1: ['', 'connection not synchronized', 'bad message length', 'bad message type'],
   2: [
@@ -59,8 +59,22 @@ const subcodes: Readonly<Record<number, readonly string[]>> = {
   ],
 };
 
+/** RFC 9003: subcodes of Cease with which an administrator may say why. */
+const withWords: readonly number[] = [2, 4];
+const utf8 = new TextDecoder();
+
 /** What a NOTIFICATION says, for people: `OPEN message error, bad peer AS (2/2)`. */
-export function describeNotification({ code, subcode }: Notification): string {
+export function describeNotification(notification: Notification): string {
+  const { code, subcode } = notification;
   const parts = [codes[code] ?? 'unknown error', subcodes[code]?.[subcode] ?? ''];
-  return `${parts.filter((part) => part !== '').join(', ')} (${code}/${subcode})`;
+  const words = wordsOf(notification);
+  const said = words === '' ? '' : `: ${JSON.stringify(words)}`;
+  return `${parts.filter((part) => part !== '').join(', ')} (${code}/${subcode})${said}`;
+}
+
+/** A length octet and so much UTF-8; what is not is as good as nothing said. */
+function wordsOf({ code, subcode, data }: Notification): string {
+  const [length = 0] = data;
+  if (code !== errorCode.cease || !withWords.includes(subcode) || length >= data.length) return '';
+  return utf8.decode(data.subarray(1, 1 + length));
 }

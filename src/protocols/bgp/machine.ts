@@ -94,6 +94,9 @@ const OPEN_HOLD_MS = 240_000;
 /** The first pause after a session has ended; it doubles up to the connect retry time while nothing lasts. */
 const LEAST_IDLE_MS = 1000;
 
+/** Of an attempt that nobody refused either: the kernel drops what is not signed as expected (RFC 2385). */
+const NO_ANSWER = 'no answer: the peer is not there, a firewall drops packets, or the passwords differ';
+
 /** RFC 9384. */
 const BFD_DOWN = 10;
 
@@ -147,8 +150,8 @@ function inConnect(state: SessionState, event: SessionEvent, context: SessionCon
   if (event.kind === 'disconnected')
     return { state: { kind: 'active', failures }, effects: [], reason: 'not connected', detail: event.why };
   if (event.kind === 'timer' && event.timer === 'connectRetry') {
-    const again = connect(failures, context, 'connecting');
-    return { ...again, effects: [{ kind: 'disconnect' }, ...again.effects] };
+    const again = connect(failures, context, 'not connected');
+    return { ...again, effects: [{ kind: 'disconnect' }, ...again.effects], detail: NO_ANSWER };
   }
   return ignored(state);
 }

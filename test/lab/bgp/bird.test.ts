@@ -186,7 +186,9 @@ describe('a speaker and BIRD', { skip }, () => {
       await withSession(secret, speaks(wrong), async (router, subject) => {
         // Longer than the right one needed; what was not signed right is dropped by the kernel.
         await waitFor(() => subject.attempts >= 2, { what: 'a second attempt' });
-        assert.notEqual(subject.speaker.status()[0]?.state, 'established');
+        const [status] = subject.speaker.status();
+        assert.notEqual(status?.state, 'established');
+        assert.match(status?.reason ?? '', /no answer/);
         assert.match(await router.session(node.ipv4), /BGP state:\s+(Active|Passive)/);
       });
     }

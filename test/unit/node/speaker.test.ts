@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatPrefix, hostLength, ip, type Prefix } from '../../../src/lib/ip.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
+import { silentLogger, type Logger } from '../../../src/lib/log.ts';
 import { errnoOf, KernelError } from '../../../src/linux/errors.ts';
 import { createSpeaker } from '../../../src/node/index.ts';
 import type { PeerConfig } from '../../../src/node/types.ts';
@@ -26,16 +26,26 @@ function prefix(address: string): Prefix {
   return { address: ip(address), length: hostLength(ip(address)) };
 }
 
+/** What is warned of, and why. */
+function listening(warnings: string[]): Logger {
+  return {
+    ...silentLogger,
+    child: () => listening(warnings),
+    warn: (message, fields) => warnings.push(`${message}: ${String(fields?.['reason'])}`),
+  };
+}
+
 function stage(peers: readonly PeerConfig[] = [plain]) {
   const clock = new FakeClock();
   const fake = new FakePeers();
   const paths = new FakeUdpPaths();
+  const warnings: string[] = [];
   const speaker = createSpeaker({
     connect: fake.connect,
     openUdpPath: paths.open,
     clock,
     random: () => 1,
-    log: silentLogger,
+    log: listening(warnings),
     linkIndex: (name) => (name === 'eth0' ? 2 : undefined),
   });
   const wanted = new Map<string, Prefix>();
@@ -50,6 +60,7 @@ function stage(peers: readonly PeerConfig[] = [plain]) {
     fake,
     paths,
     speaker,
+    warnings,
     want: (...addresses: readonly string[]) => {
       const changed = [...wanted.values(), ...addresses.map(prefix)];
       wanted.clear();
@@ -194,6 +205,21 @@ test('BGP-07 BGP-25 what the socket is asked for; the next attempt after 10 s', 
   assert.equal(fake.connections.length, 1);
   await clock.advance(1);
   assert.equal(fake.connections.length, 2);
+});
+
+test('BGP-08 a peer that never answers, as with another password, is in the log and the status, once', async () => {
+  const { fake, clock, speaker, warnings, state } = stage();
+  for (let n = 0; n < 3; n++) await clock.advance(10_000);
+  assert.equal(fake.connections.length, 4);
+  assert.equal(state(), 'connect');
+  assert.match(speaker.status()[0]?.reason ?? '', /^not connected: no answer.*passwords differ/);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /^no BGP session, trying again: not connected: no answer/);
+  fake.last.establish();
+  fake.last.refuse('read ECONNRESET');
+  await clock.advance(1000);
+  await clock.advance(10_000);
+  assert.equal(warnings.length, 3, 'after a session it is news again');
 });
 
 test('an attempt that the kernel refuses at once is tried again', async () => {

@@ -185,3 +185,16 @@ test('a NOTIFICATION is put into words', () => {
   assert.equal(words(2, 2), 'OPEN message error, bad peer AS (2/2)');
   assert.equal(words(99, 1), 'unknown error (99/1)');
 });
+
+test('what an administrator says about a shutdown or a reset (RFC 9003) is quoted', () => {
+  const words = (subcode: number, length: number, text: string): string =>
+    describeNotification({ code: 6, subcode, data: Uint8Array.of(length, ...Buffer.from(text)) });
+  assert.equal(
+    words(2, 11, 'bis fünf\n\u0007'),
+    'cease, administrative shutdown (6/2): "bis fünf\\n\\u0007"',
+  );
+  assert.equal(words(4, 4, 'moment'), 'cease, administrative reset (6/4): "mome"');
+  assert.equal(words(4, 0, ''), 'cease, administrative reset (6/4)');
+  assert.equal(words(2, 9, 'cut'), 'cease, administrative shutdown (6/2)');
+  assert.equal(words(1, 1, 'x'), 'cease, maximum number of prefixes reached (6/1)');
+});

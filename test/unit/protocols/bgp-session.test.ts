@@ -88,11 +88,10 @@ describe('a BGP session', () => {
     assert.equal(refused.state.kind, 'active');
     assert.deepEqual(refused.effects, [], 'the timer of the attempt goes on');
     assert.deepEqual(run([start, lost, fired('connectRetry')]).does, ['connectRetry 10000', 'connect']);
-    assert.deepEqual(run([start, fired('connectRetry')]).does, [
-      'disconnect',
-      'connectRetry 10000',
-      'connect',
-    ]);
+    const hung = run([start, fired('connectRetry')]);
+    assert.deepEqual(hung.does, ['disconnect', 'connectRetry 10000', 'connect']);
+    assert.equal(hung.reason, 'not connected');
+    assert.match(hung.detail ?? '', /^no answer/);
   });
 
   test('every message of an established session starts the hold timer anew; its end is told and ends it', () => {
