@@ -24,8 +24,8 @@ export async function removeStrayServices(parts: Parts, signal: AbortSignal): Pr
   await removeStrays(
     {
       vips,
-      remove: (vip) => {
-        node.sweep(({ address }) => address.protocol === mark && address.address === vip);
+      remove: (gone) => {
+        node.sweep(({ address }) => address.protocol === mark && gone.has(address.address));
       },
       services: async (within) => {
         const { items } = await api.client.list(serviceResource, { signal: within });

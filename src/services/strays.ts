@@ -16,7 +16,8 @@ interface LeaseWord {
 export interface StraysParts {
   /** VIPs of Services on this node, by their owner mark. */
   readonly vips: () => readonly Ip[];
-  readonly remove: (vip: Ip) => void;
+  /** Those of these that are still nobody's. */
+  readonly remove: (vips: ReadonlySet<Ip>) => void;
   readonly services: (signal: AbortSignal) => Promise<readonly Service[]>;
   /** Undefined: there is no such Lease. */
   readonly lease: (lease: LeaseKey, signal: AbortSignal) => Promise<LeaseWord | undefined>;
@@ -32,6 +33,8 @@ export interface StraysOptions {
   readonly periodMs: number;
 }
 
+/** VIPs that are removed in one turn of the event loop. */
+const atOnce = 256;
 /** Whoever has not shown by then that it holds a VIP will hardly do so later. */
 const maxLooks = 20;
 
@@ -80,16 +83,14 @@ interface Memory {
 }
 
 async function removeHeldElsewhere(
-  { vips, remove, services, lease, log }: StraysParts,
+  parts: StraysParts,
   { node, globalLease }: StraysOptions,
   memory: Memory,
   signal: AbortSignal,
 ): Promise<void> {
-  const all = await services(signal);
-  const claims = vips().map((vip) => ({
-    vip,
-    claimants: all.filter((service) => wantedAddresses(service).addresses.includes(vip)),
-  }));
+  const { vips, services, lease } = parts;
+  const claimantsOf = byAddress(await services(signal));
+  const claims = vips().map((vip) => ({ vip, claimants: claimantsOf.get(vip) ?? [] }));
   const keys = claims.flatMap(({ claimants }) => claimants.flatMap((each) => leasesOf(each, globalLease)));
   const holders = new Map<LeaseKey, { readonly node: string; readonly isAlive: boolean }>();
   for (const key of new Set(keys)) {
@@ -99,6 +100,8 @@ async function removeHeldElsewhere(
     const isAlive = then?.holder === now.holder && then.version !== now.version;
     holders.set(key, { node: now.holder.toLowerCase(), isAlive });
   }
+  const here = new Set(vips());
+  const theirs = new Map<Ip, string>();
   for (const { vip, claimants } of claims) {
     const words = claimants.map((service) => ({
       host: hostOf(service),
@@ -106,11 +109,40 @@ async function removeHeldElsewhere(
     }));
     const mayBeHere = words.some(({ host, held }) => host === node || held.some((by) => by.node === node));
     const other = words.find(({ host, held }) => held.some((by) => by.isAlive && by.node === host));
-    if (mayBeHere || other === undefined || memory.removed.has(vip) || !vips().includes(vip)) continue;
+    if (mayBeHere || other === undefined || memory.removed.has(vip) || !here.has(vip)) continue;
     memory.removed.add(vip);
-    remove(vip);
-    log.info('a VIP of a Service that another node holds is removed', { vip, host: other.host });
+    theirs.set(vip, other.host);
   }
+  await removeInTurns(parts, theirs, signal);
+}
+
+/** `theirs`: VIPs, and the node that has each. */
+async function removeInTurns(
+  { remove, clock, log }: StraysParts,
+  theirs: ReadonlyMap<Ip, string>,
+  signal: AbortSignal,
+): Promise<void> {
+  const gone = [...theirs];
+  for (let from = 0; from < gone.length && !signal.aborted; from += atOnce) {
+    const some = gone.slice(from, from + atOnce);
+    remove(new Set(some.map(([vip]) => vip)));
+    for (const [vip, host] of some)
+      log.info('a VIP of a Service that another node holds is removed', { vip, host });
+    await clock.sleep('services-strays', 0, signal);
+  }
+}
+
+/** Which Services want each address: there may be thousands of either. */
+function byAddress(services: readonly Service[]): ReadonlyMap<Ip, readonly Service[]> {
+  const found = new Map<Ip, Service[]>();
+  for (const service of services) {
+    for (const vip of wantedAddresses(service).addresses) {
+      const known = found.get(vip);
+      if (known === undefined) found.set(vip, [service]);
+      else known.push(service);
+    }
+  }
+  return found;
 }
 
 function hostOf(service: Service): string {

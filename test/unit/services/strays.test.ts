@@ -45,7 +45,9 @@ function scene(...wishes: readonly Wish[]) {
   const done = removeStrays(
     {
       vips: () => [...vips],
-      remove: (gone) => vips.delete(gone),
+      remove: (gone) => {
+        for (const each of gone) vips.delete(each);
+      },
       services: () => {
         lists++;
         return scene_.fails ? Promise.reject(new Error('forbidden')) : Promise.resolve(services);
@@ -157,4 +159,51 @@ test('the log says once what is there and why it stays, and once what cannot be 
   await clock.advance(3 * periodMs);
   assert.equal(isThere(), false);
   await end();
+});
+
+test('thousands of VIPs and Services are looked at once each, and go in turns', async () => {
+  const all = Array.from({ length: 2000 }, (_, i) => ip(`10.9.${i >> 8}.${i & 255}`));
+  let reads = 0;
+  const services = all.map((address, i) => {
+    const service = projectService({
+      metadata: {
+        name: `web${i}`,
+        namespace: 'shop',
+        annotations: { 'kube-vip.io/loadbalancerIPs': address, 'kube-vip.io/vipHost': 'b' },
+      },
+    });
+    return {
+      get metadata() {
+        reads++;
+        return service.metadata;
+      },
+    };
+  });
+  const clock = new FakeClock();
+  const vips = new Set(all);
+  const turns: number[] = [];
+  const stop = new AbortController();
+  let version = 0;
+  const done = removeStrays(
+    {
+      vips: () => [...vips],
+      remove: (gone) => {
+        turns.push(gone.size);
+        for (const each of gone) vips.delete(each);
+      },
+      services: () => Promise.resolve(services),
+      lease: (key) =>
+        Promise.resolve(key === globalLease ? { holder: 'b', version: String(version++) } : undefined),
+      clock,
+      log: silentLogger,
+    },
+    { node: 'a', globalLease, periodMs },
+    stop.signal,
+  );
+  await clock.advance(periodMs + 10);
+  assert.equal(vips.size, 0);
+  assert.ok(Math.max(...turns) <= 256, turns.join());
+  assert.ok(reads < 40 * all.length, `${reads} reads`);
+  stop.abort();
+  await done;
 });
