@@ -42,33 +42,35 @@ export function readSettings(input: ReadInput): ReadSettings {
   const sources: Record<string, Source> = {};
   for (const [name, setting] of settingList) {
     sources[name] = { kind: 'default' };
-    const given =
-      fromEnv(setting, input.env) ??
-      fromFlag(setting, input.flags.uses.get(name)) ??
-      fromFile(setting, name, file);
+    const flag = fromFlag(setting, input.flags.uses.get(name));
+    const given = fromEnv(setting, input.env) ?? flag ?? fromFile(setting, name, file);
     if (given === undefined) continue;
+    // A flag that cannot be read is an error whatever counts in its place, as for every program with flags.
+    if (flag !== undefined && flag !== given) problems.push(...problemsOf(name, setting, flag));
     sources[name] = given.source;
     const { parsed } = given;
-    const value = setting.secret ? '***' : given.written;
-    if ('problem' in parsed) {
-      const source = sourceText(given.source);
-      problems.push({
-        setting: displayName(name),
-        source,
-        value,
-        problem: parsed.problem,
-        remedy: parsed.remedy,
-      });
-      continue;
-    }
+    problems.push(...problemsOf(name, setting, given));
+    if ('problem' in parsed) continue;
     values[name] = parsed.value;
     if (parsed.warning !== undefined)
-      warnings.push(`${sourceText(given.source)}=${JSON.stringify(value)} ${parsed.warning}`);
+      warnings.push(`${sourceText(given.source)}=${JSON.stringify(shown(setting, given))} ${parsed.warning}`);
   }
   // Every key was filled from its own codec, which is what the two types say.
   const config = values as unknown as Config;
   warnings.push(...passedOver(config, input.env), ...strangers(input.env));
   return { config, sources: sources as unknown as Sources, warnings, problems };
+}
+
+function problemsOf(name: SettingName, setting: Setting<unknown>, given: Given): readonly ConfigProblem[] {
+  const { parsed, source } = given;
+  if (!('problem' in parsed)) return [];
+  const { problem, remedy } = parsed;
+  const value = shown(setting, given);
+  return [{ setting: displayName(name), source: sourceText(source), value, problem, remedy }];
+}
+
+function shown(setting: Setting<unknown>, { written }: Given): string {
+  return setting.secret ? '***' : written;
 }
 
 /** Variables that count beside `svc_enable` alone, where Services are enabled by something else. */

@@ -13,6 +13,12 @@ describe('precedence', () => {
     assert.deepEqual(sources.leaseName, { kind: 'env', name: 'vip_leasename' });
   });
 
+  test('a flag that cannot be read is an error also where the environment counts', () => {
+    const argv = ['--port=six', '--arp=yes', '--leaseName=x'];
+    const text = refusal({ argv, env: { ...working, port: '7443', vip_leasename: 'y' } });
+    assert.match(text, /^flag --arp="yes": not a boolean;.*\nflag --port="six": not a whole number;.*$/);
+  });
+
   test('CP-08 an empty environment variable is as good as none, except lb_class_name beside svc_enable', () => {
     const { config } = load({
       argv: ['--leaseName=from-flag'],
