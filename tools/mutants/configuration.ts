@@ -47,8 +47,8 @@ export const configurationMutants: readonly Mutant[] = [
   {
     line: 'CP-07',
     file: 'src/config/read.ts',
-    from: 'fromEnv(setting, input.env) ??\n      fromFlag(setting, input.flags.uses.get(name)) ??',
-    to: 'fromFlag(setting, input.flags.uses.get(name)) ??\n      fromEnv(setting, input.env) ??',
+    from: 'fromEnv(setting, input.env) ?? flag ??',
+    to: 'flag ?? fromEnv(setting, input.env) ??',
     test: load,
   },
   {
@@ -61,8 +61,8 @@ export const configurationMutants: readonly Mutant[] = [
   {
     line: 'CP-09',
     file: 'src/config/read.ts',
-    from: 'fromFlag(setting, input.flags.uses.get(name)) ??\n      fromFile(setting, name, file);',
-    to: 'fromFile(setting, name, file) ??\n      fromFlag(setting, input.flags.uses.get(name));',
+    from: 'flag ?? fromFile(setting, name, file);',
+    to: 'fromFile(setting, name, file) ?? flag;',
     test: load,
   },
   {
