@@ -16,14 +16,13 @@ import type { BgpMessage, Notification } from './types.ts';
  *    │                 active ◄─────────────┘                       │                     │
  *    └── anything that ends a session, after a NOTIFICATION ────────┴─────────────────────┘
  *
- * `active` is the RFC's name for "not connected, trying again when the timer says so".
+ * `active` is the RFC's name for "not connected, trying again when the timer says so": soon, later and later.
  */
 export type SessionState =
   /** `wanted` false: it was stopped, or never started. */
   | { readonly kind: 'idle'; readonly wanted: boolean; readonly failures: number }
-  | { readonly kind: 'connect'; readonly failures: number }
-  | { readonly kind: 'active'; readonly failures: number }
-  | { readonly kind: 'openSent'; readonly failures: number }
+  /** `refusals`: attempts in a row that came to nothing before the peer had said a word. */
+  | { readonly kind: 'connect' | 'active' | 'openSent'; readonly failures: number; readonly refusals: number }
   | { readonly kind: 'openConfirm'; readonly failures: number; readonly negotiated: Negotiated }
   | { readonly kind: 'established'; readonly failures: number; readonly negotiated: Negotiated };
 
@@ -91,7 +90,7 @@ export const stoppedSession: SessionState = { kind: 'idle', wanted: false, failu
 
 /** RFC 4271 8: "a large value", 4 minutes, until the peer has proposed its own. */
 const OPEN_HOLD_MS = 240_000;
-/** The first pause after a session has ended; it doubles up to the connect retry time while nothing lasts. */
+/** The first pause after a session has ended, or was refused; it doubles up to the connect retry time while nothing lasts. */
 const LEAST_IDLE_MS = 1000;
 
 /** Of an attempt that nobody refused either: the kernel drops what is not signed as expected (RFC 2385). */
@@ -99,6 +98,8 @@ const NO_ANSWER = 'no answer: the peer is not there, a firewall drops packets, o
 
 /** RFC 9384. */
 const BFD_DOWN = 10;
+
+type Attempt = Extract<SessionState, { readonly refusals: number }>;
 
 const stopAll: readonly SessionEffect[] = (['connectRetry', 'hold', 'keepalive', 'idleHold'] as const).map(
   (timer) => ({ kind: 'timer', timer, ms: undefined }),
@@ -128,17 +129,16 @@ function inIdle(
   event: SessionEvent,
   context: SessionContext,
 ): SessionStep {
-  if (event.kind === 'start' && !state.wanted) return connect(state.failures, context, 'started');
+  if (event.kind === 'start' && !state.wanted) return connect(state.failures, 0, context, 'started');
   if (event.kind === 'timer' && event.timer === 'idleHold' && state.wanted)
-    return connect(state.failures, context, 'connecting');
+    return connect(state.failures, 0, context, 'connecting');
   return ignored(state);
 }
 
-function inConnect(state: SessionState, event: SessionEvent, context: SessionContext): SessionStep {
-  const { failures } = state;
+function inConnect(state: Attempt, event: SessionEvent, context: SessionContext): SessionStep {
   if (event.kind === 'connected')
     return {
-      state: { kind: 'openSent', failures },
+      state: { ...state, kind: 'openSent' },
       effects: [
         timer('connectRetry', undefined),
         { kind: 'send', message: openMessage(context.config) },
@@ -146,37 +146,28 @@ function inConnect(state: SessionState, event: SessionEvent, context: SessionCon
       ],
       reason: 'connected',
     };
-  // The timer that runs since the attempt began is also the pause before the next one.
-  if (event.kind === 'disconnected')
-    return { state: { kind: 'active', failures }, effects: [], reason: 'not connected', detail: event.why };
+  if (event.kind === 'disconnected') return refused(state, context, 'not connected', event.why);
   if (event.kind === 'timer' && event.timer === 'connectRetry') {
-    const again = connect(failures, context, 'not connected');
+    const again = connect(state.failures, state.refusals, context, 'not connected');
     return { ...again, effects: [{ kind: 'disconnect' }, ...again.effects], detail: NO_ANSWER };
   }
   return ignored(state);
 }
 
-function inActive(state: SessionState, event: SessionEvent, context: SessionContext): SessionStep {
+function inActive(state: Attempt, event: SessionEvent, context: SessionContext): SessionStep {
   return event.kind === 'timer' && event.timer === 'connectRetry'
-    ? connect(state.failures, context, 'connecting')
+    ? connect(state.failures, state.refusals, context, 'connecting')
     : ignored(state);
 }
 
-function inOpenSent(state: SessionState, event: SessionEvent, context: SessionContext): SessionStep {
-  const { failures } = state;
-  if (event.kind === 'disconnected')
-    return {
-      state: { kind: 'active', failures },
-      effects: [...stopAll, timer('connectRetry', retryMs(context))],
-      reason: 'connection lost',
-      detail: event.why,
-    };
+function inOpenSent(state: Attempt, event: SessionEvent, context: SessionContext): SessionStep {
+  if (event.kind === 'disconnected') return refused(state, context, 'connection lost', event.why);
   if (event.kind !== 'message' || event.message.type !== 'open') return common(state, event, context, 1);
   const verdict = judgeOpen(event.message, context.config);
   if (!verdict.accepted) return fail(state, context, 'open refused', verdict.why, verdict.notification);
   const { negotiated } = verdict;
   return {
-    state: { kind: 'openConfirm', failures, negotiated },
+    state: { kind: 'openConfirm', failures: state.failures, negotiated },
     effects: [
       { kind: 'send', message: { type: 'keepalive' } },
       holdTimer(negotiated),
@@ -269,12 +260,24 @@ function common(
   }
 }
 
-function connect(failures: number, context: SessionContext, reason: SessionReason): SessionStep {
+function connect(
+  failures: number,
+  refusals: number,
+  context: SessionContext,
+  reason: SessionReason,
+): SessionStep {
   return {
-    state: { kind: 'connect', failures },
+    state: { kind: 'connect', failures, refusals },
     effects: [timer('connectRetry', retryMs(context)), { kind: 'connect' }],
     reason,
   };
+}
+
+/** A router that is only starting again is tried soon. */
+function refused(state: Attempt, context: SessionContext, reason: SessionReason, why: string): SessionStep {
+  const refusals = state.refusals + 1;
+  const effects = [...stopAll, timer('connectRetry', pauseMs(refusals, context))];
+  return { state: { ...state, kind: 'active', refusals }, effects, reason, detail: why };
 }
 
 /** Says why where the peer has to know, and waits before the next attempt (RFC 4271 8.1.1, IdleHoldTime). */
@@ -286,15 +289,13 @@ function fail(
   notification?: Notification,
 ): SessionStep {
   const failures = state.failures + 1;
-  const maxMs = context.config.connectRetry * 1000;
-  const waitMs = backoffMs(failures, { baseMs: Math.min(LEAST_IDLE_MS, maxMs), maxMs }, context.random);
   return {
     state: { kind: 'idle', wanted: true, failures },
     effects: [
       ...stopAll,
       ...(notification === undefined ? [] : [telling(notification)]),
       { kind: 'disconnect' },
-      timer('idleHold', waitMs),
+      timer('idleHold', pauseMs(failures, context)),
     ],
     reason,
     ...(detail === undefined ? {} : { detail }),
@@ -328,6 +329,11 @@ function keepaliveTimer({ keepaliveInterval }: Negotiated, context: SessionConte
     'keepalive',
     keepaliveInterval === 0 ? undefined : jittered(keepaliveInterval * 1000, context.random),
   );
+}
+
+function pauseMs(attempt: number, { config, random }: SessionContext): number {
+  const maxMs = config.connectRetry * 1000;
+  return backoffMs(attempt, { baseMs: Math.min(LEAST_IDLE_MS, maxMs), maxMs }, random);
 }
 
 function retryMs({ config, random }: SessionContext): number {

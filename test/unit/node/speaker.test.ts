@@ -188,7 +188,7 @@ test('stopping before there is a session ends the attempt and tells nobody', asy
   assert.equal(fake.connections.length, 1);
 });
 
-test('BGP-07 BGP-25 what the socket is asked for; the next attempt after 10 s', async () => {
+test('BGP-07 BGP-25 what the socket is asked for; who is refused tries again soon, and at last every 10 s', async () => {
   const special = { password: 'sesame', ttl: 50, device: 'eth0', port: 1179 };
   const { fake, clock } = stage([{ ...plain, ...special, localAddress: ip('10.0.0.12') }]);
   assert.deepEqual(fake.last.target, {
@@ -200,11 +200,30 @@ test('BGP-07 BGP-25 what the socket is asked for; the next attempt after 10 s', 
     device: 'eth0',
     scopeId: 2,
   });
+  for (const [n, ms] of [1000, 2000, 4000, 8000, 10_000, 10_000].entries()) {
+    fake.last.refuse();
+    await clock.advance(ms - 1);
+    assert.equal(fake.connections.length, n + 1);
+    await clock.advance(1);
+    assert.equal(fake.connections.length, n + 2);
+  }
+});
+
+test('BGP-26 a router that closes connections while it starts, as FRR does, has a session soon after', async () => {
+  const { fake, clock, state } = stage();
+  for (const ms of [1000, 2000]) {
+    fake.last.accept();
+    fake.last.refuse('closed by the peer');
+    await clock.advance(ms);
+  }
+  fake.last.establish();
+  assert.equal(state(), 'established');
+  // The refusals are forgotten.
+  fake.last.refuse('read ECONNRESET');
+  await clock.advance(1000);
   fake.last.refuse();
-  await clock.advance(9999);
-  assert.equal(fake.connections.length, 1);
-  await clock.advance(1);
-  assert.equal(fake.connections.length, 2);
+  await clock.advance(1000);
+  assert.equal(fake.connections.length, 5);
 });
 
 test('BGP-08 a peer that never answers, as with another password, is in the log and the status, once', async () => {
@@ -226,9 +245,9 @@ test('an attempt that the kernel refuses at once is tried again', async () => {
   const { fake, clock, state } = stage();
   fake.last.refuse();
   fake.failNext = new KernelError({ op: 'connect', errno: errnoOf.EADDRNOTAVAIL });
-  await clock.advance(10_000);
+  await clock.advance(1000);
   assert.equal(state(), 'active');
-  await clock.advance(10_000);
+  await clock.advance(2000);
   assert.equal(fake.connections.length, 2);
 });
 
