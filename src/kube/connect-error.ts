@@ -9,7 +9,7 @@ const meanings: readonly (readonly [pattern: RegExp, meaning: string])[] = [
   [/wrong version number|packet length too long|http request/i, 'it does not speak TLS'],
   [
     /self-signed certificate|unable to (?:get|verify) .*(?:issuer|certificate)/i,
-    'its certificate is not signed by the CA that the credentials name',
+    'its certificate is not signed by the CA that the credentials name (or, where they name none, by one that the system trusts)',
   ],
   [/certificate has expired/i, 'its certificate has expired'],
   [/certificate is not yet valid/i, 'its certificate is not valid yet; is a clock wrong?'],

@@ -1,7 +1,9 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
-import { rootCertificates } from 'node:tls';
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import { KubeVipError, messageOf } from '../lib/errors.ts';
+import { trustSystemRoots } from './system-roots.ts';
 
 /** A health-check CA that cannot be used: fatal at start, because every later check would fail. */
 export class HealthCaError extends KubeVipError {
@@ -21,8 +23,14 @@ export function createHealthProbe(
   address: string,
   caPath: string,
 ): (signal: AbortSignal) => Promise<string | undefined> {
-  const ca = caPath === '' ? undefined : [...rootCertificates, readCa(caPath)];
-  return (signal) => check(new URL(address), ca, signal, MAX_REDIRECTS);
+  if (caPath === '' && new URL(address).protocol === 'https:') trustSystemRoots();
+  const trust = caPath === '' ? undefined : trustBeside(caPath);
+  return (signal) => check(new URL(address), trust, signal, MAX_REDIRECTS);
+}
+
+/** Made once: to read 120 authorities takes 15 ms. */
+function trustBeside(caPath: string): SecureContext {
+  return createSecureContext({ ca: [...rootCertificates, readCa(caPath)], minVersion: 'TLSv1.2' });
 }
 
 function readCa(path: string): string {
@@ -32,29 +40,42 @@ function readCa(path: string): string {
   } catch (error) {
     throw new HealthCaError(`reading health check CA cert ${path}: ${messageOf(error)}`, { cause: error });
   }
-  if (!text.includes('-----BEGIN CERTIFICATE-----')) {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (!blocks.some(isCertificate))
     throw new HealthCaError(`${path} contains no valid certificates; give a PEM file`);
-  }
   return text;
+}
+
+/** OpenSSL passes over what it cannot read. */
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0;
+  } catch {
+    return false;
+  }
 }
 
 async function check(
   url: URL,
-  ca: string[] | undefined,
+  trust: SecureContext | undefined,
   signal: AbortSignal,
   redirects: number,
 ): Promise<string | undefined> {
-  const answer = await get(url, ca, signal);
+  const answer = await get(url, trust, signal);
   const { statusCode = 0, headers } = answer;
   if (statusCode >= 300 && statusCode < 400 && headers.location !== undefined) {
     if (redirects === 0) return `more than ${MAX_REDIRECTS} redirects`;
-    return check(new URL(headers.location, url), ca, signal, redirects - 1);
+    return check(new URL(headers.location, url), trust, signal, redirects - 1);
   }
   return statusCode === 200 ? undefined : `${url.href} answered ${statusCode}`;
 }
 
 /** A connection of its own for every check: a kept one could outlive the server it once reached. */
-async function get(url: URL, ca: string[] | undefined, signal: AbortSignal): Promise<http.IncomingMessage> {
+async function get(
+  url: URL,
+  trust: SecureContext | undefined,
+  signal: AbortSignal,
+): Promise<http.IncomingMessage> {
   // Loaded with the first check: no start waits for what few use.
   const https = await import('node:https');
   return new Promise((resolve, reject) => {
@@ -66,7 +87,12 @@ async function get(url: URL, ca: string[] | undefined, signal: AbortSignal): Pro
       url.protocol === 'https:'
         ? https.get(
             url,
-            { signal, agent: false, minVersion: 'TLSv1.2', ...(ca === undefined ? {} : { ca }) },
+            {
+              signal,
+              agent: false,
+              minVersion: 'TLSv1.2',
+              ...(trust === undefined ? {} : { secureContext: trust }),
+            },
             done,
           )
         : http.get(url, { signal, agent: false }, done);

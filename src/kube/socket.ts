@@ -4,6 +4,7 @@ import { checkServerIdentity, connect as tlsConnect } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import type { Connection } from './connection.ts';
 import type { Proxy } from './proxy.ts';
+import { trustSystemRoots } from './system-roots.ts';
 import { openTunnel } from './tunnel.ts';
 
 /** How the server is found. */
@@ -41,6 +42,7 @@ export async function openSocket(
 function tlsOptions(connection: Connection): ConnectionOptions {
   const name = connection.tlsServerName ?? connection.server.host;
   const { ca, cert, key } = connection;
+  if (ca === undefined && !connection.isInsecure) trustSystemRoots();
   return {
     ALPNProtocols: ['h2', 'http/1.1'],
     minVersion: 'TLSv1.2',
