@@ -14,7 +14,7 @@ const MAX_REDIRECTS = 10;
 
 /**
  * Builds the check behind `control_plane_health_check_address`: GET, redirects followed, 200 is
- * healthy. The CA file is added to the system roots; TLS below 1.2 is refused.
+ * healthy. The CA file is added to the roots that Node has; without one those of the system are. TLS below 1.2 is refused.
  *
  * @returns a function that resolves to undefined when healthy, else to what was wrong.
  * @throws HealthCaError when the CA file cannot be read or holds no certificate.

@@ -40,7 +40,7 @@ export const observeSettings = {
     env: 'control_plane_health_check_ca_path',
     key: 'controlPlaneHealthCheck.caPath',
     feature: 'health',
-    doc: 'CA certificates for the check, beside those of the system.',
+    doc: 'CA certificates for the check, beside those that Node.js brings along; empty means these and those of the system.',
   }),
   healthCheckPort: uint(0, {
     flag: 'healthCheckPort',
