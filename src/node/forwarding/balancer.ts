@@ -9,6 +9,8 @@ export interface Balancer {
   /** Compares with the kernel and repairs. */
   check(): Promise<void>;
   stateOf(spec: VirtualServerSpec): { readonly state: ForwardingState; readonly notes: readonly string[] };
+  /** Resolves when the clients of virtual servers that have gone have been told. */
+  told(): Promise<void>;
   /** Stops following the kernel; what is there stays. */
   stop(): void;
 }

@@ -3,6 +3,7 @@ import type { Ip } from '../../lib/ip.ts';
 import type { ConnectionEnd, Conntrack } from '../../linux/index.ts';
 import { specKey } from './balancer.ts';
 import { Due } from './due.ts';
+import { Farewell } from './farewell.ts';
 import type { ForwardingKernel, Shared } from './ports.ts';
 import { Resetter } from './resetter.ts';
 import type { RealServer, VirtualServerSpec } from './types.ts';
@@ -33,7 +34,8 @@ const againMs = 1000;
 
 /**
  * Ends the connections that go to servers which a virtual server does not have, or that are dead. It
- * looks when servers went away, and once at the beginning: a predecessor may have died in between.
+ * looks when servers went away, and once at the beginning: a predecessor may have died in between. The clients of
+ * a virtual server that goes as a whole are told by `Farewell`.
  */
 export class Cutter {
   private readonly shared: Shared;
@@ -43,15 +45,25 @@ export class Cutter {
   /** Virtual servers whose connections will be looked at. */
   private readonly soon: Due;
   private readonly again: Due;
+  private readonly farewell: Farewell;
 
+  /** `haveRead`: those connected to virtual servers that are not wanted any more have been read. */
   constructor(
     ports: Pick<ForwardingKernel, 'conntrack' | 'rawIp'> & { readonly shared: Shared },
     sources: readonly Connections[],
+    haveRead: () => void = () => undefined,
   ) {
     const { conntrack, rawIp, shared } = ports;
     this.shared = shared;
     this.resetter = new Resetter({ conntrack, rawIp, clock: shared.clock });
     this.sources = [...sources, ...(conntrack === undefined ? [] : [trackedConnections(conntrack)])];
+    this.farewell = new Farewell({
+      shared,
+      sources: this.sources,
+      resetter: this.resetter,
+      isBack: (key) => this.specs.has(key),
+      haveRead,
+    });
     const look = (keys: readonly string[]): void => this.look(keys);
     this.soon = new Due(shared.clock, 'cut connections', 0, look);
     this.again = new Due(shared.clock, 'cut connections again', againMs, look);
@@ -59,7 +71,9 @@ export class Cutter {
 
   apply(specs: readonly VirtualServerSpec[]): void {
     const keys = new Set(specs.map(specKey));
-    for (const key of this.specs.keys()) if (!keys.has(key)) this.specs.delete(key);
+    const gone = [...this.specs].filter(([key]) => !keys.has(key));
+    for (const [key] of gone) this.specs.delete(key);
+    if (gone.length > 0) this.farewell.to(gone.map(([, spec]) => spec));
     for (const spec of specs) {
       const key = specKey(spec);
       const before = this.specs.get(key);
@@ -74,7 +88,13 @@ export class Cutter {
     }
   }
 
+  /** Resolves when the clients of all that has gone have been told. */
+  told(): Promise<void> {
+    return this.farewell.told();
+  }
+
   close(): void {
+    this.farewell.close();
     this.soon.close();
     this.again.close();
     this.resetter.close();

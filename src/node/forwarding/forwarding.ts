@@ -112,6 +112,7 @@ class NodeForwarding implements Forwarding {
       this.set([]);
       // What could not be done at once, because the kernel had to be read before.
       await this.balancer.check();
+      await this.balancer.told();
     }
     this.abandon();
   }

@@ -88,7 +88,7 @@ export interface Forwarding {
   /** Replaces everything that was wanted before. Takes effect before it returns, or says why not in `status`. */
   set(specs: readonly ForwardingSpec[]): void;
   status(): ForwardingStatus;
-  /** Takes back all that was put into the kernel and ends; established connections are left alone. */
+  /** Takes back all that was put into the kernel, tells those who are connected, a second at most, and ends. */
   close(): Promise<void>;
   /** Ends and leaves everything as it is, for a successor to find. */
   abandon(): void;

@@ -40,9 +40,13 @@ function scene(tracked: readonly TrackedConnection[]) {
     },
     close: () => undefined,
   };
-  const rawIp = { send: () => undefined, close: () => undefined };
+  const told: { readonly to: string; readonly at: number }[] = [];
+  const rawIp = {
+    send: (to: string) => void told.push({ to, at: clock.now() }),
+    close: () => undefined,
+  };
   const shared = { clock, counters, log: silentLogger, observer: {} };
-  return { clock, counters, looks, removed, ids, cutter: new Cutter({ conntrack, rawIp, shared }, []) };
+  return { clock, counters, looks, removed, ids, told, cutter: new Cutter({ conntrack, rawIp, shared }, []) };
 }
 
 const vips = ['10.0.0.100', '10.0.0.101', '10.0.0.102'] as const;
@@ -85,5 +89,42 @@ test('the connection that was seen is removed, not what its client has opened fr
   cutter.apply([spec(vips[0], { realServers: [server('10.0.0.1')] })]);
   await clock.advance(0);
   assert.equal(ids[0], 3);
+  cutter.close();
+});
+
+test('a VIP that leaves: its clients are told twice, when the next holder is there, and none of its connections is cut', async () => {
+  const { clock, counters, removed, told, cutter } = scene([through(vips[0], '10.0.0.1')]);
+  cutter.apply([spec(vips[0], { realServers: [server('10.0.0.1')] })]);
+  await clock.advance(5000);
+  const left = clock.now();
+  cutter.apply([]);
+  let isOver = false;
+  void cutter.told().then(() => (isOver = true));
+  await clock.advance(299);
+  assert.deepEqual(told, []);
+  await clock.advance(1);
+  assert.deepEqual(told, [{ to: '10.0.0.50', at: left + 300 }]);
+  assert.equal(isOver, false);
+  await clock.advance(700);
+  assert.deepEqual(told.slice(1), [{ to: '10.0.0.50', at: left + 1000 }]);
+  assert.equal(isOver, true);
+  assert.deepEqual([counters.connectionsCut, counters.clientsReset], [0, 1]);
+  assert.ok(
+    removed.every((address) => address === '10.0.0.50'),
+    'only the traces of what was sent',
+  );
+  cutter.close();
+});
+
+test('a VIP that is back before the next holder came keeps its clients', async () => {
+  const { clock, told, cutter } = scene([through(vips[0], '10.0.0.1')]);
+  const here = [spec(vips[0], { realServers: [server('10.0.0.1')] })];
+  cutter.apply(here);
+  await clock.advance(5000);
+  cutter.apply([]);
+  await clock.advance(200);
+  cutter.apply(here);
+  await clock.advance(5000);
+  assert.deepEqual(told, []);
   cutter.close();
 });

@@ -52,6 +52,10 @@ test('clients of a removed server are told, though the kernel has forgotten them
   await clock.advance(100);
   assert.deepEqual(told, ['10.0.0.50']);
   assert.equal(forwarding.status().counters.connectionsCut, 1);
+  forwarding.set([]);
+  assert.equal(ipvs.clients.length, 0, 'with their service');
+  await clock.advance(2000);
+  assert.deepEqual(told.slice(1).sort(), ['10.0.0.50', '10.0.0.51', '10.0.0.51'], 'the VIP has left');
   await forwarding.close();
 });
 

@@ -58,6 +58,7 @@ export class IpvsBalancer implements Balancer {
   }
 
   apply(specs: readonly VirtualServerSpec[]): void {
+    const before = this.specs ?? [];
     this.specs = specs;
     const marks = this.marks(specs);
     const marked = specs.flatMap((spec) => {
@@ -76,7 +77,7 @@ export class IpvsBalancer implements Balancer {
     this.tables?.set(
       (['ip', 'ip6'] as const).flatMap((l3) => tableBesideIpvs(l3, marked, untranslated) ?? []),
     );
-    this.change(false);
+    this.change(false, before);
     this.cutter.apply(specs);
   }
 
@@ -107,6 +108,10 @@ export class IpvsBalancer implements Balancer {
     const notes = this.notesOf(spec);
     if (problem !== undefined) return { state: { state: 'failed', reason: problem }, notes };
     return { state: { state: 'ready' }, notes };
+  }
+
+  told(): Promise<void> {
+    return this.cutter.told();
   }
 
   stop(): void {
@@ -165,14 +170,17 @@ export class IpvsBalancer implements Balancer {
     }
   }
 
-  private change(isRepair: boolean): void {
+  /** `before`: the virtual servers that were wanted until now; those that go lose their connections as well. */
+  private change(isRepair: boolean, before: readonly VirtualServerSpec[] = []): void {
     const keys = new Set([...this.desired.keys(), ...this.believed.keys()]);
     const plans = [...keys].map((key) => ({
       key,
       steps: planService(this.desired.get(key), this.believed.get(key)),
     }));
     if (!isRepair && plans.some(({ steps }) => steps.some(forgetsConnections))) {
-      this.held.remember(this.specs ?? []);
+      const specs = this.specs ?? [];
+      const gone = before.filter((spec) => !specs.some((other) => specKey(other) === specKey(spec)));
+      this.held.remember([...specs, ...gone]);
     }
     for (const { key, steps } of plans) {
       if (steps.length === 0) {

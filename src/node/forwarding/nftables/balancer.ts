@@ -35,6 +35,8 @@ export class NftablesBalancer implements Balancer {
   private readonly cutter: Cutter;
   private specs: readonly VirtualServerSpec[] = [];
   private found = new Map<string, Found>();
+  /** Those that have gone, and whose flow memory stays until it has been read: their clients are to be told. */
+  private left: readonly Service[] = [];
   private readonly places = new Places();
   /** Links whose redirects could not be turned off. */
   private readonly loud = new Set<string>();
@@ -51,7 +53,11 @@ export class NftablesBalancer implements Balancer {
       onChange: () => this.update(),
       onError: (error) => this.unexpected('neighbours', error),
     });
-    this.cutter = new Cutter(ports, [new FlowMemory(nftables)]);
+    this.cutter = new Cutter(ports, [new FlowMemory(nftables)], () => {
+      if (this.left.length === 0) return;
+      this.left = [];
+      this.update();
+    });
   }
 
   start(): Promise<void> {
@@ -59,6 +65,11 @@ export class NftablesBalancer implements Balancer {
   }
 
   apply(specs: readonly VirtualServerSpec[]): void {
+    const gone = this.specs.filter((spec) => !specs.some((other) => specKey(other) === specKey(spec)));
+    this.left = [
+      ...this.left,
+      ...gone.flatMap((spec) => this.found.get(specKey(spec))?.service ?? []),
+    ].filter(({ name, direct }) => direct !== undefined && !specs.some((spec) => nameOf(spec) === name));
     this.specs = specs;
     this.passPackets([...new Set(specs.map(({ vip }) => familyOf(vip)))]);
     this.silence(specs);
@@ -93,6 +104,10 @@ export class NftablesBalancer implements Balancer {
     };
   }
 
+  told(): Promise<void> {
+    return this.cutter.told();
+  }
+
   stop(): void {
     this.tables.stop();
     this.neighbourhood.close();
@@ -110,7 +125,7 @@ export class NftablesBalancer implements Balancer {
       [
         translationTable('ip', services),
         translationTable('ip6', services),
-        directReturnTable(services),
+        directReturnTable(services, this.left),
       ].flatMap((table) => table ?? []),
     );
   }

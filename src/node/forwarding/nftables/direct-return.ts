@@ -1,7 +1,7 @@
 import type { NftChain, NftRule, NftSet, NftTable } from '../../../linux/index.ts';
 import { hostU32, macHex } from './data.ts';
 import * as x from './expressions.ts';
-import { flowChains, flowSets, linkName, type DirectService } from './flow-rules.ts';
+import { flowChains, flowSets, linkName, memorySets, type DirectService } from './flow-rules.ts';
 import type { DirectPath, DirectServer, Service } from './service.ts';
 import { gotoService, MAX_ELEMENTS, OWN_SERVER_PRIORITY, TABLE } from './translation.ts';
 
@@ -17,19 +17,26 @@ import { gotoService, MAX_ELEMENTS, OWN_SERVER_PRIORITY, TABLE } from './transla
  * What the memory of flows keeps, and how long: flow-rules.ts.
  */
 
-/** The table that forwards for the services with a direct path; undefined when there are none. */
-export function directReturnTable(all: readonly Service[]): NftTable | undefined {
+/**
+ * The table that forwards for the services with a direct path, and remembers the flows of those that `left`;
+ * undefined when there are none.
+ */
+export function directReturnTable(
+  all: readonly Service[],
+  left: readonly Service[] = [],
+): NftTable | undefined {
   const services = all.filter(
     (service): service is DirectService =>
       service.direct?.servers.some(({ via }) => via !== undefined) ?? false,
   );
-  if (services.length === 0) return undefined;
+  if (services.length === 0 && left.length === 0) return undefined;
   const links = [...new Set(services.map(({ direct }) => direct.link))];
   return {
     family: 'netdev',
     name: TABLE,
     sets: [
       ...services.flatMap(flowSets),
+      ...left.flatMap(memorySets),
       ...links.flatMap((link) =>
         linkSets(
           link,

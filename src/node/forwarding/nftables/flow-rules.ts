@@ -49,7 +49,12 @@ function directSlots(direct: DirectPath, { scheduler }: Service): readonly Direc
 
 /** What a service with a direct path remembers, and its turns. */
 export function flowSets(service: DirectService): readonly NftSet[] {
-  return [flowMap(service), endedSet(service), ...turnMap(service)];
+  return [...memorySets(service), ...turnMap(service)];
+}
+
+/** Who is connected, and who has ended. */
+export function memorySets(service: Pick<Service, 'name' | 'l3'>): readonly NftSet[] {
+  return [flowMap(service), endedSet(service)];
 }
 
 /** From a packet to its server: the way of each that belongs to a flow, and of a SYN. */
@@ -57,7 +62,7 @@ export function flowChains(service: DirectService): readonly NftChain[] {
   return [...openingChains(service), serviceChain(service)];
 }
 
-function endedSet(service: DirectService): NftSet {
+function endedSet(service: Pick<Service, 'name' | 'l3'>): NftSet {
   return {
     name: endedName(service),
     keyType: [x.typeOf(service.l3), 'inet_service'],
@@ -67,7 +72,7 @@ function endedSet(service: DirectService): NftSet {
   };
 }
 
-function flowMap(service: DirectService): NftSet {
+function flowMap(service: Pick<Service, 'name' | 'l3'>): NftSet {
   return {
     ...endedSet(service),
     name: flowsName(service),
