@@ -1,11 +1,21 @@
 // node lab/kernel/build.ts: builds the test kernel from Debian's packaged source, once for each version of it.
 import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { run, tryRun } from '../exec.ts';
 import { isExecutable } from '../find-program.ts';
-import { disabled, enabled } from './options.ts';
+import { disabled, edits, enabled, values } from './options.ts';
 
 const sourcePackage = 'linux-source-6.1';
 const buildPackages = [sourcePackage, 'gcc', 'libc6-dev', 'make', 'flex', 'bison', 'bc', 'xz-utils'];
@@ -18,7 +28,7 @@ function cacheFolder(): string {
 /** Another package version or another list of options is another kernel. */
 function nameOf(version: string): string {
   const hash = createHash('sha256')
-    .update(JSON.stringify([enabled, disabled]))
+    .update(JSON.stringify([enabled, disabled, values, edits]))
     .digest('hex')
     .slice(0, 8);
   return `linux-${version}-${hash}`;
@@ -53,10 +63,15 @@ export async function buildKernel(say: (line: string) => void): Promise<string> 
     const archive = `/usr/src/${sourcePackage}.tar.xz`;
     await run('tar', ['-xJf', archive, '-C', work], { timeoutMs: 600_000 });
     const tree = path.join(work, sourcePackage);
+    for (const edit of edits) change(path.join(tree, edit.file), edit.from, edit.to);
     const make = (...targets: readonly string[]): Promise<string> =>
       run('make', ['ARCH=um', ...targets], { cwd: tree, timeoutMs: 3_600_000 });
     await make('defconfig');
-    const options = [...disabled.flatMap((o) => ['-d', o]), ...enabled.flatMap((o) => ['-e', o])];
+    const options = [
+      ...disabled.flatMap((o) => ['-d', o]),
+      ...enabled.flatMap((o) => ['-e', o]),
+      ...Object.entries(values).flatMap(([o, value]) => ['--set-val', o, String(value)]),
+    ];
     await run('scripts/config', options, { cwd: tree });
     await make('olddefconfig');
     say('compiling');
@@ -70,6 +85,12 @@ export async function buildKernel(say: (line: string) => void): Promise<string> 
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+function change(file: string, from: string, to: string): void {
+  const text = readFileSync(file, 'utf8');
+  if (!text.includes(from)) throw new Error(`${file} does not have ${from}`);
+  writeFileSync(file, text.replace(from, to));
 }
 
 async function installPackages(say: (line: string) => void): Promise<void> {

@@ -6,7 +6,7 @@ const groups: readonly string[] = [
   'NAMESPACES NET_NS USER_NS PID_NS CGROUPS OVERLAY_FS TMPFS HOSTFS BPF_SYSCALL PACKET',
   'INET_DIAG INET_TCP_DIAG INET_UDP_DIAG PACKET_DIAG NETLINK_DIAG SYN_COOKIES',
   'NETDEVICES NET_CORE TUN VETH BRIDGE DUMMY BONDING VLAN_8021Q MACVLAN IPVLAN',
-  'IFB NET_IPIP',
+  'IFB NET_IPIP NET_L3_MASTER_DEV NET_VRF',
   'IPV6 IP_ADVANCED_ROUTER IP_MULTIPLE_TABLES IP_ROUTE_MULTIPATH IPV6_MULTIPLE_TABLES',
   'NETFILTER NETFILTER_ADVANCED NETFILTER_INGRESS NETFILTER_NETLINK NF_CONNTRACK NF_CONNTRACK_EVENTS NF_CT_NETLINK NF_NAT',
   'NF_TABLES NF_TABLES_INET NF_TABLES_IPV4 NF_TABLES_IPV6 NF_TABLES_ARP NF_TABLES_NETDEV',
@@ -28,3 +28,18 @@ export const disabled: readonly string[] = [
   'EXT4_FS REISERFS_FS ISO9660_FS AUTOFS4_FS QUOTA MISC_FILESYSTEMS NETWORK_FILESYSTEMS',
   'BLK_DEV_LOOP BLK_DEV_NBD IOSCHED_BFQ MQ_IOSCHED_KYBER MQ_IOSCHED_DEADLINE',
 ].flatMap((group) => group.split(' '));
+
+/** With the wide registers below there is one set of them on each kernel stack. */
+export const values: Readonly<Record<string, number>> = { KERNEL_STACK_ORDER: 3 };
+
+/**
+ * Changes of the source. The registers of a processor with AMX take 11 KB, more than 6.1 has room for: it could not write
+ * them back, and its first process did not start.
+ */
+export const edits: readonly { readonly file: string; readonly from: string; readonly to: string }[] = [
+  {
+    file: 'arch/x86/um/user-offsets.c',
+    from: 'DEFINE_LONGS(HOST_FP_SIZE, 2696)',
+    to: 'DEFINE_LONGS(HOST_FP_SIZE, 12288)',
+  },
+];
