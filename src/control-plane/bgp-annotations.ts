@@ -17,6 +17,8 @@ export type AnnotationsVerdict =
   | { readonly complete: false; readonly reason: string };
 
 const largestAs = 4_294_967_295;
+/** As in the settings: Linux takes no more. */
+const MAX_PASSWORD_BYTES = 80;
 
 /**
  * Reads the annotations that Equinix Metal's controller writes, under a prefix of the user's choice: each
@@ -45,6 +47,8 @@ export function readBgpAnnotations(
   if (!peers.every((peer) => peer !== undefined)) return unusable('peer-ip', 'is no list of addresses');
   const password = fromBase64(of('bgp-pass'));
   if (password === undefined) return unusable('bgp-pass', 'is not base64');
+  if (Buffer.byteLength(password) > MAX_PASSWORD_BYTES)
+    return unusable('bgp-pass', `has more than ${MAX_PASSWORD_BYTES} bytes`);
   const hops = of('peer-multi-hop');
   if (!['', 'true', 'false'].includes(hops)) return unusable('peer-multi-hop', 'is not true or false');
   return {

@@ -62,6 +62,7 @@ describe('CP-186 CP-187 the BGP annotations of a Node', () => {
     [{ 'peer-ip': '' }, 'peer-ip is missing'],
     [{ 'peer-ip': '10.0.0.1,router' }, 'peer-ip is no list of addresses'],
     [{ 'bgp-pass': '%%' }, 'bgp-pass is not base64'],
+    [{ 'bgp-pass': Buffer.alloc(81, 'x').toString('base64') }, 'bgp-pass has more than 80 bytes'],
     [{ 'peer-multi-hop': 'yes' }, 'peer-multi-hop is not true or false'],
   ];
   for (const [change, reason] of incomplete) {
