@@ -5,6 +5,7 @@ import { checkServerIdentity } from 'node:tls';
 import { familyOf, parseIp } from '../lib/ip.ts';
 import type { Credentials } from './credentials.ts';
 import { LOCAL_NAME } from './select-client.ts';
+import { namedIsTrusted } from './trust.ts';
 
 export interface BackendProbeOptions {
   readonly port: number;
@@ -56,6 +57,7 @@ export function createBackendProber(credentials: Credentials, options: BackendPr
       signal,
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
       ...(secure ? { ca, cert, key, rejectUnauthorized: !isInsecure, servername: LOCAL_NAME } : {}),
+      ...namedIsTrusted,
       // A node's certificate names its address; every kubeadm API server's names `kubernetes` too.
       checkServerIdentity: (_host, certificate) =>
         checkServerIdentity(host, certificate) && checkServerIdentity(LOCAL_NAME, certificate),

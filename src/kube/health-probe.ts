@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import { KubeVipError, messageOf } from '../lib/errors.ts';
-import { trustSystemRoots } from './system-roots.ts';
+import { namedIsTrusted, trustSystemRoots } from './trust.ts';
 
 /** A health-check CA that cannot be used: fatal at start, because every later check would fail. */
 export class HealthCaError extends KubeVipError {
@@ -30,7 +30,8 @@ export function createHealthProbe(
 
 /** Made once: to read 120 authorities takes 15 ms. */
 function trustBeside(caPath: string): SecureContext {
-  return createSecureContext({ ca: [...rootCertificates, readCa(caPath)], minVersion: 'TLSv1.2' });
+  const ca = [...rootCertificates, readCa(caPath)];
+  return createSecureContext({ ca, minVersion: 'TLSv1.2', ...namedIsTrusted });
 }
 
 function readCa(path: string): string {

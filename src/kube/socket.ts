@@ -4,7 +4,7 @@ import { checkServerIdentity, connect as tlsConnect } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import type { Connection } from './connection.ts';
 import type { Proxy } from './proxy.ts';
-import { trustSystemRoots } from './system-roots.ts';
+import { namedIsTrusted, trustSystemRoots } from './trust.ts';
 import { openTunnel } from './tunnel.ts';
 
 /** How the server is found. */
@@ -47,6 +47,7 @@ function tlsOptions(connection: Connection): ConnectionOptions {
     ALPNProtocols: ['h2', 'http/1.1'],
     minVersion: 'TLSv1.2',
     rejectUnauthorized: !connection.isInsecure,
+    ...namedIsTrusted,
     // RFC 6066 3: SNI carries names only, never addresses.
     servername: isIP(name) === 0 ? name : '',
     checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),

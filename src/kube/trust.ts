@@ -14,3 +14,9 @@ export function trustSystemRoots(): void {
   const roots = new Set([...tls.getCACertificates('default'), ...tls.getCACertificates('system')]);
   tls.setDefaultCACertificates([...roots]);
 }
+
+/**
+ * Who is named is trusted, as by Go programs, also one that has its own certificate from somebody else: the CA of a
+ * cluster may be an intermediate one, and kubeconfigs name no more than that. OpenSSL wants a chain up to the root.
+ */
+export const namedIsTrusted = { allowPartialTrustChain: true } as const;
