@@ -128,11 +128,16 @@ export class BfdSession {
       if (!isKernelError(error)) throw error;
       // Nobody listens there yet: no fault of the path's.
       if (error.errno === errnoOf.ECONNREFUSED) return;
-      this.path?.close();
-      this.path = undefined;
+      // A rule of this node's firewall, as Linux puts it: what the peer says is still to be heard.
+      const isDropped = error.errno === errnoOf.EPERM && this.path !== undefined;
+      if (!isDropped) {
+        this.path?.close();
+        this.path = undefined;
+      }
       if (this.hasComplained) return;
       this.hasComplained = true;
-      this.parts.log.warn('cannot send BFD packets, trying again', { reason: messageOf(error) });
+      const reason = isDropped ? 'a firewall on this node drops them (EPERM)' : messageOf(error);
+      this.parts.log.warn('cannot send BFD packets, trying again', { reason });
     }
   }
 

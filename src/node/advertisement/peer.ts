@@ -310,8 +310,10 @@ export class Peer {
       if (this.isLeaving) this.log.info('BGP session closed');
       else this.log.warn('BGP session lost, trying again', { reason });
     } else if (isOver(this.state, before) && !this.isLeaving) {
-      if (this.complaint === reason) return;
-      this.complaint = reason;
+      // How a peer closes that does not want to talk differs from time to time.
+      const complaint = reason.startsWith('connection lost') ? 'connection lost' : reason;
+      if (this.complaint === complaint) return;
+      this.complaint = complaint;
       this.log.warn('no BGP session, trying again', { reason });
     }
   }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hostLength, ip } from '../../../src/lib/ip.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
 import { errnoOf, KernelError } from '../../../src/linux/errors.ts';
 import { createSpeaker } from '../../../src/node/index.ts';
 import type { BfdOptions, PeerConfig } from '../../../src/node/types.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakePeers } from './fake-peer.ts';
 import { FakeUdpPaths } from './fake-udp.ts';
+import { listening } from './listening.ts';
 
 const router = ip('10.0.0.1');
 const vip = ip('192.0.2.1');
@@ -19,12 +19,13 @@ function stage(bfd: Partial<BfdOptions> = {}, more: Partial<PeerConfig> = {}) {
   const peers = new FakePeers();
   const paths = new FakeUdpPaths();
   const undecoded: string[] = [];
+  const warnings: string[] = [];
   const speaker = createSpeaker({
     connect: peers.connect,
     openUdpPath: paths.open,
     clock,
     random: () => 1,
-    log: silentLogger,
+    log: listening(warnings),
     linkIndex: () => 2,
     onDecodeError: ({ protocol }) => undecoded.push(protocol),
   });
@@ -50,7 +51,7 @@ function stage(bfd: Partial<BfdOptions> = {}, more: Partial<PeerConfig> = {}) {
     const [status] = speaker.status();
     return [status?.state, status?.bfd];
   };
-  return { clock, peers, paths, speaker, start, states, undecoded };
+  return { clock, peers, paths, speaker, start, states, undecoded, warnings };
 }
 
 test('BGP-21 a path that fails takes the BGP session down at once, with the reason, and BGP tries again without waiting', async () => {
@@ -160,6 +161,22 @@ test('a path that cannot be used is made anew, but not because nobody listens at
   assert.equal(paths.paths.length, 2);
   paths.last.comeUp();
   assert.equal(states()[1], 'up');
+});
+
+test('what a firewall on this node drops is said to be that, and the peer is heard all the same', async () => {
+  const { clock, peers, paths, start, states, speaker, warnings } = stage();
+  start();
+  peers.last.establish();
+  paths.last.comeUp();
+  paths.last.failure = new KernelError({ op: 'send datagram', errno: errnoOf.EPERM });
+  await clock.advance(400);
+  assert.deepEqual(warnings, [
+    'cannot send BFD packets, trying again: a firewall on this node drops them (EPERM)',
+  ]);
+  assert.equal(paths.last.isOpen, true);
+  paths.last.say({ state: 'down' });
+  assert.deepEqual(states(), ['idle', 'down']);
+  assert.equal(speaker.status()[0]?.reason, 'BFD down: the neighbour says down');
 });
 
 test('stopping tells the peer that silence means nothing, and ends everything', async () => {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatPrefix, hostLength, ip, type Prefix } from '../../../src/lib/ip.ts';
-import { silentLogger, type Logger } from '../../../src/lib/log.ts';
 import { errnoOf, KernelError } from '../../../src/linux/errors.ts';
 import { createSpeaker } from '../../../src/node/index.ts';
 import type { PeerConfig } from '../../../src/node/types.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakePeers } from './fake-peer.ts';
 import { FakeUdpPaths } from './fake-udp.ts';
+import { listening } from './listening.ts';
 
 const router = ip('10.0.0.1');
 const plain: PeerConfig = {
@@ -24,15 +24,6 @@ const plain: PeerConfig = {
 
 function prefix(address: string): Prefix {
   return { address: ip(address), length: hostLength(ip(address)) };
-}
-
-/** What is warned of, and why. */
-function listening(warnings: string[]): Logger {
-  return {
-    ...silentLogger,
-    child: () => listening(warnings),
-    warn: (message, fields) => warnings.push(`${message}: ${String(fields?.['reason'])}`),
-  };
 }
 
 function stage(peers: readonly PeerConfig[] = [plain]) {
@@ -239,6 +230,16 @@ test('BGP-08 a peer that never answers, as with another password, is in the log 
   await clock.advance(1000);
   await clock.advance(10_000);
   assert.equal(warnings.length, 3, 'after a session it is news again');
+});
+
+test('a peer that closes again and again is in the log once, however it closes', async () => {
+  const { fake, clock, warnings } = stage();
+  for (const why of ['closed by the peer', 'read ECONNRESET', 'closed by the peer']) {
+    fake.last.accept();
+    fake.last.refuse(why);
+    await clock.advance(10_000);
+  }
+  assert.deepEqual(warnings, ['no BGP session, trying again: connection lost: closed by the peer']);
 });
 
 test('an attempt that the kernel refuses at once is tried again', async () => {
