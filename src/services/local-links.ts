@@ -3,6 +3,7 @@ import { backoffMs } from '../lib/backoff.ts';
 import type { Clock, Random } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Ip } from '../lib/ip.ts';
+import { linksOfServices } from '../lib/links-of-services.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Address, Kernel, KernelEvent, Link } from '../linux/types.ts';
 import type { LocalView, OwnAddress } from './placement.ts';
@@ -13,9 +14,6 @@ export interface LocalLinksParts {
   readonly random: Random;
   readonly log: Logger;
 }
-
-/** Where kube-proxy (IPVS mode) and kube-router put the addresses of all Services, on every node. */
-const linksOfServices = new Set(['kube-ipvs0', 'kube-dummy-if']);
 
 /**
  * The links of this machine and its own addresses: those that are not deprecated, for every VIP is.

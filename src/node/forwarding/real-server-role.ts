@@ -1,5 +1,6 @@
 import { messageOf } from '../../lib/errors.ts';
 import { familyOf, hostLength, type Ip } from '../../lib/ip.ts';
+import { linksOfServices } from '../../lib/links-of-services.ts';
 import { isKernelError } from '../../linux/errors.ts';
 import type { NftTable, ObservedTable } from '../../linux/index.ts';
 import type { Address, Kernel, Subscription } from '../../linux/types.ts';
@@ -163,7 +164,7 @@ export class RealServerRole {
 
   private restore(): void {
     if (this.before.size === 0) return;
-    for (const [name, value] of settings) {
+    for (const [name, value] of this.areWantedByOthers() ? [] : settings) {
       const before = this.before.get(name);
       // Somebody who has set another value meanwhile knows better.
       if (before !== undefined && this.kernel.readSysctl(name) === value)
@@ -171,6 +172,11 @@ export class RealServerRole {
     }
     this.before.clear();
     this.writeTables();
+  }
+
+  /** By kube-proxy (strict ARP) for the VIPs that it has on every node: it finds them as it likes them and looks no more. */
+  private areWantedByOthers(): boolean {
+    return [...linksOfServices].some((name) => this.kernel.linkByName(name) !== undefined);
   }
 
   /** What differs, in one batch. */

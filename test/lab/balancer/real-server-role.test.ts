@@ -98,3 +98,16 @@ test('a setting that somebody else has changed meanwhile stays as they want it',
   assert.deepEqual(settings(), ['2', '1']);
   tell('sysctl -qw net.ipv4.conf.all.arp_ignore=0');
 });
+
+test('beside kube-proxy in IPVS mode ARP stays quiet: it wants the same for its own VIPs, and looks at its start alone', async () => {
+  const forwarding = await open();
+  const before = settings();
+  forwarding.set([role4]);
+  assert.deepEqual(settings(), ['1', '2']);
+  tell('ip link add kube-ipvs0 type bridge');
+  forwarding.set([]);
+  assert.deepEqual(settings(), ['1', '2']);
+  assert.deepEqual([tables(), onLo()], ['', ['127.0.0.1/8', '::1/128']]);
+  tell('ip link del kube-ipvs0');
+  tell(`sysctl -qw net.ipv4.conf.all.arp_ignore=${before[0]} net.ipv4.conf.all.arp_announce=${before[1]}`);
+});
