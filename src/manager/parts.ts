@@ -20,12 +20,14 @@ import {
   type NodeNews,
 } from '../observe/index.ts';
 import { openApi, type Api } from './api.ts';
-import { openControlPlaneVips, resolveControlPlane } from './control-plane-vips.ts';
+import { ipsOf, openControlPlaneVips, resolveControlPlane } from './control-plane-vips.ts';
 import { controlPlaneElection, type ControlPlaneElection } from './election.ts';
 import { leaveNothing } from './forwarding.ts';
 import { openGuards, type OpenGuards } from './guards.ts';
 import type { IpamFeature } from './ipam.ts';
 import { chooseLink } from './link.ts';
+import { hasControlPlaneElection } from './mode.ts';
+import { warnOfOwnAddresses } from './own-addresses.ts';
 import { routesOf } from './routing-table.ts';
 
 /** Everything that is built once at start and closed once at the end. */
@@ -119,6 +121,7 @@ export async function buildParts(
   try {
     await resolveControlPlane(vips, config, clock, signal);
     const link = await chooseLink(kernel, config, log);
+    if (hasControlPlaneElection(config)) await warnOfOwnAddresses(kernel, ipsOf(vips), log);
     const api = await openApi(config, [...vips.now().map(({ vip }) => vip), ...controlPlaneNames(config)], {
       clock,
       random,
