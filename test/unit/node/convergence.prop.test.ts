@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Ip } from '../../../src/lib/ip.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { errnoOf } from '../../../src/linux/errors.ts';
-import { createNode, type Owner } from '../../../src/node/index.ts';
+import { createNode, type Node, type Owner, type Spec } from '../../../src/node/index.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
 import { FakeKernel } from '../../../src/testing/fake-kernel/index.ts';
 import { addressOf, announcementOf } from './scene.ts';
@@ -39,8 +40,14 @@ type Action =
   | { readonly do: 'withdraw'; readonly owner: Owner }
   | { readonly do: 'take'; readonly vip: string; readonly link: string; readonly host: boolean }
   | { readonly do: 'down' | 'up' | 'recreate' | 'lose'; readonly link: string }
-  | { readonly do: 'refuse'; readonly op: 'set address' | 'remove address'; readonly times: number }
+  | { readonly do: 'refuse'; readonly op: Refused; readonly times: number }
+  | { readonly do: 'flush' }
+  | { readonly do: 'restart' }
+  | { readonly do: 'turn' }
   | { readonly do: 'wait'; readonly ms: number };
+
+const refused = ['set address', 'remove address', 'set route', 'remove route'] as const;
+type Refused = (typeof refused)[number];
 
 const action: fc.Arbitrary<Action> = fc.oneof(
   fc.record({ do: fc.constant('publish' as const), owner, vips: fc.subarray(vips), link, host: short }),
@@ -52,9 +59,10 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   }),
   fc.record({
     do: fc.constant('refuse' as const),
-    op: fc.constantFrom('set address' as const, 'remove address' as const),
+    op: fc.constantFrom(...refused),
     times: fc.integer({ min: 1, max: 3 }),
   }),
+  fc.constantFrom({ do: 'flush' as const }, { do: 'restart' as const }, { do: 'turn' as const }),
   fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 1500 }) }),
 );
 
@@ -79,6 +87,12 @@ function perform(kernel: FakeKernel, action: Extract<Action, { readonly link: st
       for (const address of vips) tryTake(kernel, name, address, lengthOf(address, true));
     });
   }
+}
+
+/** Somebody else runs `ip route flush table local proto 248`. */
+async function flush(kernel: FakeKernel): Promise<void> {
+  const found = await kernel.routes({ table: 255, protocol: 248 });
+  kernel.removeRoutes(found);
 }
 
 /** `LINK ADDRESS` of each VIP; an unmarked IPv6 one with another prefix stays what it was. */
@@ -131,10 +145,12 @@ test('from any kernel state, through any trouble: the wanted addresses are there
         }
         const claimed = new Set(vips.map((address) => addressOf(address).vip));
         const isClaimed = (vip: Ip): boolean => claimed.has(vip);
-        const node = createNode({ kernel, clock, log: silentLogger }, { isClaimed, crowd: 0 });
+        const make = (): Node => createNode({ kernel, clock, log: silentLogger }, { isClaimed, crowd: 0 });
+        let node = make();
         if (isCrowded) slowDown(kernel, clock);
         await node.start();
         const wanted = new Map<Owner, string[]>();
+        const published = new Map<Owner, readonly Spec[]>();
         for (const next of actions) {
           const before = foreignLines(kernel);
           if (next.do === 'publish') {
@@ -143,6 +159,7 @@ test('from any kernel state, through any trouble: the wanted addresses are there
               announcementOf(address, { link: next.link }),
             ]);
             node.publish(next.owner, specs);
+            published.set(next.owner, specs);
             wanted.set(
               next.owner,
               next.vips.map((address) => `${next.link} ${address}`),
@@ -150,8 +167,16 @@ test('from any kernel state, through any trouble: the wanted addresses are there
           } else if (next.do === 'withdraw') {
             node.withdraw(next.owner);
             wanted.delete(next.owner);
+            published.delete(next.owner);
           } else if (next.do === 'wait') await clock.advance(next.ms);
-          else if (next.do === 'refuse') kernel.failNext(next.op, errnoOf.ENOBUFS, next.times);
+          else if (next.do === 'turn') await setImmediate();
+          else if (next.do === 'flush') await flush(kernel);
+          else if (next.do === 'restart') {
+            node.close();
+            node = make();
+            await node.start();
+            for (const [name, specs] of published) node.publish(name, specs);
+          } else if (next.do === 'refuse') kernel.failNext(next.op, errnoOf.ENOBUFS, next.times);
           else perform(kernel, next);
           if (!['down', 'up', 'recreate'].includes(next.do)) assert.deepEqual(foreignLines(kernel), before);
         }
