@@ -1,5 +1,6 @@
+import { electsNobody, timesOutOfOrder } from './elections.ts';
 import type { ReadSettings, Sources } from './read.ts';
-import type { Config } from './settings.ts';
+import { defaultConfig, type Config } from './settings.ts';
 import { sourceText } from './sources.ts';
 import { translatesPorts } from './validate.ts';
 import { derivedSubnet } from './vips.ts';
@@ -14,6 +15,7 @@ export interface Normalized {
 const leastArpRateMs = 500;
 const defaultArpRateMs = 3000;
 const defaultBackendCheckSeconds = 5;
+const times = ['leaseDuration', 'renewDeadline', 'retryPeriod'] as const;
 
 /**
  * Fills in what follows from other settings and from the host name (undefined: the node name is somebody
@@ -35,6 +37,14 @@ export function normalize(read: ReadSettings, hostname: string | undefined): Nor
     const given = `${sourceText(sources.arpBroadcastRate)}=${config.arpBroadcastRate}`;
     warnings.push(`${given} is below ${leastArpRateMs} ms; using ${defaultArpRateMs} ms`);
     config.arpBroadcastRate = defaultArpRateMs;
+  }
+
+  if (electsNobody(config) && timesOutOfOrder(config)) {
+    const { leaseDuration, renewDeadline, retryPeriod } = config;
+    warnings.push(
+      `vip_leaseduration=${leaseDuration} vip_renewdeadline=${renewDeadline} vip_retryperiod=${retryPeriod} cannot work, and nobody is elected with these settings; using the defaults`,
+    );
+    for (const name of times) config[name] = defaultConfig[name];
   }
 
   if (config.dhcpMode === '') {

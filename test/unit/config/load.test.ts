@@ -170,6 +170,26 @@ describe('what follows from other settings', () => {
     assert.throws(() => load({ argv: ['--dhcpBackoffAttempts=-1'], env: working }), /out of range/);
   });
 
+  test('lease times that cannot work are passed over where nobody is elected, as kube-vip never reads them there', () => {
+    const common = { ...working, vip_arp: '', vip_leaseduration: '5' };
+    const bgp = { ...common, bgp_enable: '1', bgp_peers: '192.0.2.2:65000' };
+    const table = { ...common, vip_routingtable: '1' };
+    for (const env of [bgp, table, { ...bgp, svc_enable: '1' }, { ...table, vip_leaderelection: '1' }]) {
+      const { config, warnings } = load({ env });
+      assert.deepEqual([config.leaseDuration, config.renewDeadline, config.retryPeriod], [15, 10, 2]);
+      assert.match(warnings.join('\n'), /vip_leaseduration=5 .* nobody is elected with these settings/);
+    }
+    const elected = [
+      { ...bgp, vip_leaderelection: '1' },
+      { ...bgp, svc_enable: '1', svc_election: '1' },
+      { ...bgp, svc_enable: '1', per_service_election_on_demand: '1' },
+      { ...bgp, svc_enable: '1', svc_ipam: '1' },
+      { ...table, svc_enable: '1', vip_leaderelection: '1' },
+      { ...common, vip_arp: '1' },
+    ];
+    for (const env of elected) assert.match(refusal({ env }), /lease duration must be greater/);
+  });
+
   test('CP-36 dhcp_mode follows dns_mode, ipv4 for first; --dhcpMode is honoured', () => {
     assert.equal(load({ env: working }).config.dhcpMode, 'ipv4');
     assert.equal(load({ env: { ...working, dns_mode: 'IPv6' } }).config.dhcpMode, 'ipv6');
