@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import { messageOf } from '../lib/errors.ts';
 import { familyOf, parseIp, type Ip } from '../lib/ip.ts';
+import { KernelError } from './errors.ts';
 import { bindToDevice, setHopLimit, socketAddress } from './internet-socket.ts';
 import * as sys from './sys.ts';
 import type { TcpConnection, TcpHandlers, TcpTarget } from './types.ts';
@@ -30,7 +31,7 @@ export function connectTcp(target: TcpTarget, handlers: TcpHandlers): TcpConnect
     sys.close(fd);
     throw error;
   }
-  return new OpenTcpConnection(socket, handlers);
+  return new OpenTcpConnection(socket, handlers, doing);
 }
 
 function prepare(doing: sys.Doing, fd: number, target: TcpTarget): void {
@@ -59,11 +60,14 @@ class OpenTcpConnection implements TcpConnection {
   private readonly socket: Socket;
   private isClosed = false;
 
-  constructor(socket: Socket, handlers: TcpHandlers) {
+  constructor(socket: Socket, handlers: TcpHandlers, doing: sys.Doing) {
     this.socket = socket;
     let why = 'closed by the peer';
-    socket.on('error', (error) => {
-      why = messageOf(error);
+    let isConnected = false;
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      // Node names what it was about to do: of an attempt that fails later, to read or to write.
+      const isAttempt = !isConnected && error.errno !== undefined;
+      why = isAttempt ? new KernelError({ ...doing, errno: -(error.errno ?? 0) }).message : messageOf(error);
     });
     socket.on('close', () => {
       if (this.isClosed) return;
@@ -81,7 +85,10 @@ class OpenTcpConnection implements TcpConnection {
       const [address = ''] = (socket.localAddress ?? '').split('%');
       const local = parseIp(address);
       if (local === undefined) socket.destroy(new Error('connected without a local address'));
-      else handlers.connected(local);
+      else {
+        isConnected = true;
+        handlers.connected(local);
+      }
     });
   }
 

@@ -231,6 +231,21 @@ describe('a speaker and BIRD', { skip }, () => {
     );
   });
 
+  test('a router on which nothing listens is said to refuse the connection', async () => {
+    const node = lab.node(0);
+    const subject = new NodeSpeaker(node.namespace);
+    try {
+      subject.speaker.start(options(node.ipv4, [peer(lab.router.ipv4, [4])]));
+      await waitFor(() => subject.speaker.status()[0]?.state === 'active', { what: 'the refusal' });
+      assert.equal(
+        subject.speaker.status()[0]?.reason,
+        `not connected: connect to ${lab.router.ipv4} port 179: connection refused (ECONNREFUSED)`,
+      );
+    } finally {
+      await subject.stop();
+    }
+  });
+
   test('BGP-25 a session comes from the source address, and from the source link', async () => {
     const node = lab.node(0);
     const other = ip('10.77.0.211');
