@@ -5,6 +5,8 @@ import type { Keyed, SpecKey } from './spec-book.ts';
 /** What is handed over in one turn at most, and for how long. */
 const turnSpecs = 256;
 const turnMs = 8;
+/** However slow the last ones were: what one owner publishes stays together, as a rule. */
+const leastSpecs = 32;
 
 export interface HandOverParts {
   readonly clock: Clock;
@@ -51,7 +53,8 @@ export class HandOver {
     const start = clock.now();
     let [left, now] = [turnSpecs, start];
     while (left > 0 && this.isBusy && now < start + turnMs) {
-      const piece = this.pending.splice(0, Math.min(left, this.pace.next(start + turnMs - now)));
+      const size = Math.max(leastSpecs, this.pace.next(start + turnMs - now));
+      const piece = this.pending.splice(0, Math.min(left, size));
       left -= piece.length;
       tell(piece);
       const before = now;
