@@ -123,6 +123,8 @@ export class StandIns implements AddressKernel {
       (request) =>
         hasRoute(request) &&
         observed.countOn(request.ifindex) >= crowd &&
+        // In a VRF local routes are in another table.
+        observed.linkAt(request.ifindex)?.master === undefined &&
         observed.find(request) === undefined,
     );
     if (suited.length === 0) return noRequests;

@@ -208,6 +208,25 @@ test('a link that goes takes its stand-ins along', async () => {
   node.close();
 });
 
+test('on a link of a VRF, which looks up another table, nothing stands in', async () => {
+  const { node, kernel, clock } = await scene(
+    (k) => {
+      k.setMaster('eth0', k.addLink({ name: 'vrf0', kind: 'vrf' }).index);
+      k.putAddress('eth0', '192.0.2.200', 24);
+    },
+    { crowd },
+  );
+  node.publish(
+    'control-plane',
+    vips.flatMap((vip) => both(vip)),
+  );
+  while (node.isBusy()) {
+    assert.equal(await standing(kernel), 0);
+    await clock.advance(0);
+  }
+  node.close();
+});
+
 test('a list that is older than a stand-in says nothing about it', async () => {
   const { node, kernel, clock, marked } = await crowded();
   // One that is an address already goes and comes back as a stand-in, while a list is under way that still has it.
