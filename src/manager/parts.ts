@@ -121,7 +121,8 @@ export async function buildParts(
   try {
     await resolveControlPlane(vips, config, clock, signal);
     const link = await chooseLink(kernel, config, log);
-    if (hasControlPlaneElection(config)) await warnOfOwnAddresses(kernel, ipsOf(vips), log);
+    // A word to the operator, which no campaign waits for.
+    if (hasControlPlaneElection(config)) void warnOfOwnAddresses(kernel, ipsOf(vips), log);
     const api = await openApi(config, [...vips.now().map(({ vip }) => vip), ...controlPlaneNames(config)], {
       clock,
       random,

@@ -51,7 +51,7 @@ export interface NodeOptions {
   readonly isClaimed?: (vip: Ip) => boolean;
   /**
    * With so many addresses on a link others that wait for theirs are answered for by routes meanwhile (ADR 11). Default
-   * 2048, from which on an address takes Linux five times as long as a route.
+   * 2048: there an address takes Linux several times as long as a route.
    */
   readonly crowd?: number;
   /** Everything is dumped and checked anew this often, in case an event was missed. Default 30 000. */

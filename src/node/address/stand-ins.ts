@@ -38,7 +38,7 @@ const noRequests: ReadonlySet<AddressRequest> = new Set();
 
 /**
  * The kernel's addresses, with a short cut for very many (ADR 11): Linux takes a quarter of a millisecond for an IPv4
- * address on a link that has thousands, and a fiftieth of that for a local route, with which it answers ARP and takes
+ * address on a link that has thousands, and a twentieth of that for a local route, with which it answers ARP and takes
  * packets just as well. While others wait, a VIP of such a link gets the route; the address follows when all of them
  * can be reached, and the route goes. To everybody above, a stand-in is the address.
  *
