@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { append } from '../lib/append.ts';
 import { familyOf, isLinkLocal, type Ip } from '../lib/ip.ts';
 import type { Address, AddressKey, Link } from '../linux/types.ts';
@@ -156,12 +157,19 @@ export class Observed {
     this.dumps++;
     // An event that has not come in the time of a whole refresh never will.
     for (const [id, { since }] of this.expectedGone) if (since < this.dumps - 2) this.expectedGone.delete(id);
-    this.changes++;
-    this.links.clear();
-    this.linkIndexes.clear();
-    for (const link of links) this.applyLink('set', link);
+    this.replaceLinks(links);
     this.replaceAddresses(addresses);
     for (const change of journal) this.apply(change);
+  }
+
+  /** As a rule none has changed: then whoever has looked at them need not look again. */
+  private replaceLinks(links: readonly Link[]): void {
+    const listed = new Set<number>();
+    for (const link of links) {
+      listed.add(link.index);
+      if (!isDeepStrictEqual(this.links.get(link.index), link)) this.applyLink('set', link);
+    }
+    for (const [index, link] of this.links) if (!listed.has(index)) this.applyLink('gone', link);
   }
 
   /** Of ten thousand hardly one has changed: what is known already stays as it is. */

@@ -40,10 +40,13 @@ const turnMs = 5;
 /** Announcements between two looks at the clock. */
 const chunk = 16;
 /**
- * A refresh may be this much of its period too early, to leave in the same turn as others: waking up
- * costs more than sending. Bursts are never early.
+ * A refresh may be this much of its period too early, to leave in the same turn as others: of a thousand a frame costs
+ * 10 µs where 167 leave together, and 20 µs where 42 do, on processors that have seen others meanwhile. Those that leave
+ * together do so each time, so that from one frame of a VIP to the next it is a period. Bursts are never early.
  */
-const slackOfPeriod = 1 / 24;
+const slackOfPeriod = 1 / 6;
+/** So many leave together at most, unless they are due: the network should not get all of ten thousand at once. */
+const company = 200;
 /** Place in the queue of what never waits for others. */
 const atOnce = -Infinity;
 /** Successive VIPs get phases that fill the interval evenly, however many there are (golden ratio). */
@@ -285,7 +288,7 @@ export class Announcer {
     const horizon = this.firsts.horizon(now);
     const early: Due<Announcement>[] = [];
     for (let n = 1; ; n++) {
-      const next = this.due.popDue(horizon);
+      const next = this.due.popDue(n > company ? Math.min(now, horizon) : horizon);
       if (next === undefined) break;
       const { item: entry, at } = next;
       // Planned anew, or dropped, since it was put here.

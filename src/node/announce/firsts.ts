@@ -5,7 +5,7 @@
 const quietMs = 50;
 const maxOverdueMs = 3000;
 /** A refresh may be so much too early, to leave in the same turn as others. */
-const maxSlackMs = 125;
+const maxSlackMs = 500;
 /** So many VIPs in `quietMs` are a crowd. */
 const crowd = 32;
 

@@ -259,22 +259,22 @@ test('without any event the timer finds it', async () => {
   assert.equal(marked(), line4);
 });
 
-test('a full check that takes long is made less often: it may take a thousandth of the time', async () => {
+test('a full check that takes long is made less often: it may take half a thousandth of the time', async () => {
   const clock = new FakeClock();
   const kernel = new FakeKernel({ clock });
   kernel.addLink({ name: 'eth0' });
   const addresses = kernel.addresses.bind(kernel);
   kernel.addresses = async () => {
-    await clock.sleep('dump', 40);
+    await clock.sleep('dump', 20);
     return addresses();
   };
   const node = createNode({ kernel, clock, log: silentLogger }, { refreshMs: 30_000 });
   const start = node.start();
-  await clock.advance(40);
+  await clock.advance(20);
   await start;
   await clock.advance(39_999);
   assert.equal(node.counters().dumps, 1);
-  await clock.advance(41);
+  await clock.advance(21);
   assert.equal(node.counters().dumps, 2);
   node.close();
 });
