@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../lib/clock.ts';
 import { sleepBy } from '../lib/clock.ts';
 import { clockMs } from './sys.ts';
+import { NextTurns } from './turns.ts';
 
 const CLOCK_BOOTTIME = 7;
 /** The longest delay setTimeout takes; longer ones would fire at once. */
@@ -16,6 +17,7 @@ export function systemClock(): Clock {
 
 class SystemClock implements Clock {
   private readonly armed = new Set<Timer>();
+  private readonly nextTurns = new NextTurns(() => this.now());
 
   now(): number {
     return clockMs(CLOCK_BOOTTIME);
@@ -26,7 +28,8 @@ class SystemClock implements Clock {
   }
 
   after(name: string, ms: number, callback: () => void): Timer {
-    if (ms <= 0) return this.nextTurn(name, callback);
+    // Without the whole millisecond that setTimeout waits.
+    if (ms <= 0) return this.nextTurns.add(name, callback);
     const at = this.now() + ms;
     let handle: NodeJS.Timeout;
     const arm = (delay: number): void => {
@@ -55,29 +58,11 @@ class SystemClock implements Clock {
     return timer;
   }
 
-  /** Behind what is ready to be read, but without the whole millisecond that setTimeout waits. */
-  private nextTurn(name: string, callback: () => void): Timer {
-    const handle = setImmediate(() => {
-      this.armed.delete(timer);
-      callback();
-    });
-    const timer: Timer = {
-      name,
-      at: this.now(),
-      cancel: () => {
-        this.armed.delete(timer);
-        clearImmediate(handle);
-      },
-    };
-    this.armed.add(timer);
-    return timer;
-  }
-
   sleep(name: string, ms: number, signal?: AbortSignal): Promise<void> {
     return sleepBy(this, name, ms, signal);
   }
 
   timers(): readonly Timer[] {
-    return [...this.armed].sort((a, b) => a.at - b.at);
+    return [...this.nextTurns.timers(), ...this.armed].sort((a, b) => a.at - b.at);
   }
 }

@@ -4,7 +4,7 @@ import type { Keyed, SpecKey } from './spec-book.ts';
 
 /** What is handed over in one turn at most, and for how long. */
 const turnSpecs = 256;
-const turnMs = 8;
+const turnMs = 5;
 /** However slow the last ones were: what one owner publishes stays together, as a rule. */
 const leastSpecs = 32;
 

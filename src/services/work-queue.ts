@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../lib/clock.ts';
 
 /** A turn handles items for this long; what is left follows in the next one. */
-const turnMs = 6;
+const turnMs = 4;
 
 /**
  * Keys that have to be looked at, each once however often it is added, first come first served. Work is

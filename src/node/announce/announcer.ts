@@ -281,22 +281,21 @@ export class Announcer {
     entry.place = vacant?.item === entry ? this.due.pushAgain(vacant, at) : this.due.push(at, entry);
   }
 
-  /** Handles what is due, up to the end of this turn. */
+  /** Handles what is due, up to the end of this turn, and what may leave with it. */
   private pump(): void {
     const { clock } = this.parts;
     const now = clock.now();
     const horizon = this.firsts.horizon(now);
-    const early: Due<Announcement>[] = [];
-    for (let n = 1; ; n++) {
-      const next = this.due.popDue(n > company ? Math.min(now, horizon) : horizon);
+    let n = 0;
+    const isTurn = (place: Due<Announcement>): boolean =>
+      place.at <= now || (n < company && mayBeEarly(place.item, place.at - now));
+    for (;;) {
+      const next = this.due.popDue(horizon, isTurn);
       if (next === undefined) break;
       const { item: entry, at } = next;
       // Planned anew, or dropped, since it was put here.
       if (entry.place !== next) continue;
-      if (at > now && !mayBeEarly(entry, at - now)) {
-        early.push(next);
-        continue;
-      }
+      n++;
       this.vacant = next;
       entry.place = undefined;
       if (entry.schedule === undefined) this.consider(entry);
@@ -304,7 +303,6 @@ export class Announcer {
       else this.fire(entry, Math.max(now, at));
       if (n % chunk === 0 && clock.now() > now + turnMs) break;
     }
-    for (const place of early) this.due.pushAgain(place, place.at);
     this.arm();
   }
 

@@ -54,10 +54,10 @@ export class DueQueue<T> {
     return undefined;
   }
 
-  /** The earliest item and its time, if it is due. */
-  popDue(now: number): Due<T> | undefined {
+  /** The earliest item and its time, if it falls due until then and may be taken. */
+  popDue(until: number, mayTake: (due: Due<T>) => boolean = () => true): Due<T> | undefined {
     const run = this.next();
-    if (run === undefined || run.first.at > now) return undefined;
+    if (run === undefined || run.first.at > until || !mayTake(run.first)) return undefined;
     const due = run.first;
     run.drop();
     if (run.size === 0) this.runs = this.runs.filter((other) => other !== run);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import type { Timer } from '../../../src/lib/clock.ts';
 import { systemClock } from '../../../src/linux/clock.ts';
+import { NextTurns } from '../../../src/linux/turns.ts';
 
 test('now counts milliseconds since boot, suspension included', () => {
   const clock = systemClock();
@@ -59,6 +61,39 @@ test('no delay means the next turn of the event loop: after this one, listed and
     order.push('this turn');
   });
   assert.deepEqual(order, ['this turn', 'next turn', 'others of that turn']);
+});
+
+test('what waits for the next turn shares 5 ms of it, first come first served; what is left has later ones', async () => {
+  let now = 0;
+  const turns = new NextTurns(() => now);
+  const order: string[] = [];
+  let turn = 0;
+  const counted = (): void => {
+    turn++;
+    if (order.length < 7) setImmediate(counted);
+  };
+  const work = (name: string, ms: number, then?: () => void): Timer =>
+    turns.add(name, () => {
+      order.push(`${name} in ${turn}`);
+      now += ms;
+      then?.();
+    });
+  await new Promise<void>((resolve) => {
+    setImmediate(counted);
+    work('a', 2);
+    work('cancelled', 0).cancel();
+    work('b', 6, () => work('b again', 0));
+    work('c', 6);
+    work('d', 0);
+    assert.deepEqual(
+      turns.timers().map(({ name }) => name),
+      ['a', 'b', 'c', 'd'],
+    );
+    work('e', 5);
+    work('f', 0, () => setImmediate(resolve));
+  });
+  assert.deepEqual(order, ['a in 1', 'b in 1', 'c in 2', 'd in 3', 'e in 3', 'f in 4', 'b again in 4']);
+  assert.deepEqual(turns.timers(), []);
 });
 
 test('a sleep ends at once when its signal aborts, and leaves no timer', async () => {
