@@ -200,7 +200,7 @@ export class Announcer {
   private begin(entry: Announcement): void {
     const now = this.parts.clock.now();
     entry.schedule = startAnnouncing(now);
-    if (this.fire(entry, now, this.firsts.note(now))) this.parts.onActive(entry.link);
+    if (this.fire(entry, now, now, this.firsts.note(now))) this.parts.onActive(entry.link);
   }
 
   private rest(entry: Announcement): void {
@@ -220,13 +220,16 @@ export class Announcer {
     if (link !== undefined) this.sockets.close(link.index);
   }
 
-  /** Sends what is due for one VIP and plans its next turn; false when it had to be laid to rest. */
-  private fire(entry: Announcement, now: number, isInCrowd = false): boolean {
+  /**
+   * Sends what is due for one VIP and plans its next turn, from when this one was due; false when it had to be laid to
+   * rest.
+   */
+  private fire(entry: Announcement, now: number, due: number, isInCrowd = false): boolean {
     const { schedule } = entry;
     const context = this.look(entry);
     if (context === undefined || schedule === undefined) return false;
     const { periodMs } = entry.wanted;
-    const step = stepAnnouncement(schedule, now, { periodMs, phase: entry.phase });
+    const step = stepAnnouncement(schedule, due, { periodMs, phase: entry.phase });
     entry.schedule = step.state;
     this.enqueue(entry, step.state.nextAt);
     // An advertisement has one form only.
@@ -300,7 +303,7 @@ export class Announcer {
       entry.place = undefined;
       if (entry.schedule === undefined) this.consider(entry);
       // What leaves early counts as on time, so that its rate stays what it is.
-      else this.fire(entry, Math.max(now, at));
+      else this.fire(entry, now, Math.max(now, at));
       if (n % chunk === 0 && clock.now() > now + turnMs) break;
     }
     this.arm();

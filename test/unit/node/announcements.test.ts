@@ -433,4 +433,9 @@ test('a thousand VIPs are refreshed with a handful of awakenings, each once in i
   await clock.advance(6000);
   assert.equal(kernel.frames.length - before, 2000);
   assert.ok(awakenings <= 14, `${awakenings} in two periods`);
+  for (let ms = 0; ms < 3000; ms += 100) {
+    await clock.advance(100);
+    const future = node.status().filter(({ last }) => (last?.at ?? 0) > clock.now());
+    assert.equal(future.length, 0, 'what leaves early has left when it did, not when it was due');
+  }
 });
