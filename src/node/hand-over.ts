@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../lib/clock.ts';
+import type { Ip } from '../lib/ip.ts';
 import { Pace } from './address/pace.ts';
 import type { Keyed, SpecKey } from './spec-book.ts';
 
@@ -23,7 +24,7 @@ export interface HandOverParts {
 export class HandOver {
   private readonly parts: HandOverParts;
   /** Wanted, and not handed over yet. */
-  private readonly pending: Keyed[] = [];
+  private pending: Keyed[] = [];
   private readonly pace = new Pace(turnSpecs);
   private next: Timer | undefined;
 
@@ -39,9 +40,17 @@ export class HandOver {
     const gone: Keyed[] = [];
     const isFirst = !this.isBusy;
     for (const each of changed) (this.parts.isWanted(each.key) ? this.pending : gone).push(each);
-    // Before what goes: a VIP that changes its link is never on none.
+    // Before what goes, and not behind others: a VIP that changes its link is never on none.
+    if (gone.length > 0) this.goFirst(new Set(gone.map(({ spec }) => spec.vip)));
     if (isFirst) this.turn();
     if (gone.length > 0) this.parts.tell(gone);
+  }
+
+  private goFirst(vips: ReadonlySet<Ip>): void {
+    const moving = this.pending.filter(({ spec }) => vips.has(spec.vip));
+    if (moving.length === 0) return;
+    this.pending = this.pending.filter(({ spec }) => !vips.has(spec.vip));
+    this.parts.tell(moving);
   }
 
   close(): void {

@@ -75,7 +75,12 @@ export class AddressReconciler {
     }
     // Add before delete, so that a VIP that changes its link is never on none.
     this.turns.runInTurn(wanted);
+    if (this.turns.isBusy) this.turns.runAll(unwanted.flatMap(({ vip }) => this.waiting(vip)));
     this.turns.runAll(unwanted);
+  }
+
+  private waiting(vip: Ip): readonly AddressRecord[] {
+    return this.records.ofVip(vip).filter((record) => this.turns.waits(record));
   }
 
   /** The kernel reported an address. */

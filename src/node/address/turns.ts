@@ -30,6 +30,10 @@ export class Turns {
     return this.backlog.size > 0;
   }
 
+  waits(record: AddressRecord): boolean {
+    return this.backlog.has(record);
+  }
+
   /** Now, as many as there are. */
   runAll(records: readonly AddressRecord[]): void {
     this.run(records, Infinity);

@@ -193,6 +193,26 @@ test('a VIP that moves to another link is there before it leaves the old one', a
   assert.deepEqual(order, ['set 3', 'gone 2']);
 });
 
+test('a VIP that moves to another link is there before it leaves the old one, also while hundreds wait', async () => {
+  const { node, kernel, clock, marked } = await scene();
+  const vips = Array.from({ length: 300 }, (_, i) => `10.9.${i >> 8}.${i & 255}`);
+  const last = '10.9.1.43';
+  node.publish('service/x/before', [addressOf(last)]);
+  node.publish(
+    'control-plane',
+    vips.map((vip) => addressOf(vip, { link: 'eth1' })),
+  );
+  await clock.advance(10);
+  assert.ok(!node.isBusy());
+  kernel.addLink({ name: 'eth1' });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(node.isBusy());
+  assert.doesNotMatch(marked(), /eth1 inet 10\.9\.1\.43/);
+  node.withdraw('service/x/before');
+  assert.match(marked(), /eth1 inet 10\.9\.1\.43/);
+  assert.doesNotMatch(marked(), /eth0/);
+});
+
 test('a fence that does not hold keeps a VIP off, also as a repair', async () => {
   const { node, kernel, clock, marked } = await scene();
   let holds = false;
