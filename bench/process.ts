@@ -15,6 +15,16 @@ export function mainThread(pid: number): { readonly ran: number; readonly waited
   return { ran: Number(ran) / 1e6, waited: Number(waited) / 1e6 };
 }
 
+/**
+ * Milliseconds, of all processors together, in which a hypervisor had this machine wait; in steps of ten. They count as
+ * running for whoever ran.
+ */
+export function stolenMs(): number {
+  const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n');
+  // proc_stat(5): the eighth number, in ticks of 10 ms.
+  return Number(line.split(/\s+/)[8]) * 10;
+}
+
 /** Private and resident memory in MB (2^20), from the kernel's own sum over the mappings. */
 export function memory(pid: number): { readonly privateMb: number; readonly rssMb: number } {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');

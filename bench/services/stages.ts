@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor, type Cluster, type Machine } from '../../lab/index.ts';
-import { cpuSeconds, mainThread, memory, quantile } from '../process.ts';
+import { cpuSeconds, mainThread, memory, quantile, stolenMs } from '../process.ts';
 import { AddressMonitor } from './address-monitor.ts';
 import { AnnouncementMonitor } from './announcement-monitor.ts';
 import { bareKernelMs } from './bare-kernel.ts';
@@ -222,6 +222,7 @@ export class Stages {
     for (const node of others) await this.#turns(node);
     frames.reset();
     const before = others.map((node) => mainThread(this.#cluster.daemon(node).process.pid));
+    const stolen = stolenMs();
     const stopAt = Date.now();
     daemon.signal('SIGTERM');
     const onLink = new Map<string, number>();
@@ -237,6 +238,7 @@ export class Stages {
       { what: 'all VIPs elsewhere', timeoutMs: 120_000, everyMs: 20, detail: () => `${onLink.size}` },
     );
     const after = others.map((node) => mainThread(this.#cluster.daemon(node).process.pid));
+    const stolenMeanwhile = stolenMs() - stolen;
     await sleep(1000);
     const turns = await Promise.all(others.map((node) => this.#turns(node)));
     await daemon.process.exited;
@@ -270,6 +272,7 @@ export class Stages {
     const taker = spent.reduce((most, one) => (one.ran > most.ran ? one : most));
     this.#add('failover: main thread of the one that takes, ran', taker.ran, 'ms');
     this.#add('failover: the same, waited for a processor', taker.waited, 'ms');
+    this.#add('failover: the hypervisor took from all processors, from SIGTERM on', stolenMeanwhile, 'ms');
     const limit = await bareKernelMs(this.#cluster.lab.client, this.#count);
     this.#add('failover: `ip -batch` on an idle link takes', limit, 'ms');
     this.#add('failover: can be reached → announced, worst', Math.max(...lag), 'ms');
