@@ -5,13 +5,13 @@ const many = 500;
 
 /**
  * A node that takes over runs the same few functions a thousand times, and no more for hours: to V8 that looks as if they were
- * worth optimizing, on four threads that take the processors from the take-over itself. At 25 times the usual counts only what
- * runs all the time is.
+ * worth optimizing, on four threads that take the processors from the take-over itself. At ten times the usual counts only what
+ * runs all the time is: announcing, of a thousand VIPs after twelve seconds.
  */
 const optimizeLater = [
-  '--invocation-count-for-maglev=10000',
-  '--invocation-count-for-maglev-osr=5000',
-  '--invocation-count-for-turbofan=75000',
+  '--invocation-count-for-maglev=4000',
+  '--invocation-count-for-maglev-osr=2000',
+  '--invocation-count-for-turbofan=30000',
 ];
 
 /**
