@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../lib/clock.ts';
 import { sleepBy } from '../lib/clock.ts';
 import { clockMs } from './sys.ts';
-import { NextTurns } from './turns.ts';
+import { NextTurns } from './next-turns.ts';
 
 const CLOCK_BOOTTIME = 7;
 /** The longest delay setTimeout takes; longer ones would fire at once. */

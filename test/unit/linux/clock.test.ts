@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Timer } from '../../../src/lib/clock.ts';
 import { systemClock } from '../../../src/linux/clock.ts';
-import { NextTurns } from '../../../src/linux/turns.ts';
+import { NextTurns } from '../../../src/linux/next-turns.ts';
 
 test('now counts milliseconds since boot, suspension included', () => {
   const clock = systemClock();
