@@ -5,6 +5,7 @@ import { waitFor, type Cluster, type Machine } from '../../lab/index.ts';
 import { cpuSeconds, mainThread, memory, quantile, stolenMs } from '../process.ts';
 import { AddressMonitor } from './address-monitor.ts';
 import { AnnouncementMonitor } from './announcement-monitor.ts';
+import { ranMs, writesOf } from './api-servers.ts';
 import { bareKernelMs } from './bare-kernel.ts';
 import type { Driver, ServiceTimes } from './driver-client.ts';
 import type { Figures } from './figures.ts';
@@ -185,7 +186,7 @@ export class Stages {
     // The burst of announcements after an acquisition, and the writes of a burst, are over by then.
     await sleep(5000);
     const isReal = this.#cluster.api.kind === 'real';
-    const writes = isReal ? await this.#writes() : Number.NaN;
+    const writes = isReal ? await writesOf(this.#cluster) : Number.NaN;
     const cpu = cpuSeconds(pid);
     const from = Date.now();
     await sleep(restSeconds * 1000);
@@ -196,7 +197,7 @@ export class Stages {
     const collecting = collections.reduce((sum, ms) => sum + ms, 0);
     this.#add('at rest: CPU of these', collecting, 'ms');
     if (isReal) {
-      const rate = ((await this.#writes()) - writes) / restSeconds;
+      const rate = ((await writesOf(this.#cluster)) - writes) / restSeconds;
       this.#add("at rest: writes to the API, all nodes' and its own", rate, '/s', 2);
     }
     const { privateMb, rssMb } = memory(pid);
@@ -222,7 +223,7 @@ export class Stages {
     for (const node of others) await this.#turns(node);
     frames.reset();
     const before = others.map((node) => mainThread(this.#cluster.daemon(node).process.pid));
-    const stolen = stolenMs();
+    const [stolen, servers] = [stolenMs(), ranMs(this.#cluster)];
     const stopAt = Date.now();
     daemon.signal('SIGTERM');
     const onLink = new Map<string, number>();
@@ -238,7 +239,7 @@ export class Stages {
       { what: 'all VIPs elsewhere', timeoutMs: 120_000, everyMs: 20, detail: () => `${onLink.size}` },
     );
     const after = others.map((node) => mainThread(this.#cluster.daemon(node).process.pid));
-    const stolenMeanwhile = stolenMs() - stolen;
+    const [stolenMeanwhile, serversMeanwhile] = [stolenMs() - stolen, ranMs(this.#cluster) - servers];
     await sleep(1000);
     const turns = await Promise.all(others.map((node) => this.#turns(node)));
     await daemon.process.exited;
@@ -272,6 +273,7 @@ export class Stages {
     const taker = spent.reduce((most, one) => (one.ran > most.ran ? one : most));
     this.#add('failover: main thread of the one that takes, ran', taker.ran, 'ms');
     this.#add('failover: the same, waited for a processor', taker.waited, 'ms');
+    this.#add('failover: API servers and etcd, ran from SIGTERM on', serversMeanwhile, 'ms');
     this.#add('failover: the hypervisor took from all processors, from SIGTERM on', stolenMeanwhile, 'ms');
     const limit = await bareKernelMs(this.#cluster.lab.client, this.#count);
     this.#add('failover: `ip -batch` on an idle link takes', limit, 'ms');
@@ -301,16 +303,6 @@ export class Stages {
     return this.#cluster.api.client.get<LeaseObject>(leasePath);
   }
 
-  /** Writes that the real API servers have answered so far, their own included. */
-  async #writes(): Promise<number> {
-    let sum = 0;
-    for (const node of this.#cluster.lab.controlPlanes) {
-      const server = this.#cluster.real.serverOf(node);
-      sum += writesIn((await this.#cluster.api.client.ask('GET', '/metrics', { server })).body);
-    }
-    return sum;
-  }
-
   #add(name: string, value: number, unit: string, budget?: number): void {
     this.#figures.add(this.#size, name, value, unit, budget);
   }
@@ -331,12 +323,4 @@ export class Stages {
 
 function vipsOf(times: readonly ServiceTimes[]): readonly string[] {
   return times.map(({ vip = '' }) => vip);
-}
-
-/** How many requests that change something a metrics page of the API server counts. */
-function writesIn(page: string): number {
-  const lines = page.matchAll(
-    /^apiserver_request_total\{[^}]*verb="(?:PUT|POST|PATCH|DELETE)"[^}]*\} (\S+)/gm,
-  );
-  return [...lines].reduce((sum, [, value = '0']) => sum + Number(value), 0);
 }
