@@ -6,9 +6,9 @@ import { cpuSeconds } from '../process.ts';
  * collection Go begins one of its own accord: with the caches of 1 000 Services that is 100 ms of both processors, and
  * a fail-over that falls into it waits.
  */
-export function ranMs({ api, lab, real }: Cluster): number {
-  if (api.kind !== 'real') return 0;
-  const programs = lab.controlPlanes.map((node) => real.processesOf(node));
+export function ranMs(cluster: Cluster): number {
+  if (cluster.api.kind !== 'real') return 0;
+  const programs = cluster.lab.controlPlanes.map((node) => cluster.real.processesOf(node));
   const seconds = programs.flatMap(({ etcd, apiserver }) => [
     cpuSeconds(etcd.pid),
     cpuSeconds(apiserver.pid),
