@@ -39,6 +39,14 @@ export function normalize(read: ReadSettings, hostname: string | undefined): Nor
     config.arpBroadcastRate = defaultArpRateMs;
   }
 
+  if (config.routingProtocol === 0) {
+    const { routingProtocol } = defaultConfig;
+    warnings.push(
+      `${sourceText(sources.routingProtocol)}=0 marks no route as ours; using ${routingProtocol}`,
+    );
+    config.routingProtocol = routingProtocol;
+  }
+
   if (electsNobody(config) && timesOutOfOrder(config)) {
     const { leaseDuration, renewDeadline, retryPeriod } = config;
     warnings.push(

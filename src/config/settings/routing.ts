@@ -23,10 +23,10 @@ export const routingSettings = {
     flag: 'routingProtocol',
     env: 'vip_routingprotocol',
     key: 'routingProtocol',
-    min: 1,
+    min: 0,
     max: 255,
     feature: 'routing-table',
-    doc: 'Protocol number that marks the routes as ours.',
+    doc: 'Protocol number that marks the routes as ours; 0 would mark none and means 248.',
   }),
   cleanRoutingTable: bool(false, {
     flag: 'cleanRoutingTable',

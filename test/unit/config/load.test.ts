@@ -201,6 +201,12 @@ describe('what follows from other settings', () => {
     assert.equal(load({ env: { ...working, dns_mode: 'ipv6', dhcp_mode: 'dual' } }).config.dhcpMode, 'dual');
   });
 
+  test('a route protocol of 0, which marks nothing, becomes 248 with a warning', () => {
+    const { config, warnings } = load({ env: { ...working, vip_routingprotocol: '0' } });
+    assert.equal(config.routingProtocol, 248);
+    assert.deepEqual(warnings, ['env vip_routingprotocol=0 marks no route as ours; using 248']);
+  });
+
   test('an announcement period below 500 ms becomes 3000 ms with a warning', () => {
     for (const rate of ['100', '499', '0', '-5']) {
       const { config, warnings } = load({ env: { ...working, vip_arpRate: rate } });
