@@ -222,7 +222,8 @@ describe('what is not built yet', () => {
     assert.deepEqual(refused({ vip_arp: 'false', vip_wireguard: '1' }), [
       'not implemented yet: vip_wireguard=true (WireGuard mode)',
     ]);
-    assert.deepEqual(refused({ mirror_dest_interface: 'eth1' }, ['--leaderElectionType', 'etcd']), [
+    const mirror = { svc_enable: 'true', mirror_dest_interface: 'eth1' };
+    assert.deepEqual(refused(mirror, ['--leaderElectionType', 'etcd']), [
       'not implemented yet: --leaderElectionType=etcd (election through etcd)',
       'not implemented yet: mirror_dest_interface=eth1 (traffic mirroring)',
     ]);
@@ -235,13 +236,28 @@ describe('what is not built yet', () => {
     );
   });
 
+  test('of a part that is off nothing is asked for', () => {
+    const carried = {
+      enable_upnp: 'true',
+      egress_clean: 'true',
+      mirror_dest_interface: 'eth1',
+      zebra_enable: 'true',
+    };
+    assert.deepEqual(refused({ ...carried, svc_enable: 'false' }), []);
+    const services = refused({ ...carried, svc_enable: 'true' });
+    assert.equal(services.length, 3, services.join());
+    const router = { bgp_enable: 'true', vip_arp: 'false', bgp_peers: '192.0.2.1:65001' };
+    const bgp = refused({ ...carried, ...router });
+    assert.deepEqual(bgp, ['not implemented yet: zebra_enable=true (routes for zebra)']);
+  });
+
   test('covers every setting that is marked so', () => {
     for (const [name, setting] of settingList) {
       const { codec, default: fallback } = setting;
       if (setting.unbuilt === undefined) continue;
       assert.equal(setting.wants(fallback), false, name);
       const other = codec.type === 'bool' ? fallback !== true : codec.type === 'string' ? 'a.name' : 'etcd';
-      const config = { ...defaultConfig, [name]: other };
+      const config = { ...defaultConfig, enableServices: true, enableBgp: true, [name]: other };
       assert.equal(unimplemented(config, read({}).sources).length, 1, name);
     }
   });
