@@ -507,7 +507,7 @@ describe('nothing that was set is lost', () => {
 });
 
 test('what the daemon would refuse as not built yet is said on stderr', async () => {
-  const { status, out, err } = await kubeVip(['manifest', 'pod', '--wireguard', '--zebra']);
+  const { status, out, err } = await kubeVip(['manifest', 'pod', '--wireguard', '--bgp', '--zebra']);
   assert.equal(status, 0);
   assert.notEqual(out, '');
   assert.match(
