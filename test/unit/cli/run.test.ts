@@ -93,7 +93,9 @@ describe('the daemon', () => {
       (await kubeVip(command.split(' '), env)).cleared;
     assert.deepEqual(await cleared('manager', { ...plane, vip_leaseduration: '1' }), ['192.0.2.1']);
     assert.deepEqual(await cleared('service', { ...plane, port: 'x' }), ['192.0.2.1']);
-    assert.deepEqual(await cleared('manager', { ...plane, svc_enable: 'true', enable_upnp: 'true' }), ['192.0.2.1']);
+    assert.deepEqual(await cleared('manager', { ...plane, svc_enable: 'true', enable_upnp: 'true' }), [
+      '192.0.2.1',
+    ]);
     assert.deepEqual(await cleared('manager', { ...plane, cp_enable: 'false' }), []);
     assert.deepEqual(await cleared('manager', plane), []);
     assert.deepEqual(await cleared('config', { ...plane, port: 'x' }), []);
