@@ -40,7 +40,7 @@ function gitRevision(): string {
 }
 
 /** Those of the launcher: V8 refuses a code cache that was made under others. */
-const v8Flags = ['--max-semi-space-size=2', '--initial-old-space-size=40', '--expose-gc'];
+const v8Flags = ['--max-semi-space-size=2', '--expose-gc'];
 
 function copyKoffi(): void {
   const from = join(root, 'node_modules/koffi');

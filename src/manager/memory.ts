@@ -18,15 +18,13 @@ export interface MemoryParts {
 
 const everyMs = 20_000;
 /**
- * So much more than after the last collection, by whomever, is worth another one. Not at once: code that has not run for a
- * while is collected, too, and has to be compiled again, a tenth of a second of work.
+ * So much more than after the last collection is worth another one: as a rule V8 has made one itself some seconds after a
+ * burst, and another would free next to nothing. Not at once: code that has not run for a while
+ * is collected, too, and has to be compiled again, a tenth of a second of work.
  */
-const grownBytes = 6 << 20;
+const grownBytes = 8 << 20;
 const againMs = 120_000;
-/**
- * Collecting stops everything else, for 24 ms without Services and 41 ms with 1 000: a larger heap is left to V8, which
- * by the launcher's flags begins here.
- */
+/** Collecting stops everything else, for 24 ms without Services and 41 ms with 1 000: a larger heap stays as it is. */
 const largestBytes = 40 << 20;
 const atRest = 0.1;
 /** V8 tells the owners of what lies outside of its heap a turn after it has collected their objects. */
