@@ -23,6 +23,10 @@ export function makeLinks(): void {
   ip('link set lo up');
   ip('link set far up');
   ip('link set near up');
+  // A link that is up is `lowerlayerdown` for a moment until the kernel has looked at both ends.
+  const deadline = performance.now() + 5000;
+  while (!ip('-o link show near').includes(' state UP '))
+    assert.ok(performance.now() < deadline, ip('-o link show near'));
 }
 
 interface AddressJson {

@@ -188,7 +188,8 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
       }
       assert.equal(goneAt, undefined, `${address} was gone at the end`);
     }
-    assert.equal(gaps.length, runs);
+    const said = lines.map(({ text }) => text).join('\n');
+    assert.equal(gaps.length, runs, `not ${runs} removals with what followed each:\n${said}`);
     const [p50, p99, max] = [percentile(gaps, 50), percentile(gaps, 99), Math.max(...gaps)];
     console.log(
       `# removed → restored, ${runs} runs: p50 ${p50.toFixed(2)} p99 ${p99.toFixed(2)} max ${max.toFixed(2)} ms`,
