@@ -1,6 +1,7 @@
 export { ownMissingCapabilities } from './capabilities.ts';
 export { systemClock } from './clock.ts';
 export { isKernelError } from './errors.ts';
+export { runBeforeOthers } from './scheduling.ts';
 export { trimHeap } from './sys.ts';
 export { openKernel, type KernelOptions, type OpenKernel } from './kernel.ts';
 export { enterNamespace, enterNewNamespace, inNamespace, type Namespace } from './netns.ts';

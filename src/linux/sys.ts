@@ -67,6 +67,8 @@ function bindFunctions(library: ReturnType<typeof koffi.load>) {
     unshare: bind<[Int]>('int unshare(int)'),
     clock_gettime: bind<[Int, BigInt64Array]>('int clock_gettime(int, void *)'),
     _exit: bind<[Int]>('void _exit(int)'),
+    sched_getscheduler: bind<[Int]>('int sched_getscheduler(int)'),
+    sched_setscheduler: bind<[Int, Int, Int32Array]>('int sched_setscheduler(int, int, const void *)'),
     malloc_trim: bindIfThere<[Int]>('int malloc_trim(size_t)'),
   };
 }
@@ -266,6 +268,16 @@ export function setns(doing: Doing, fd: number, kind: number): void {
 
 export function unshare(doing: Doing, flags: number): void {
   checked(doing, (c) => c.unshare(flags));
+}
+
+/** Scheduling policy of this thread, SCHED_*. */
+export function schedulingPolicy(doing: Doing): number {
+  return checked(doing, (c) => c.sched_getscheduler(0));
+}
+
+/** `priority`: 0 unless the policy is a real-time one. */
+export function setSchedulingPolicy(doing: Doing, policy: number, priority: number): void {
+  checked(doing, (c) => c.sched_setscheduler(0, policy, Int32Array.of(priority)));
 }
 
 /** Ends the process here and now: no thread is waited for, and nothing that others have left for the end runs. */

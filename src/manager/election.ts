@@ -15,6 +15,7 @@ import { createReflector, leases, nameSelector, type Lease, type ReflectorStatus
 import type { Clock, Random } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Api } from './api.ts';
+import { urgently, type Urgency } from './urgency.ts';
 
 export interface ControlPlaneElection {
   readonly election: Election;
@@ -31,6 +32,8 @@ interface Tools {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Undefined where no VIP depends on the lease. */
+  readonly urgency?: Urgency;
 }
 
 /** The election over the control-plane Lease, with a watch on it. */
@@ -82,7 +85,7 @@ export function electionAt(
 }
 
 function electionOver(store: LeaseStore, config: Config, identity: string, parts: Tools): Election {
-  return createElection(
+  const election = createElection(
     { store, ...parts },
     {
       identity,
@@ -91,6 +94,7 @@ function electionOver(store: LeaseStore, config: Config, identity: string, parts
       retryPeriodMs: config.retryPeriod * 1000,
     },
   );
+  return parts.urgency === undefined ? election : urgently(election, parts.urgency);
 }
 
 /** Where a Lease lies that a setting names (`name` or `namespace/name`); logs what is worth knowing about it. */

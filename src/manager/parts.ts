@@ -8,6 +8,7 @@ import {
   openKernel,
   openUdpPath,
   resolveName,
+  runBeforeOthers,
   type Link,
   type OpenKernel,
 } from '../linux/index.ts';
@@ -29,6 +30,7 @@ import { chooseLink } from './link.ts';
 import { hasControlPlaneElection } from './mode.ts';
 import { warnOfOwnAddresses } from './own-addresses.ts';
 import { routesOf } from './routing-table.ts';
+import { Urgency } from './urgency.ts';
 
 /** Everything that is built once at start and closed once at the end. */
 export interface Parts {
@@ -46,6 +48,7 @@ export interface Parts {
   readonly api: Api;
   readonly campaign: ControlPlaneElection;
   readonly node: Node;
+  readonly urgency: Urgency;
   /** Undefined where no BGP is spoken. */
   readonly speaker: Speaker | undefined;
   readonly guards: OpenGuards | undefined;
@@ -128,7 +131,8 @@ export async function buildParts(
       random,
       log,
     });
-    campaign = controlPlaneElection(config, identity, api, { clock, random, log });
+    const urgency = new Urgency({ clock, log, runFirst: runBeforeOthers });
+    campaign = controlPlaneElection(config, identity, api, { clock, random, log, urgency });
     return {
       ...built,
       sources,
@@ -139,6 +143,7 @@ export async function buildParts(
       link,
       api,
       campaign,
+      urgency,
       speaker,
       guards,
       reports: { balancer: undefined, ipam: undefined },
@@ -186,7 +191,8 @@ function observerOf(
 }
 
 /** The reverse of `buildParts`. */
-export function closeParts({ node, guards, api, kernel, controlPlaneVips }: Parts): void {
+export function closeParts({ node, guards, api, kernel, controlPlaneVips, urgency }: Parts): void {
+  urgency.close();
   controlPlaneVips.close();
   node.close();
   guards?.nftables.close();

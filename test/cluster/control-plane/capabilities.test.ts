@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { Cluster, ensurePrivilege, waitFor, type Machine } from '../../../lab/index.ts';
 
@@ -7,6 +8,7 @@ const refused = ensurePrivilege();
 
 /** As `capabilities: {add: [NET_ADMIN, NET_RAW], drop: [ALL]}` makes a container that is not privileged. */
 const twoOnly = ['setpriv', '--bounding-set=-all,+net_admin,+net_raw', '--inh-caps=-all', '--'];
+const withNice = twoOnly.with(1, '--bounding-set=-all,+net_admin,+net_raw,+sys_nice');
 const mask = ((1n << 12n) | (1n << 13n)).toString(16).padStart(16, '0');
 
 describe('a container with NET_ADMIN and NET_RAW', { skip: refused?.because ?? false }, () => {
@@ -58,4 +60,32 @@ describe('a container with NET_ADMIN and NET_RAW', { skip: refused?.because ?? f
       assert.equal(await node.holds(vip), false);
       await cluster.deleteLease();
     });
+
+  it('with SYS_NICE its main thread goes before others for two seconds when a lease comes, and no other thread does', async () => {
+    // Not every container or user namespace in which tests run may do this.
+    const isAllowed = spawnSync('chrt', ['--rr', '1', 'true']).status === 0;
+    await cluster.withDaemon(node, { options: { wrapper: withNice } }, async (daemon) => {
+      const { pid } = daemon.process;
+      await waitFor(() => node.holds(vip), {
+        what: 'the VIP',
+        timeoutMs: 15_000,
+        detail: () => daemon.process.tail(),
+      });
+      assert.deepEqual(realTimeThreads(pid), isAllowed ? [pid] : []);
+      await waitFor(() => realTimeThreads(pid).length === 0, {
+        what: 'an ordinary thread',
+        timeoutMs: 5_000,
+      });
+    });
+    await cluster.deleteLease();
+  });
 });
+
+/** Numbers of those threads of a process whose policy (field 41 of /proc/<pid>/stat) is not SCHED_OTHER. */
+function realTimeThreads(pid: number): readonly number[] {
+  const threads = readdirSync(`/proc/${pid}/task`).map(Number);
+  return threads.filter((thread) => {
+    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[38] !== '0';
+  });
+}

@@ -1,0 +1,90 @@
+import type { Election } from '../election/index.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+
+export interface UrgencyParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Lets this thread run before others; returns what ends that, undefined where it may not. */
+  readonly runFirst: () => (() => void) | undefined;
+}
+
+/** More than a thousand VIPs take. What is done sooner leaves the processor to others sooner. */
+const urgentMs = 2000;
+/** Leases that come and go all the time do not take a processor for themselves. */
+const pauseMs = 8000;
+
+/**
+ * While leases change hands this process does not wait for processors behind others: a thousand VIPs are a tenth of
+ * a second of work, which took half as long again beside other work.
+ */
+export class Urgency {
+  private readonly parts: UrgencyParts;
+  private end: (() => void) | undefined;
+  private timer: Timer | undefined;
+  private isOpen = true;
+
+  constructor(parts: UrgencyParts) {
+    this.parts = parts;
+  }
+
+  /** A lease is about to come or go. */
+  begin(): void {
+    const { clock, log, runFirst } = this.parts;
+    if (!this.isOpen || this.timer !== undefined) return;
+    this.end = runFirst();
+    if (this.end === undefined) {
+      this.isOpen = false;
+      log.debug('VIPs that change hands wait for processors behind other work: no capability SYS_NICE');
+      return;
+    }
+    this.timer = clock.after('urgency', urgentMs, () => {
+      this.finish();
+      this.timer = clock.after('urgency', pauseMs, () => {
+        this.timer = undefined;
+      });
+    });
+  }
+
+  close(): void {
+    this.isOpen = false;
+    this.timer?.cancel();
+    this.finish();
+  }
+
+  private finish(): void {
+    this.end?.();
+    this.end = undefined;
+  }
+}
+
+/** The same election; what its listener does at the beginning and the end of a tenure is urgent. */
+export function urgently(election: Election, urgency: Urgency): Election {
+  return {
+    run: (listener, signal) =>
+      election.run(
+        {
+          acquired: (fence) => {
+            urgency.begin();
+            listener.acquired(fence);
+          },
+          lost: (reason) => {
+            urgency.begin();
+            listener.lost(reason);
+          },
+          withdrawn: () => listener.withdrawn?.(),
+          observed: (holder) => {
+            listener.observed?.(holder);
+          },
+        },
+        signal,
+      ),
+    recheck: (why) => {
+      election.recheck(why);
+    },
+    resign: (why, pauseMs) => {
+      election.resign(why, pauseMs);
+    },
+    status: () => election.status(),
+  };
+}
