@@ -20,8 +20,8 @@ export interface FollowingParts {
   readonly addressChanged: (address: Address, change: 'set' | 'gone', isNews: boolean) => void;
   /** `before` undefined: it is new; `after` undefined: it is gone. */
   readonly linkChanged: (before: Link | undefined, after: Link | undefined) => void;
-  /** All links and addresses were listed anew. */
-  readonly dumped: () => void;
+  /** All links and addresses were listed anew; `eventsLost`: because something may have been missed. */
+  readonly dumped: (eventsLost: boolean) => void;
   /** The time has come at which everything is checked, whether something happened or not. */
   readonly refreshed: () => void;
 }
@@ -40,7 +40,7 @@ export class Following {
   private refresh: Timer | undefined;
   private isClosed = false;
   private isDumping = false;
-  /** How long the last one took, with what it gave rise to at once; milliseconds. */
+  /** How long the last one took, milliseconds. */
   private dumpMs = 0;
   /** Events were lost while a dump was under way: it needs another one. */
   private mustRepeat = false;
@@ -147,7 +147,7 @@ export class Following {
       this.isDumping = false;
     }
     counters.dumps++;
-    dumped();
+    dumped(eventsLost);
     this.dumpMs = clock.now() - started;
   }
 }

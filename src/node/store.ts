@@ -187,7 +187,7 @@ class NodeTruth implements Node {
         isBusy: () => this.hasWaiting(),
         addressChanged: (address, change, isNews) => this.addressChanged(address, change, isNews),
         linkChanged: (before, after) => this.linkChanged(before, after),
-        dumped: () => this.dumped(),
+        dumped: (eventsLost) => this.dumped(eventsLost),
         refreshed: () => this.routes?.reassert(clock.now() - refreshMs),
       },
       refreshMs,
@@ -326,13 +326,13 @@ class NodeTruth implements Node {
     this.advertisements?.lookAgain();
   }
 
-  private dumped(): void {
+  private dumped(eventsLost: boolean): void {
     if (!this.isKnown) {
       this.isKnown = true;
       this.apply(this.book.all().map(keyed));
       return;
     }
-    this.addresses.recheckAll();
+    this.addresses.recheckAll(eventsLost);
     this.announcer.recheckAll();
     this.routes?.lookAgain();
     this.advertisements?.lookAgain();

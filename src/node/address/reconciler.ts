@@ -94,15 +94,16 @@ export class AddressReconciler {
     this.turns.runInTurn(this.records.ofLink(name));
   }
 
-  /** A new dump is in. */
-  recheckAll(): void {
+  /** A new dump is in. Where no event was lost it is an insurance, and waits behind what is to be done. */
+  recheckAll(eventsLost: boolean): void {
     const { observed } = this.parts;
     const all = this.records.all();
     for (const record of all) {
       const isThere = (key: AddressKey): boolean => observed.find(key) !== undefined;
       if (!record.placed.every(isThere)) record.placed = record.placed.filter(isThere);
     }
-    this.turns.runInTurn(all);
+    if (eventsLost) this.turns.runInTurn(all);
+    else this.turns.check(all);
   }
 
   /** Marked, or put there by this process. */
@@ -122,7 +123,7 @@ export class AddressReconciler {
     return this.records.ofVip(address.address).some((r) => r.link === link || hasPlaced(r, address));
   }
 
-  /** Records wait for their turn. */
+  /** Records wait for their turn, and not only to be checked. */
   get isBusy(): boolean {
     return this.turns.isBusy;
   }

@@ -108,6 +108,26 @@ test('what is published while others wait takes its place behind them, in no tur
   node.close();
 });
 
+test('a new VIP does not wait behind a thousand that are only checked, nor does what waits for VIPs', async () => {
+  const { node, clock } = await scene();
+  node.publish('control-plane', specs);
+  await clock.advance(1000);
+  const after = clock.after.bind(clock);
+  const turns: string[] = [];
+  clock.after = (name, ms, callback) =>
+    after(name, ms, () => {
+      callback();
+      if (name !== 'address-backlog') return;
+      if (turns.length === 0) node.publish('service/test/new', both('10.19.0.1'));
+      turns.push(
+        `${node.isPresent(ip('10.19.0.1')) ? 'there' : 'waits'}, ${node.isBusy() ? 'busy' : 'not busy'}`,
+      );
+    });
+  await clock.advance(30_000);
+  assert.deepEqual(turns, new Array(4).fill('there, not busy'));
+  node.close();
+});
+
 test('a fast kernel gets as many addresses at once as a turn has', async () => {
   const { node, kernel, clock } = await scene();
   let calls = 0;
