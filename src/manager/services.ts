@@ -96,8 +96,8 @@ export function buildServices(
       return [...reflectors.map((each) => each.status()), ...leaseWatches.statuses()];
     },
     run: async (signal) => {
-      await local.start(() => {
-        operator.linksChanged();
+      await local.start((change) => {
+        operator.linksChanged(change);
       }, signal);
       const stopListening = listenToNode(parts, operator);
       const gate = watchServicesLink(parts, options, operator);

@@ -14,6 +14,9 @@ export interface Entry {
   readonly claim: Claim | Withhold;
 }
 
+/** A claim that names a link. */
+export type AskingForLink = Claim & { readonly link: string };
+
 const noSlices: ReadonlyMap<string, EndpointSlice> = new Map();
 
 /**
@@ -26,6 +29,8 @@ export class Catalogue {
   private readonly entries = new Map<ServiceKey, Entry>();
   private readonly slices = new Map<ServiceKey, Map<string, EndpointSlice>>();
   private readonly byAddress = new Map<Ip, Set<ServiceKey>>();
+  /** Those that name a link: hardly any. */
+  private readonly asking = new Map<ServiceKey, AskingForLink>();
 
   constructor(config: ServicesConfig, names: NameView = noNames) {
     this.config = config;
@@ -51,6 +56,15 @@ export class Catalogue {
   /** Services that claim this address. */
   claimants(address: Ip): ReadonlySet<ServiceKey> {
     return this.byAddress.get(address) ?? new Set();
+  }
+
+  /** All addresses that are claimed. */
+  vips(): IterableIterator<Ip> {
+    return this.byAddress.keys();
+  }
+
+  askingForLinks(): Iterable<AskingForLink> {
+    return this.asking.values();
   }
 
   /** What it and those it shares an address with disagree about: one conflict of each kind. */
@@ -97,6 +111,8 @@ export class Catalogue {
     if (!isSame) this.addNeighbours(key, touched);
     if (!isSame && before?.claim.kind === 'claim') this.unindex(key, before.claim.addresses);
     this.entries.set(key, { key, service, claim });
+    if (isAsking(claim)) this.asking.set(key, claim);
+    else this.asking.delete(key);
     if (!isSame && claim.kind === 'claim') this.index(key, claim.addresses);
     if (!isSame) this.addNeighbours(key, touched);
     return touched;
@@ -108,6 +124,7 @@ export class Catalogue {
     const before = this.entries.get(key);
     if (before?.claim.kind === 'claim') this.unindex(key, before.claim.addresses);
     this.entries.delete(key);
+    this.asking.delete(key);
     return touched;
   }
 
@@ -200,6 +217,10 @@ export class Catalogue {
       if (sharers?.size === 0) this.byAddress.delete(address);
     }
   }
+}
+
+function isAsking(claim: Claim | Withhold): claim is AskingForLink {
+  return claim.kind === 'claim' && claim.link !== undefined;
 }
 
 function serviceOf({ metadata }: EndpointSlice): ServiceKey {

@@ -6,7 +6,7 @@ import type { Ip } from '../lib/ip.ts';
 import { linksOfServices } from '../lib/links-of-services.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Address, Kernel, KernelEvent, Link } from '../linux/types.ts';
-import type { LocalView, OwnAddress } from './placement.ts';
+import type { LocalChange, LocalView, OwnAddress } from './placement.ts';
 
 export interface LocalLinksParts {
   readonly kernel: Pick<Kernel, 'links' | 'addresses' | 'watch'>;
@@ -17,7 +17,7 @@ export interface LocalLinksParts {
 
 /**
  * The links of this machine and its own addresses: those that are not deprecated, for every VIP is.
- * Follows the kernel; `changed` is called when a link came or went or an own address did.
+ * Follows the kernel; `changed` is told of links and own addresses that came or went, undefined: everything may be another.
  */
 export class LocalLinks implements LocalView {
   private readonly parts: LocalLinksParts;
@@ -27,19 +27,20 @@ export class LocalLinks implements LocalView {
   private ownInOrder: readonly Address[] | undefined;
   /** What happened since a dump began, which may be older. Undefined: none is under way. */
   private journal: KernelEvent[] | undefined;
-  private changed: () => void = () => undefined;
+  private changed: (change: LocalChange | undefined) => void = () => undefined;
 
   constructor(parts: LocalLinksParts) {
     this.parts = parts;
   }
 
   /** Resolves after the first dump; follows until the signal aborts. */
-  async start(changed: () => void, signal: AbortSignal): Promise<void> {
+  async start(changed: (change: LocalChange | undefined) => void, signal: AbortSignal): Promise<void> {
     this.changed = changed;
     const hear = (event: KernelEvent): void => {
       this.journal?.push(event);
       if (event.kind !== 'resync') {
-        if (this.apply(event)) this.changed();
+        const change = this.apply(event);
+        if (change !== undefined) this.changed(change);
       } else if (this.journal === undefined) void this.dump(signal);
     };
     // What we set is no address of the machine's own.
@@ -68,24 +69,31 @@ export class LocalLinks implements LocalView {
     return undefined;
   }
 
-  private apply(event: KernelEvent): boolean {
-    if (event.kind === 'link') {
-      const { link, change } = event;
-      const before = this.links.get(link.index)?.name;
-      if (change === 'set') this.links.set(link.index, link);
-      else this.links.delete(link.index);
-      return before !== (change === 'set' ? link.name : undefined);
-    }
-    if (event.kind !== 'address') return false;
+  /** Undefined when nothing that counts here is another. */
+  private apply(event: KernelEvent): LocalChange | undefined {
+    if (event.kind === 'link') return this.applyLink(event.change, event.link);
+    if (event.kind !== 'address') return undefined;
     const { address, change } = event;
-    if (linksOfServices.has(this.links.get(address.ifindex)?.name ?? '')) return false;
+    if (linksOfServices.has(this.links.get(address.ifindex)?.name ?? '')) return undefined;
     const id = `${address.ifindex} ${address.address}/${address.prefixLength}`;
     const isOwn = change !== 'gone' && !address.deprecated;
-    if (isOwn === this.own.has(id)) return false;
+    if (isOwn === this.own.has(id)) return undefined;
     if (isOwn) this.own.set(id, address);
     else this.own.delete(id);
     this.ownInOrder = undefined;
-    return true;
+    return { links: [], addresses: [address] };
+  }
+
+  private applyLink(change: 'set' | 'gone', link: Link): LocalChange | undefined {
+    const before = this.links.get(link.index)?.name;
+    const after = change === 'set' ? link.name : undefined;
+    if (change === 'set') this.links.set(link.index, link);
+    else this.links.delete(link.index);
+    if (before === after) return undefined;
+    return {
+      links: [before, after].filter((name) => name !== undefined),
+      addresses: [...this.own.values()].filter(({ ifindex }) => ifindex === link.index),
+    };
   }
 
   private async dump(signal: AbortSignal): Promise<void> {
@@ -97,7 +105,7 @@ export class LocalLinks implements LocalView {
         const links = await kernel.links();
         const addresses = await kernel.addresses();
         this.replace(links, addresses, journal);
-        this.changed();
+        this.changed(undefined);
         if (journal.some(({ kind }) => kind === 'resync')) continue;
         this.journal = undefined;
         return;

@@ -6,13 +6,14 @@ import type { Ip } from '../lib/ip.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BulkNodeStore, Holding } from '../node/types.ts';
 import { Catalogue, type Entry } from './catalogue.ts';
+import { concernedBy } from './concerned.ts';
 import { leaseBefore, vipHostOf } from './decide.ts';
 import { Handling } from './handling.ts';
 import { Judge } from './judge.ts';
 import { Leftovers } from './leftovers.ts';
 import { Names, type ResolveName } from '../lib/names.ts';
 import { Notices } from './notices.ts';
-import type { LocalView } from './placement.ts';
+import type { LocalChange, LocalView } from './placement.ts';
 import { Offers } from './offers.ts';
 import { Settling } from './settling.ts';
 import { describeService, type ServiceReport } from './report.ts';
@@ -196,9 +197,9 @@ export class ServicesOperator {
     },
   };
 
-  /** A link came or went, or an own address of this machine did. */
-  linksChanged(): void {
-    this.touch(this.catalogue.keys());
+  /** Links or own addresses of this machine came or went; undefined: nobody knows which. */
+  linksChanged(change: LocalChange | undefined): void {
+    this.touch(concernedBy(change, this.catalogue, this.options));
   }
 
   /** These addresses became a node's own, or no longer are. */

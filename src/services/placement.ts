@@ -22,6 +22,12 @@ export interface LocalView {
   nodeOf?(address: Ip): string | undefined;
 }
 
+/** What is another one now: names of links that came, went or were renamed, and own addresses, those of these links among them. */
+export interface LocalChange {
+  readonly links: readonly string[];
+  readonly addresses: readonly Pick<OwnAddress, 'address' | 'prefixLength'>[];
+}
+
 export interface Place {
   readonly kind: 'place';
   readonly vip: Ip;
@@ -31,7 +37,7 @@ export interface Place {
   readonly fromName?: boolean;
 }
 
-const automatic = 'auto';
+export const automatic = 'auto';
 /** Lifetime of an address that came from a name, seconds; it is renewed as long as it is wanted. */
 const NAME_LIFETIME_S = 60;
 
@@ -88,7 +94,11 @@ function nearest(vip: Ip, addresses: Iterable<OwnAddress>): OwnAddress | undefin
   return found;
 }
 
-function isInSubnet(vip: Ip, { address, prefixLength }: OwnAddress): boolean {
+/** Both are of one family. */
+export function isInSubnet(
+  vip: Ip,
+  { address, prefixLength }: Pick<OwnAddress, 'address' | 'prefixLength'>,
+): boolean {
   const [a, b] = [ipToBytes(vip), ipToBytes(address)];
   return a.every((byte, i) => {
     const bits = Math.min(8, Math.max(0, prefixLength - i * 8));

@@ -229,8 +229,8 @@ export class TestNode {
     await node.start();
     const local = new LocalLinks({ kernel, clock, random: () => 0.5, log: silentLogger });
     const made: TestNode = new TestNode(world, name, kernel, node, local, nftables);
-    await local.start(() => {
-      made.operator.linksChanged();
+    await local.start((change) => {
+      made.operator.linksChanged(change);
     }, made.stop.signal);
     return made;
   }
