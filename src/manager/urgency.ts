@@ -35,7 +35,8 @@ export class Urgency {
     this.end = runFirst();
     if (this.end === undefined) {
       this.isOpen = false;
-      log.debug('VIPs that change hands wait for processors behind other work: no capability SYS_NICE');
+      const why = 'no capability SYS_NICE, or somebody chose a scheduling policy for this process';
+      log.debug('VIPs that change hands wait for processors like any other work', { why });
       return;
     }
     this.timer = clock.after('urgency', urgentMs, () => {

@@ -32,7 +32,7 @@ class Backlog {
 
 /**
  * Cuts the handling of records into turns of the event loop, in order; each waits once however often it is given. What
- * is only to be checked waits behind all others: of five thousand that is a tenth of a second.
+ * is only to be checked waits behind all others: of thousands that takes many turns.
  */
 export class Turns {
   private readonly parts: TurnsParts;

@@ -44,7 +44,8 @@ test('where it may not, it asks once and says what it lacks', () => {
   urgency.begin();
   urgency.close();
   assert.deepEqual(done, ['refused']);
-  assert.match(log.lines.join(), /^debug .*SYS_NICE$/);
+  assert.match(log.lines.join(), /^debug .* wait for processors/);
+  assert.match(String(log.fields[0]?.['why']), /SYS_NICE/);
   assert.deepEqual(clock.timers(), []);
 });
 
