@@ -30,8 +30,9 @@ export class LogLines {
 
   add(line: LogLine): void {
     this.held.push(line);
-    if (this.held.length >= maxHeld) this.flush();
-    if (this.isArmed || this.held.length === 0) return;
+    // The oldest: all of them would be a long turn, in the middle of what they tell of.
+    if (this.held.length >= maxHeld) this.writeOut(this.held.splice(0, atOnce));
+    if (this.isArmed) return;
     this.isArmed = true;
     this.heldSince = performance.now();
     setImmediate(() => {

@@ -69,11 +69,15 @@ test('nothing is kept back at the end, nor more than 4096 lines at any time, in 
   assert.deepEqual(written, ['last words\n']);
   await nextTurn();
   assert.equal(written.length, 1);
-  add(...Array.from({ length: 4097 }, () => 'x'.repeat(99)));
-  assert.equal(written.join('').length, 'last words\n'.length + 409_600);
-  assert.ok(written.every((text) => text.length <= (64 << 10) + 100));
+  add(...Array.from({ length: 4095 }, () => 'x'.repeat(99)));
+  assert.equal(written.length, 1);
+  add('y'.repeat(99));
+  assert.equal(written.join('').length, 'last words\n'.length + 51_200, 'the oldest 512');
+  add(...Array.from({ length: 511 }, () => 'z'.repeat(99)));
+  assert.equal(written.join('').length, 'last words\n'.length + 51_200);
   lines.flush();
-  assert.equal(written.join('').length, 'last words\n'.length + 409_700);
+  assert.equal(written.join('').length, 'last words\n'.length + 460_700);
+  assert.ok(written.every((text) => text.length <= (64 << 10) + 100));
 });
 
 test('a crowd that does not end is written all the same', async (t) => {
