@@ -177,19 +177,24 @@ describe('addresses on the real kernel', { skip: refused?.because ?? false }, ()
     assert.ok(byEvent > 0.9 * runs, `${byEvent} of ${runs} without a list of everything`);
     const lines = await monitor.stamped();
     const gaps: number[] = [];
+    let removals = 0;
     for (const address of [vip, vip6]) {
       let goneAt: number | undefined;
       for (const { at, text } of lines.filter((line) => line.text.includes(`${address}/`))) {
-        if (text.includes('Deleted')) goneAt = at;
-        else if (goneAt !== undefined) {
+        if (text.includes('Deleted')) {
+          goneAt = at;
+          removals++;
+        } else if (goneAt !== undefined) {
           gaps.push(at - goneAt);
           goneAt = undefined;
         }
       }
-      assert.equal(goneAt, undefined, `${address} was gone at the end`);
+      assert.ok(address === vip6 || goneAt === undefined, `${address} was gone at the end`);
     }
     const said = lines.map(({ text }) => text).join('\n');
-    assert.equal(gaps.length, runs, `not ${runs} removals with what followed each:\n${said}`);
+    assert.equal(removals, runs, `not ${runs} removals:\n${said}`);
+    // Linux tells of a new IPv6 address from a work queue, and never where it is removed before that had its turn.
+    assert.ok(gaps.length > 0.9 * runs, `${gaps.length} of ${runs} were told to be back:\n${said}`);
     const [p50, p99, max] = [percentile(gaps, 50), percentile(gaps, 99), Math.max(...gaps)];
     console.log(
       `# removed → restored, ${runs} runs: p50 ${p50.toFixed(2)} p99 ${p99.toFixed(2)} max ${max.toFixed(2)} ms`,
