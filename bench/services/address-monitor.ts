@@ -1,6 +1,9 @@
 import type { LabProcess, Machine } from '../../lab/index.ts';
 import { waitFor } from '../../lab/index.ts';
 
+/** Put on `lo` and taken off again until the monitor tells of it. */
+const probe = '192.0.2.254';
+
 /** When each address came to a node, and how many left, as the kernel's own monitor saw it; routes stand in for some (ADR 11). */
 export class AddressMonitor {
   /** Wall-clock milliseconds. */
@@ -30,8 +33,8 @@ export class AddressMonitor {
     // It has no sign of being ready but what it prints.
     await waitFor(
       async () => {
-        await node.ip('addr add 192.0.2.254/32 dev lo', 'addr del 192.0.2.254/32 dev lo');
-        return monitor.addedAt.has('192.0.2.254');
+        await node.ip(`addr add ${probe}/32 dev lo`, `addr del ${probe}/32 dev lo`);
+        return monitor.addedAt.has(probe);
       },
       { what: 'the address monitor', everyMs: 50 },
     );
@@ -64,7 +67,8 @@ export class AddressMonitor {
       if (route !== undefined && !isDeleted) this.#note(this.reachableAt, route);
       const [, address] = / inet (\d+\.\d+\.\d+\.\d+)/.exec(line) ?? [];
       if (address === undefined) continue;
-      if (isDeleted) this.gone++;
+      // That the last probe went may be told after its coming was.
+      if (isDeleted) this.gone += address === probe ? 0 : 1;
       else for (const times of [this.addedAt, this.reachableAt]) this.#note(times, address);
     }
   }
