@@ -32,7 +32,7 @@ interface Tools {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** Undefined where no VIP depends on the lease. */
+  /** Undefined in the cloud controller, which has no VIPs. */
   readonly urgency?: Urgency;
 }
 
