@@ -132,6 +132,7 @@ export async function buildParts(
       log,
     });
     const urgency = new Urgency({ clock, log, runFirst: runBeforeOthers });
+    urgency.lastsWhile(() => node.isBusy());
     campaign = controlPlaneElection(config, identity, api, { clock, random, log, urgency });
     return {
       ...built,

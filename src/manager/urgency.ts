@@ -9,23 +9,35 @@ export interface UrgencyParts {
   readonly runFirst: () => (() => void) | undefined;
 }
 
-/** More than a thousand VIPs take. What is done sooner leaves the processor to others sooner. */
-const urgentMs = 2000;
+/** Between two looks at whether VIPs still wait. At two in a row none may: one part may be through before the next has begun. */
+const lookMs = 10;
+const enoughLooks = 2;
+/** Whatever waits. */
+const mostMs = 1000;
 /** Leases that come and go all the time do not take a processor for themselves. */
 const pauseMs = 8000;
 
 /**
  * While leases change hands this process does not wait for processors behind others: a thousand VIPs are a tenth of
  * a second of work, which took half as long again beside other work.
+ *
+ * Only as long as VIPs wait. An event loop that has nothing to do but to wait for V8's own threads asks again and again whether
+ * they are done, and before all others it would keep the processor from them, and from the API server.
  */
 export class Urgency {
   private readonly parts: UrgencyParts;
+  private readonly waiting: (() => boolean)[] = [];
   private end: (() => void) | undefined;
   private timer: Timer | undefined;
   private isOpen = true;
 
   constructor(parts: UrgencyParts) {
     this.parts = parts;
+  }
+
+  /** VIPs wait for their turn, in a part of this process, as long as this says so. */
+  lastsWhile(isWaiting: () => boolean): void {
+    this.waiting.push(isWaiting);
   }
 
   /** A lease is about to come or go. */
@@ -39,7 +51,18 @@ export class Urgency {
       log.debug('VIPs that change hands wait for processors like any other work', { why });
       return;
     }
-    this.timer = clock.after('urgency', urgentMs, () => {
+    this.lookIn(enoughLooks, clock.now() + mostMs);
+  }
+
+  /** Ends when nothing has waited at so many looks more. */
+  private lookIn(looks: number, latest: number): void {
+    const { clock } = this.parts;
+    this.timer = clock.after('urgency', lookMs, () => {
+      const left = this.waiting.some((isWaiting) => isWaiting()) ? enoughLooks : looks - 1;
+      if (left > 0 && clock.now() < latest) {
+        this.lookIn(left, latest);
+        return;
+      }
       this.finish();
       this.timer = clock.after('urgency', pauseMs, () => {
         this.timer = undefined;

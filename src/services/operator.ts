@@ -262,9 +262,9 @@ export class ServicesOperator {
     }
   }
 
-  /** Services wait for their turn to be looked at. */
+  /** Services wait for their turn to be looked at, or to leave the node. */
   isBusy(): boolean {
-    return this.work.size > 0;
+    return this.work.size > 0 || this.tenure.isWithdrawing();
   }
 
   leases(): Iterable<ElectionStatus> {

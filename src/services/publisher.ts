@@ -155,6 +155,11 @@ export class Publisher {
     if (present.length > 0) this.leaving.add(present);
   }
 
+  /** Of very many that are to leave the node, or to fall silent, some wait for their turn. */
+  isWithdrawing(): boolean {
+    return this.leaving.ended() !== undefined || this.silencing.ended() !== undefined;
+  }
+
   /** Resolves when everything is off the node that was withdrawn, or not preserved; undefined: it is. */
   withdrawn(): Promise<void> | undefined {
     const [one, other] = [this.leaving.ended(), this.silencing.ended()];

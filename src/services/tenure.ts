@@ -131,6 +131,11 @@ export class Tenure {
     this.publisher.batch(work);
   }
 
+  /** Of very many that leave the node some are still there. */
+  isWithdrawing(): boolean {
+    return this.publisher.isWithdrawing();
+  }
+
   get(key: ServiceKey): Published | undefined {
     return this.publisher.get(key);
   }

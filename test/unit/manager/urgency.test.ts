@@ -14,17 +14,29 @@ function rig({ isAllowed = true } = {}) {
     return isAllowed ? () => void done.push('ordinary') : undefined;
   };
   const log = recordingLogger();
-  return { clock, done, log, urgency: new Urgency({ clock, log, runFirst }) };
+  const urgency = new Urgency({ clock, log, runFirst });
+  const waits = { vips: false, services: false };
+  urgency.lastsWhile(() => waits.vips);
+  urgency.lastsWhile(() => waits.services);
+  return { clock, done, log, urgency, waits };
 }
 
-test('this process goes first for two seconds from when a lease comes or goes, and not all the time', async () => {
-  const { clock, done, urgency } = rig();
+test('this process goes first from when a lease comes or goes until nothing waits any more, and not all the time', async () => {
+  const { clock, done, urgency, waits } = rig();
+  waits.services = true;
   urgency.begin();
   urgency.begin();
   assert.deepEqual(done, ['first']);
-  await clock.advance(1999);
+  await clock.advance(100);
+  waits.services = false;
+  await clock.advance(10);
+  waits.vips = true;
+  await clock.advance(100);
+  assert.deepEqual(done, ['first'], 'one part was through before the next had begun');
+  waits.vips = false;
+  await clock.advance(10);
   assert.deepEqual(done, ['first']);
-  await clock.advance(1);
+  await clock.advance(10);
   assert.deepEqual(done, ['first', 'ordinary']);
   urgency.begin();
   await clock.advance(7999);
@@ -36,6 +48,16 @@ test('this process goes first for two seconds from when a lease comes or goes, a
   urgency.begin();
   assert.deepEqual(done, ['first', 'ordinary', 'first', 'ordinary']);
   assert.deepEqual(clock.timers(), []);
+});
+
+test('whatever waits, others have the processor after a second', async () => {
+  const { clock, done, urgency, waits } = rig();
+  waits.vips = true;
+  urgency.begin();
+  await clock.advance(999);
+  assert.deepEqual(done, ['first']);
+  await clock.advance(1);
+  assert.deepEqual(done, ['first', 'ordinary']);
 });
 
 test('where it may not, it asks once and says what it lacks', () => {
