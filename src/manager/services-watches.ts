@@ -18,7 +18,7 @@ import {
   type Service,
   type ServicesOperator,
 } from '../services/index.ts';
-import { compiledCodeKeeper } from './compiled-code.ts';
+import { tuneForMany } from './engine.ts';
 import type { Parts } from './parts.ts';
 import type { ServiceLabels } from './service-labels.ts';
 
@@ -40,7 +40,7 @@ export function watchServices(
   const shared = { client: api.client, clock, random, log };
   const projector = new SliceProjector();
   const listener = operator.slicesListener;
-  const keepCompiledCode = compiledCodeKeeper();
+  const tune = tuneForMany();
   const watched: RefreshableReflector<Service> = createReflector<Service>(shared, {
     resource: services,
     ...namespace,
@@ -49,7 +49,7 @@ export function watchServices(
       ...operator.servicesListener,
       changed: (key, now, before) => {
         operator.servicesListener.changed?.(key, now, before);
-        keepCompiledCode(watched.items.size);
+        tune(watched.items.size);
       },
     },
   });

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { compiledCodeKeeper } from '../../../src/manager/compiled-code.ts';
+import { tuneForMany } from '../../../src/manager/engine.ts';
 
 function flagsSet(): { readonly flags: string[]; readonly see: (services: number) => void } {
   const flags: string[] = [];
-  const see = compiledCodeKeeper((flag) => flags.push(flag));
+  const see = tuneForMany((flag) => flags.push(flag));
   return { flags, see };
 }
 
-test('with many Services V8 is told once to keep its bytecode and to optimize later, with few never', () => {
+test('with many Services V8 is told once to keep its bytecode, to collect and to optimize later, with few never', () => {
   const { flags, see } = flagsSet();
   see(500);
   assert.equal(flags.length, 0);
@@ -18,6 +18,7 @@ test('with many Services V8 is told once to keep its bytecode and to optimize la
   const names = flags.map((flag) => flag.replace(/=.*/, ''));
   assert.deepEqual(names, [
     '--no-flush-bytecode',
+    '--heap-growing-percent',
     '--invocation-count-for-maglev',
     '--invocation-count-for-maglev-osr',
     '--invocation-count-for-turbofan',
