@@ -155,11 +155,11 @@ function wake(state: Exclude<DhcpState, { phase: 'stopped' }>, context: DhcpCont
       if (state.sent < MAX_SENT_REBOOTING) return ask({ ...state, sent: state.sent + 1 }, context);
       return select(state.attempt, context);
     case 'bound':
-      return extend(state.lease, exchange(context), context);
     case 'renewing':
     case 'rebinding':
+      // Also where the process was asleep meanwhile: nothing is asked from an address whose lease has ended.
       if (context.now >= state.lease.endsAt) return lose('ended', context);
-      return extend(state.lease, state, context);
+      return extend(state.lease, state.phase === 'bound' ? exchange(context) : state, context);
   }
 }
 

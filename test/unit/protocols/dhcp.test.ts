@@ -150,6 +150,11 @@ function client(attempts = 3) {
       now = end;
       return done;
     },
+    /** Lets the time pass in seconds, in which the process does not run. */
+    sleep: (seconds: number): readonly string[] => {
+      now += seconds * 1000;
+      return take({ kind: 'tick' });
+    },
     bind(): void {
       take({ kind: 'start', known: undefined });
       this.answer('offer');
@@ -179,6 +184,12 @@ describe('the client', () => {
       `105 request from ${vip} to all`,
     ]);
     assert.deepEqual(one.pass(1), ['120 lost ended', '120 discover from 0.0.0.0 to all']);
+  });
+
+  test('CP-146 of an address whose time has ended while the process slept it asks nothing', () => {
+    const one = client();
+    one.bind();
+    assert.deepEqual(one.sleep(120), ['lost ended', 'discover from 0.0.0.0 to all']);
   });
 
   test('CP-146 a renewal counts from when it was asked for; the address stays', () => {
