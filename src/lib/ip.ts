@@ -46,16 +46,24 @@ export function ipToBytes(address: Ip): Uint8Array {
     : Uint8Array.from(ipaddr.parse(address).toByteArray());
 }
 
-/** The text is canonical, so that nothing has to be checked: ten times as fast as the parser. */
 function ipv4ToBytes(address: Ip): Uint8Array {
-  const bytes = new Uint8Array(4);
+  const number = ipv4ToNumber(address);
+  return Uint8Array.of(number >>> 24, (number >>> 16) & 0xff, (number >>> 8) & 0xff, number & 0xff);
+}
+
+/** An IPv4 address as the number it is, its first byte the highest, without any object: of thousands that counts. */
+export function ipv4ToNumber(address: Ip): number {
+  let number = 0;
   let part = 0;
+  // The text is canonical, so that nothing has to be checked: ten times as fast as the parser.
   for (let i = 0; i < address.length; i++) {
     const digit = address.charCodeAt(i) - 48;
-    if (digit < 0) part++;
-    else bytes[part] = (bytes[part] ?? 0) * 10 + digit;
+    if (digit < 0) {
+      number = (number << 8) | part;
+      part = 0;
+    } else part = part * 10 + digit;
   }
-  return bytes;
+  return ((number << 8) | part) >>> 0;
 }
 
 /** The reverse of `ipToBytes`; any length but 4 or 16 is a programming error. */

@@ -79,8 +79,8 @@ export interface KernelErrorInit {
   /** What was tried: "set address", "remove route", "open packet socket" ... */
   readonly op: string;
   readonly errno: number;
-  /** What it was tried on: "192.0.2.1/32 on link 3"; empty when the operation has no object. */
-  readonly object?: string;
+  /** What it was tried on: "192.0.2.1/32 on link 3"; absent when the operation has no object. */
+  readonly object?: string | (() => string);
   /** The kernel's own words (NLMSGERR_ATTR_MSG), when it gave any. */
   readonly kernelText?: string | undefined;
 }
@@ -97,14 +97,15 @@ export class KernelError extends KubeVipError {
 
   constructor(init: KernelErrorInit) {
     const kind = classify(init.errno, init.op);
-    const subject = init.object === undefined || init.object === '' ? init.op : `${init.op} ${init.object}`;
+    const object = typeof init.object === 'function' ? init.object() : (init.object ?? '');
+    const subject = object === '' ? init.op : `${init.op} ${object}`;
     const text = init.kernelText ?? describe(init.errno);
     const remedy = kind === 'capability' ? `; ${remedyFor(init.errno, init.op)}` : '';
     super(`${subject}: ${text} (${errnoName(init.errno)})${remedy}`);
     this.op = init.op;
     this.errno = init.errno;
     this.errnoName = errnoName(init.errno);
-    this.object = init.object ?? '';
+    this.object = object;
     this.kernelText = init.kernelText;
     this.kind = kind;
   }

@@ -278,14 +278,8 @@ function isEmptyAnswer(error: unknown): boolean {
   return error instanceof KernelError && (error.kind === 'unsupported' || error.errno === errnoOf.ENOENT);
 }
 
-/** Of thousands of writes hardly one fails: the words are made when they are asked for. */
 function doingTo(op: t.KernelOp, key: t.AddressKey): Doing {
-  return {
-    op,
-    get object() {
-      return describeAddress(key);
-    },
-  };
+  return { op, object: () => describeAddress(key) };
 }
 
 function setAddressRequest(request: t.AddressRequest): NetlinkRequest {

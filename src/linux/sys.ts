@@ -5,7 +5,8 @@ import { errnoOf, KernelError } from './errors.ts';
 /** What a call is for: the words of the error if it fails. */
 export interface Doing {
   readonly op: string;
-  readonly object?: string;
+  /** As a function where there are thousands, of which hardly one fails. */
+  readonly object?: string | (() => string);
 }
 
 /** Numbers from the kernel's headers that are the same on x86-64 and arm64. */

@@ -8,6 +8,7 @@ type Change =
   | { readonly kind: 'address'; readonly change: 'set' | 'gone'; readonly address: Address };
 
 const none: readonly string[] = [];
+const noAddresses: readonly Address[] = [];
 
 /** IPv6 has an address at most once on a link, whatever its prefix; IPv4 once for each prefix length. */
 export function addressId(key: AddressKey): string {
@@ -79,11 +80,11 @@ export class Observed {
 
   /** On some link, through with duplicate address detection: the kernel answers for it. */
   isUsable(vip: Ip): boolean {
-    for (const id of this.byIp.get(vip) ?? none) {
+    const isUsable = (id: string): boolean => {
       const address = this.addresses.get(id);
-      if (address !== undefined && !address.tentative && !address.dadFailed) return true;
-    }
-    return false;
+      return address !== undefined && !address.tentative && !address.dadFailed;
+    };
+    return this.byIp.get(vip)?.some(isUsable) === true;
   }
 
   /** A link-local IPv6 address that can be a source on this link. */
@@ -226,7 +227,7 @@ export class Observed {
   }
 
   private resolve(ids: Iterable<string> | undefined): readonly Address[] {
-    if (ids === undefined) return [];
+    if (ids === undefined) return noAddresses;
     const found: Address[] = [];
     for (const id of ids) {
       const address = this.addresses.get(id);

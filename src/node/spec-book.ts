@@ -95,8 +95,8 @@ export class SpecBook {
     const before = this.byOwner.get(owner) ?? nothing;
     const after = lastOfEach(specs.map(keyed));
     const others = before.filter(({ key }) => !after.some((mine) => mine.key === key));
-    for (const { key } of others) this.forget(owner, key);
-    for (const { key, spec } of after) this.note(key, { owner, spec });
+    others.forEach(({ key }) => this.forget(owner, key));
+    after.forEach(({ key, spec }) => this.note(key, { owner, spec }));
     if (after.length === 0) this.byOwner.delete(owner);
     else this.byOwner.set(owner, after);
     return others.length === 0 ? after : [...others, ...after];
@@ -154,7 +154,9 @@ export class SpecBook {
   /** The kind is part of the key. */
   private specs<K extends Spec['kind']>(key: SpecKey, kind: K): readonly SpecOf<K>[] {
     let found: readonly SpecOf<K>[] = [];
-    for (const { spec } of this.byKey.get(key) ?? nobody) if (isOf(spec, kind)) found = append(found, spec);
+    this.byKey.get(key)?.forEach(({ spec }) => {
+      if (isOf(spec, kind)) found = append(found, spec);
+    });
     return found;
   }
 
@@ -214,8 +216,7 @@ class JointAddress implements WantedAddress {
 
 /** An owner that wants it forever outlasts all others. */
 function longest(specs: readonly AddressSpec[]): number | undefined {
-  let most = -Infinity;
-  for (const spec of specs) most = Math.max(most, lifetimeOf(spec));
+  const most = specs.reduce((longer, spec) => Math.max(longer, lifetimeOf(spec)), -Infinity);
   return most === Infinity ? undefined : most;
 }
 

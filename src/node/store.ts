@@ -207,8 +207,9 @@ class NodeTruth implements Node {
 
   publishAll(wishes: readonly Wish[]): void {
     const changed = new Map<SpecKey, Keyed>();
-    for (const { owner, specs } of wishes)
-      for (const each of this.book.replace(owner, specs)) changed.set(each.key, each);
+    wishes.forEach(({ owner, specs }) => {
+      this.book.replace(owner, specs).forEach((each) => changed.set(each.key, each));
+    });
     this.apply(changed.values());
   }
 

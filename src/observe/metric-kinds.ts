@@ -68,11 +68,9 @@ abstract class Metric<L extends string, V> {
   }
 
   private key(labels: Labels<L>): string {
-    // A loop, not map and join: some of this is done for every event.
+    // Not map and join: some of this is done for every event.
     const values: Readonly<Record<string, string | undefined>> = labels;
-    let key = '';
-    for (const label of this.declaration.labels) key += `${values[label] ?? ''}\0`;
-    return key;
+    return this.declaration.labels.reduce((key, label) => `${key}${values[label] ?? ''}\0`, '');
   }
 }
 

@@ -42,7 +42,8 @@ export class Offers {
 
   /** This node advertises it again, or still. */
   notTaken(key: ServiceKey): void {
-    const nodes = this.offers.get(key)?.to ?? [];
+    const nodes = this.offers.get(key)?.to;
+    if (nodes === undefined) return;
     if (this.absent.size > maxAbsent) this.absent.clear();
     for (const node of nodes) this.absent.set(node, this.clock.now() + absentMs);
   }

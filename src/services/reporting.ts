@@ -75,7 +75,7 @@ export class Reporting {
 
   /** Once the network is served. */
   flush(): void {
-    for (const [key, wanted] of this.wanted) this.parts.status.want(key, wanted);
+    this.wanted.forEach((wanted, key) => this.parts.status.want(key, wanted));
     this.wanted.clear();
   }
 }

@@ -45,13 +45,16 @@ const scopes: readonly (readonly [number, Scope])[] = [
   [255, 'nowhere'],
 ];
 
+const scopeNames = new Map(scopes);
+const scopeNumbers = new Map(scopes.map(([number, name]) => [name, number]));
+
 export function scopeNumber(scope: Scope): number {
-  return scopes.find(([, name]) => name === scope)?.[0] ?? 0;
+  return scopeNumbers.get(scope) ?? 0;
 }
 
 /** Scopes between the named ones are the administrator's own and count as global. */
 export function scopeFromNumber(number: number): Scope {
-  return scopes.find(([value]) => value === number)?.[1] ?? 'global';
+  return scopeNames.get(number) ?? 'global';
 }
 
 export const scopeNowhere = 255;

@@ -141,14 +141,14 @@ function whyReplace(target: Address, request: AddressRequest, mayMark: boolean):
 
 /** The address as it should be: deprecated, so that it is never chosen as a source, and marked as ours. */
 export function requestFor(wanted: WantedAddress, ifindex: number, noDad: boolean): AddressRequest {
-  const { vip, prefixLength } = wanted;
+  const { vip, prefixLength, validLifetime } = wanted;
   return {
     ifindex,
     address: vip,
     prefixLength,
     scope: wanted.scope,
     // The kernel knows no shorter one.
-    validLifetime: wanted.validLifetime === undefined ? undefined : Math.max(1, wanted.validLifetime),
+    validLifetime: validLifetime === undefined ? undefined : Math.max(1, validLifetime),
     preferredLifetime: 0,
     noDad: noDad && familyOf(vip) === 6,
     broadcast: broadcastOf(vip, prefixLength),
@@ -177,8 +177,11 @@ export function broadcastOf(vip: Ip, prefixLength: number): Ip | undefined {
   return ipFromBytes(bytes.map((byte, i) => byte | (0xff >> Math.min(8, Math.max(0, prefixLength - i * 8)))));
 }
 
+const nothing: readonly AddressKey[] = [];
+
 function plan(state: AddressState, steps: Partial<Omit<AddressPlan, 'state'>>): AddressPlan {
-  return { state, removeFirst: [], set: undefined, removeAfter: [], keep: undefined, ...steps };
+  const { removeFirst = nothing, set, removeAfter = nothing, keep } = steps;
+  return { state, removeFirst, set, removeAfter, keep };
 }
 
 function unique(keys: readonly AddressKey[]): readonly AddressKey[] {

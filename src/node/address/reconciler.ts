@@ -205,7 +205,8 @@ export class AddressReconciler {
     if (asked.length === 0) return;
     const errors = this.parts.kernel.setAddresses(requests);
     asked.forEach((job, i) => {
-      const [request, error] = [requests[i], errors[i]];
+      const request = requests[i];
+      const error = errors[i];
       if (request === undefined) return;
       if (error === undefined || error.kind === 'already') {
         this.wasSet(job, request);
@@ -232,11 +233,11 @@ export class AddressReconciler {
   }
 
   private remove(jobs: readonly Job[], keysOf: (plan: AddressPlan) => readonly AddressKey[]): void {
-    const keys: AddressKey[] = [];
-    for (const { plan } of jobs) for (const key of keysOf(plan)) keys.push(key);
-    if (keys.length === 0) return;
+    const leaving = jobs.filter(({ plan }) => keysOf(plan).length > 0);
+    if (leaving.length === 0) return;
+    const keys = leaving.flatMap(({ plan }) => keysOf(plan));
     const failures = removeAddresses(this.parts.kernel, this.parts.observed, keys);
-    for (const { record, plan } of jobs) {
+    for (const { record, plan } of leaving) {
       for (const key of keysOf(plan)) {
         const error = failures.get(key);
         if (error === undefined) {

@@ -113,7 +113,7 @@ export class Announcer {
 
   /** The VIP is usable (again): a new burst, beginning now. */
   usable(vip: Ip): void {
-    for (const entry of this.announcements.ofVip(vip)) this.begin(entry);
+    this.announcements.ofVip(vip).forEach((entry) => this.begin(entry));
     this.arm();
   }
 
@@ -234,8 +234,9 @@ export class Announcer {
     this.enqueue(entry, step.state.nextAt);
     // An advertisement has one form only.
     const isOneEnough = isInCrowd || familyOf(entry.vip) === 6;
-    const forms = isOneEnough ? step.forms.slice(0, 1) : step.forms;
-    for (const form of forms) this.send(entry, context, form, now);
+    step.forms.forEach((form, i) => {
+      if (i === 0 || !isOneEnough) this.send(entry, context, form, now);
+    });
     return true;
   }
 

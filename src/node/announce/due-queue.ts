@@ -50,8 +50,7 @@ export class DueQueue<T> {
   }
 
   private runEndingBy(at: number): Run<T> | undefined {
-    for (const run of this.runs) if (run.last.at <= at) return run;
-    return undefined;
+    return this.runs.find(({ last }) => last.at <= at);
   }
 
   /** The earliest item and its time, if it falls due until then and may be taken. */

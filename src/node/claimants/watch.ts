@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { DecodeError, messageOf } from '../../lib/errors.ts';
-import { familyOf, ipToBytes, type Ip, type Mac } from '../../lib/ip.ts';
+import { familyOf, ipToBytes, ipv4ToNumber, type Ip, type Mac } from '../../lib/ip.ts';
 import type { Logger } from '../../lib/log.ts';
 import { isKernelError } from '../../linux/errors.ts';
 import type { Kernel, Link, PacketSocket } from '../../linux/types.ts';
@@ -237,6 +237,7 @@ export class ClaimantWatch {
 }
 
 function lastWord(vip: Ip): number {
+  if (familyOf(vip) === 4) return ipv4ToNumber(vip);
   const bytes = ipToBytes(vip);
   return new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4).getUint32(0);
 }
