@@ -55,6 +55,7 @@ test('hundreds of VIPs leave in turns that end, and the lease is released when t
   assert.ok(holder.vips().length > 0, 'not all in one turn');
   assert.ok(holder.vips().length < many, 'the first ones at once');
   while (holder.vips().length > 0) {
+    assert.ok(holder.operator.isBusy(), 'what is urgent has not ended');
     assert.equal(world.holderOf(lease), holder.name);
     assert.deepEqual(other.vips(), []);
     await world.clock.advance(1);
