@@ -18,9 +18,9 @@ const optimizeLater = [
 const keepBytecode = '--no-flush-bytecode';
 
 /**
- * The old objects may double before V8 marks them all. At rest it would allow 8 MB more than it kept, of which a thousand
- * VIPs take 6: a node that has stood by for a while would mark in the middle of a take-over, on two processors for half its
- * time. What has grown until then is collected when the node is at rest (`memory.ts`).
+ * The old objects may double before V8 marks them all. At rest it would allow 8 MB more than it kept, of which a thousand VIPs
+ * take 6: a node that has stood by for a while began to mark in the middle of a take-over, which on two processors took 60 ms
+ * more. What has grown until then is collected when the node is at rest (`memory.ts`).
  */
 const collectLater = '--heap-growing-percent=100';
 
