@@ -55,9 +55,8 @@ export function buildServices(
     read: (key) => watches.services.items.get(key),
     ...tools,
   });
-  const isBusy = (): boolean => operator.isBusy() || node.isBusy();
-  const reports = new QuietStatus(writer, clock, isBusy);
-  parts.urgency.lastsWhile(isBusy);
+  const reports = new QuietStatus(writer, clock, () => operator.isBusy() || node.isBusy());
+  parts.urgency.lastsWhile(() => operator.isBusy());
   const leaseWatches = new LeaseWatches(api, tools);
   const labels = config.enableNodeLabeling ? new ServiceLabels(parts) : undefined;
   const operator: ServicesOperator = new ServicesOperator(

@@ -131,16 +131,14 @@ export function holderSpecs(
       const address: readonly Spec[] = config.attach ? [addressSpec(place, config, fence)] : [];
       return [...guardSpec(place, ports), ...address, { kind: 'advertisement', vip, link, fence }];
     });
-  const onLink = (place: Place): Spec[] => {
+  const specs: Spec[] = [];
+  for (const place of places) {
     const { vip, link } = place;
-    const address = addressSpec(place, config, fence);
-    const announcement: Spec = { kind: 'announcement', vip, link, periodMs: config.announcePeriodMs, fence };
-    return ports === undefined
-      ? [address, announcement]
-      : [{ kind: 'guard', vip, link, ports }, address, announcement];
-  };
-  const first = places[0];
-  return places.length === 1 && first !== undefined ? onLink(first) : places.flatMap(onLink);
+    if (ports !== undefined) specs.push({ kind: 'guard', vip, link, ports });
+    specs.push(addressSpec(place, config, fence));
+    specs.push({ kind: 'announcement', vip, link, periodMs: config.announcePeriodMs, fence });
+  }
+  return specs;
 }
 
 /** What a former holder keeps under `vip_preserve_on_leadership_loss`: the IPv4 addresses, silent. */
