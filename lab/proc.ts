@@ -1,4 +1,5 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** A process that can be recognised later: pids are used again, a pid with its start time is not. */
 export interface ProcessId {
@@ -50,4 +51,18 @@ export function signal(id: ProcessId, name: NodeJS.Signals, group = false): bool
   } catch {
     return false;
   }
+}
+
+/** Whether this machine lets a process of ours go before others: not every container or user namespace does. */
+export function mayGoFirst(): boolean {
+  return spawnSync('chrt', ['--rr', '1', 'true']).status === 0;
+}
+
+/** Numbers of those threads of a process whose policy (field 41 of /proc/PID/stat) is not SCHED_OTHER. */
+export function realTimeThreads(pid: number): readonly number[] {
+  const threads = readdirSync(`/proc/${pid}/task`).map(Number);
+  return threads.filter((thread) => {
+    const text = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[38] !== '0';
+  });
 }

@@ -51,19 +51,21 @@ export class Urgency {
       log.debug('VIPs that change hands wait for processors like any other work', { why });
       return;
     }
-    this.lookIn(enoughLooks, clock.now() + mostMs);
+    this.lookIn(enoughLooks, clock.now());
   }
 
   /** Ends when nothing has waited at so many looks more. */
-  private lookIn(looks: number, latest: number): void {
-    const { clock } = this.parts;
+  private lookIn(looks: number, sinceMs: number): void {
+    const { clock, log } = this.parts;
     this.timer = clock.after('urgency', lookMs, () => {
       const left = this.waiting.some((isWaiting) => isWaiting()) ? enoughLooks : looks - 1;
-      if (left > 0 && clock.now() < latest) {
-        this.lookIn(left, latest);
+      const ms = clock.now() - sinceMs;
+      if (left > 0 && ms < mostMs) {
+        this.lookIn(left, sinceMs);
         return;
       }
       this.finish();
+      log.debug('VIPs that changed hands went before other work', { ms });
       this.timer = clock.after('urgency', pauseMs, () => {
         this.timer = undefined;
       });

@@ -22,7 +22,7 @@ function rig({ isAllowed = true } = {}) {
 }
 
 test('this process goes first from when a lease comes or goes until nothing waits any more, and not all the time', async () => {
-  const { clock, done, urgency, waits } = rig();
+  const { clock, done, log, urgency, waits } = rig();
   waits.services = true;
   urgency.begin();
   urgency.begin();
@@ -38,6 +38,7 @@ test('this process goes first from when a lease comes or goes until nothing wait
   assert.deepEqual(done, ['first']);
   await clock.advance(10);
   assert.deepEqual(done, ['first', 'ordinary']);
+  assert.deepEqual(log.fields, [{ ms: 230 }]);
   urgency.begin();
   await clock.advance(7999);
   assert.deepEqual(done, ['first', 'ordinary'], 'others have eight seconds');
