@@ -3,6 +3,10 @@ import { setFlagsFromString } from 'node:v8';
 /** With more Services than these a take-over is long enough for what V8 does meanwhile to count. */
 const many = 500;
 
+export function areMany(services: number): boolean {
+  return services > many;
+}
+
 /**
  * A node that takes over runs the same few functions a thousand times, and no more for hours: to V8 that looks as if they were
  * worth optimizing, on four threads that take the processors from the take-over itself. At ten times the usual counts only what
@@ -35,7 +39,7 @@ export function tuneForMany(
 ): (services: number) => void {
   let isTuned = false;
   return (services) => {
-    if (isTuned || services <= many) return;
+    if (isTuned || !areMany(services)) return;
     isTuned = true;
     for (const flag of [keepBytecode, collectLater, ...optimizeLater]) setFlag(flag);
   };

@@ -10,6 +10,7 @@ import {
   type LeaseKey,
   type ServicesObserver,
   type ServicesOptions,
+  type ServicesParts,
 } from '../services/index.ts';
 import { createUncontestedElection } from '../election/index.ts';
 import { hostLength, type Ip } from '../lib/ip.ts';
@@ -17,8 +18,12 @@ import { resolveName } from '../linux/index.ts';
 import type { Holding } from '../node/types.ts';
 import { ipsOf } from './control-plane-vips.ts';
 import { electionAt } from './election.ts';
+import { areMany } from './engine.ts';
 import { mayBeDownMs } from './control-plane.ts';
 import { LeaseWatches } from './lease-watches.ts';
+import { openStage } from './rehearsal-stage.ts';
+import { rehearse } from './rehearsal.ts';
+import { routesOf } from './routing-table.ts';
 import { ServiceLabels } from './service-labels.ts';
 import { servicesNews } from './services-news.ts';
 import { servicesOptions } from './services-options.ts';
@@ -50,12 +55,19 @@ export function buildServices(
   const nodeAddresses = new NodeAddresses(parts.identity, (addresses) => {
     operator.nodesChanged(addresses);
   });
+  const localView: ServicesParts['local'] = {
+    hasLink: (name) => local.hasLink(name),
+    ownAddresses: () => local.ownAddresses(),
+    ownerOf: (address) => local.ownerOf(address),
+    nodeOf: (address) => nodeAddresses.nodeOf(address),
+  };
   const writer: StatusWriter = new StatusWriter({
     write: createStatusWrite(api.client),
     read: (key) => watches.services.items.get(key),
     ...tools,
   });
-  const reports = new QuietStatus(writer, clock, () => operator.isBusy() || node.isBusy());
+  const isBusy = (): boolean => operator.isBusy() || node.isBusy();
+  const reports = new QuietStatus(writer, clock, isBusy);
   parts.urgency.lastsWhile(() => operator.isBusy());
   const leaseWatches = new LeaseWatches(api, tools);
   const labels = config.enableNodeLabeling ? new ServiceLabels(parts) : undefined;
@@ -68,12 +80,7 @@ export function buildServices(
         );
       },
       elect: (lease) => elect(parts, leaseWatches, options.globalLease, lease),
-      local: {
-        hasLink: (name) => local.hasLink(name),
-        ownAddresses: () => local.ownAddresses(),
-        ownerOf: (address) => local.ownerOf(address),
-        nodeOf: (address) => nodeAddresses.nodeOf(address),
-      },
+      local: localView,
       status: reports,
       resolve: resolveName,
       view: {
@@ -89,6 +96,23 @@ export function buildServices(
     options,
   );
   const watches: ServicesWatches = watchServices(parts, operator, nodeAddresses, labels);
+  const { services, slices } = watches;
+  const rehearsal = {
+    ...tools,
+    isIdle: () => {
+      const isWorthIt = areMany(services.items.size) && operator.waitingFor() === undefined;
+      return isWorthIt && operator.advertised().length === 0 && !isBusy();
+    },
+    openStage: () =>
+      openStage({
+        ...parts,
+        local: localView,
+        options,
+        routes: routesOf(config),
+        services: services.items,
+        slices: slices.items,
+      }),
+  };
   return {
     operator,
     writer,
@@ -107,6 +131,7 @@ export function buildServices(
       void watches.services.run(signal);
       void watches.slices.run(signal);
       void labels?.clean(signal);
+      const rehearsed = rehearse(rehearsal, signal);
       let stoppedAt = clock.now();
       signal.addEventListener('abort', () => (stoppedAt = clock.now()), { once: true });
       try {
@@ -116,6 +141,7 @@ export function buildServices(
         stopListening();
         reports.close();
         writer.close();
+        await (await rehearsed)?.close();
         // They went with the VIPs. Where the API server refuses that, the releases have taken of the time.
         const left = LABELS_BUDGET_MS - (clock.now() - stoppedAt);
         await labels?.close(Math.max(left, LABELS_LEAST_MS));
