@@ -11,7 +11,7 @@ export interface RehearsalParts {
   readonly openStage: () => Promise<Stage>;
 }
 
-const lookMs = 2000;
+const lookMs = 5000;
 /** A second of turns of two milliseconds, with time for all else between them. */
 const pauseMs = 10;
 /** Of 64 VIPs each: V8 optimizes what has run some four thousand times (`engine.ts`). */

@@ -117,7 +117,7 @@ test('a node that stands by rehearses on one stage after the other, with time be
   await clock.advance(60_000);
   assert.equal(story.length, 0);
   now.isIdle = true;
-  await clock.advance(2000 + 12 * 5);
+  await clock.advance(5000 + 12 * 5);
   assert.ok(times() > 2 && times() < 8, `${times()} in 60 ms`);
   await clock.advance(2000);
   const stage = await done;
@@ -138,7 +138,7 @@ test('a node that stands by rehearses on one stage after the other, with time be
 test('a rehearsal makes way at once for what is real, keeps nothing meanwhile, and goes on later', async () => {
   const { clock, now, story, times, done } = rig();
   now.isIdle = true;
-  await clock.advance(2000 + 12 * 5);
+  await clock.advance(5000 + 12 * 5);
   const before = times();
   now.isIdle = false;
   await clock.advance(12);
@@ -154,7 +154,7 @@ test('a rehearsal makes way at once for what is real, keeps nothing meanwhile, a
 test('the end of the process ends a rehearsal, and one that fails is given up with a warning', async () => {
   const ended = rig();
   ended.now.isIdle = true;
-  await ended.clock.advance(2050);
+  await ended.clock.advance(5050);
   ended.end.abort();
   await ended.clock.advance(12);
   await ended.done;
