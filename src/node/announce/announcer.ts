@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
-import { familyOf, type Ip } from '../../lib/ip.ts';
+import type { Ip } from '../../lib/ip.ts';
 import type { Logger } from '../../lib/log.ts';
 import { isKernelError } from '../../linux/errors.ts';
 import type { Kernel, Link } from '../../linux/types.ts';
@@ -232,11 +232,12 @@ export class Announcer {
     const step = stepAnnouncement(schedule, due, { periodMs, phase: entry.phase });
     entry.schedule = step.state;
     this.enqueue(entry, step.state.nextAt);
-    // An advertisement has one form only.
-    const isOneEnough = isInCrowd || familyOf(entry.vip) === 6;
-    step.forms.forEach((form, i) => {
-      if (i === 0 || !isOneEnough) this.send(entry, context, form, now);
-    });
+    // An advertisement, the one with a source, has one form only.
+    const isOneEnough = isInCrowd || context.source !== undefined;
+    for (const form of step.forms) {
+      this.send(entry, context, form, now);
+      if (isOneEnough) break;
+    }
     return true;
   }
 

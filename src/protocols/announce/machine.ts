@@ -37,6 +37,10 @@ export interface AnnounceStep {
   readonly forms: readonly GratuitousForm[];
 }
 
+const none: readonly GratuitousForm[] = [];
+const both: readonly GratuitousForm[] = ['reply', 'request'];
+const alone = { reply: ['reply'], request: ['request'] } as const;
+
 /** The VIP has just become usable here (or a neighbour's memory may have become stale): send at once. */
 export function startAnnouncing(now: number): AnnounceState {
   return { startedAt: now, burstsDone: 0, nextForm: 'reply', nextAt: now };
@@ -47,7 +51,7 @@ export function startAnnouncing(now: number): AnnounceState {
  * the fact once, not as often as we were late.
  */
 export function stepAnnouncement(state: AnnounceState, now: number, options: AnnounceOptions): AnnounceStep {
-  if (now < state.nextAt) return { state, forms: [] };
+  if (now < state.nextAt) return { state, forms: none };
   return isRefreshing(state) ? stepRefresh(state, now, options) : stepBurst(state, now, options);
 }
 
@@ -65,7 +69,8 @@ function stepBurst(state: AnnounceState, now: number, options: AnnounceOptions):
   const offset = burstOffsetsMs[burstsDone];
   const nextAt =
     offset === undefined ? now + options.periodMs * (1 - options.phase / 2) : state.startedAt + offset;
-  return { state: { ...state, burstsDone, nextAt }, forms: ['reply', 'request'] };
+  const { startedAt, nextForm } = state;
+  return { state: { startedAt, burstsDone, nextForm, nextAt }, forms: both };
 }
 
 function stepRefresh(state: AnnounceState, now: number, options: AnnounceOptions): AnnounceStep {
@@ -73,5 +78,6 @@ function stepRefresh(state: AnnounceState, now: number, options: AnnounceOptions
   // Timers fire late by a little, never early: counting from the plan keeps the rate exact.
   const onPlan = state.nextAt + options.periodMs;
   const nextAt = onPlan > now + options.periodMs / 2 ? onPlan : now + options.periodMs;
-  return { state: { ...state, nextForm, nextAt }, forms: [state.nextForm] };
+  const { startedAt, burstsDone } = state;
+  return { state: { startedAt, burstsDone, nextForm, nextAt }, forms: alone[state.nextForm] };
 }

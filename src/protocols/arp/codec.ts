@@ -1,5 +1,13 @@
 import { ByteReader, ByteWriter } from '../../lib/bytes.ts';
-import { ipFromBytes, ipToBytes, macFromBytes, type Ip, type Mac } from '../../lib/ip.ts';
+import {
+  familyOf,
+  ipFromBytes,
+  ipToBytes,
+  ipv4ToNumber,
+  macFromBytes,
+  type Ip,
+  type Mac,
+} from '../../lib/ip.ts';
 import {
   hardwareAddress,
   hardwareAddressLength,
@@ -74,10 +82,15 @@ export function encodeGratuitousArp(link: LinkAddressing, vip: Ip, form: Gratuit
  * protocol address only, the last but one and the last field but for the target's hardware address between.
  */
 export function readdressGratuitousArp(frame: Uint8Array, hardwareType: HardwareType, vip: Ip): void {
-  const address = ipv4Bytes(vip);
-  const target = frame.length - address.length;
-  frame.set(address, target);
-  frame.set(address, target - hardwareAddressLength(hardwareType) - address.length);
+  if (familyOf(vip) !== 4) throw notIpv4(vip);
+  const address = ipv4ToNumber(vip);
+  const target = frame.length - 4;
+  const sender = target - hardwareAddressLength(hardwareType) - 4;
+  // Hundreds a second: no object is made for any.
+  for (let i = 0, rest = address; i < 4; i++, rest <<= 8) {
+    frame[target + i] = rest >>> 24;
+    frame[sender + i] = rest >>> 24;
+  }
 }
 
 function expect(reader: ByteReader, field: string, value: number, wanted: number): void {
@@ -86,6 +99,10 @@ function expect(reader: ByteReader, field: string, value: number, wanted: number
 
 function ipv4Bytes(address: Ip): Uint8Array {
   const bytes = ipToBytes(address);
-  if (bytes.length !== 4) throw new RangeError(`ARP speaks of IPv4 only, not of ${address}`);
+  if (bytes.length !== 4) throw notIpv4(address);
   return bytes;
+}
+
+function notIpv4(address: Ip): RangeError {
+  return new RangeError(`ARP speaks of IPv4 only, not of ${address}`);
 }
