@@ -279,7 +279,7 @@ test('without any event the timer finds it', async () => {
   assert.equal(marked(), line4);
 });
 
-test('a full check that takes long is made less often: it may take half a thousandth of the time', async () => {
+test('a full check that takes long is made less often: it may take a quarter of a thousandth of the time', async () => {
   const clock = new FakeClock();
   const kernel = new FakeKernel({ clock });
   kernel.addLink({ name: 'eth0' });
@@ -292,7 +292,7 @@ test('a full check that takes long is made less often: it may take half a thousa
   const start = node.start();
   await clock.advance(20);
   await start;
-  await clock.advance(39_999);
+  await clock.advance(79_999);
   assert.equal(node.counters().dumps, 1);
   await clock.advance(21);
   assert.equal(node.counters().dumps, 2);
