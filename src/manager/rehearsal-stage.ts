@@ -4,8 +4,9 @@ import type { Clock } from '../lib/clock.ts';
 import type { Fence } from '../lib/fence.ts';
 import type { Kernel } from '../linux/types.ts';
 import { createNode, type NodeOptions } from '../node/index.ts';
-import { createLogger, createMetrics, createNodeNews } from '../observe/index.ts';
+import { createLogger, createMetrics, createNodeNews, type Metrics } from '../observe/index.ts';
 import {
+  QuietStatus,
   serviceNameLabel,
   ServicesOperator,
   type EndpointSlice,
@@ -25,15 +26,15 @@ export interface StageParts extends Pick<ServicesParts, 'clock' | 'local'> {
 
 /** A node beside the real one, on which Services can be taken over without anybody noticing. */
 export interface Stage {
-  /** Takes over the VIPs of 64 Services, anew if it has them. */
+  /** Takes over the VIPs of 160 Services, anew if it has them. */
   takeOver(): Promise<void>;
   /** Nothing happens on it any more; it has the VIPs. */
   rest(): void;
   close(): Promise<void>;
 }
 
-/** As many as are two milliseconds of work. */
-const atOnce = 64;
+/** More than go to the node together (`services/publisher.ts`), and a few milliseconds of work. */
+const atOnce = 160;
 /** Something waits for an answer of the kernel that nobody gives here. */
 const patienceMs = 100;
 /** What is left of a tenure, to whoever asks. */
@@ -41,37 +42,27 @@ const tenureMs = 10_000;
 
 /**
  * A node and a services operator as the real ones are, but of their own: with leases that are had for the asking, a kernel that
- * says yes and does nothing, and nobody to tell. They see the real Services.
+ * says yes and does nothing, and nobody to tell. They see the real Services, and what they are given has the shape of what the real ones have:
+ * code that V8 has optimized for other objects is thrown away at the first that is not like them.
  */
 export async function openStage(
   parts: StageParts,
   kernel: Kernel = kernelOfStage(parts.kernel),
 ): Promise<Stage> {
-  const { clock, local, options, routes } = parts;
+  const { clock, options, routes } = parts;
   const log = createLogger({ level: 0, format: 'text', write: () => undefined, clock });
   const metrics = createMetrics();
-  const node = createNode({ kernel, clock, log, observer: createNodeNews(metrics, clock) }, routes);
+  const nobody = { secondClaimant: () => undefined, heldBack: () => undefined };
+  const observer = { ...createNodeNews(metrics, clock), ...nobody };
+  const node = createNode({ kernel, clock, log, observer }, routes);
+  const isBusy = (): boolean => operator.isBusy() || node.isBusy();
+  const status = new QuietStatus({ want: () => undefined, drop: () => undefined }, clock, isBusy);
   const leases = new StageLeases(options.node);
-  const operator = new ServicesOperator(
-    {
-      node,
-      sweep: () => undefined,
-      elect: (lease) => leases.election(lease),
-      local,
-      status: { want: () => undefined, drop: () => undefined },
-      resolve: () => Promise.resolve([]),
-      view: { provenAt: () => clock.now(), refresh: () => undefined },
-      clock,
-      log,
-      observer: servicesNews(metrics, { record: () => undefined }, log, options.globalLease, () => undefined),
-    },
-    // The firewall is not rehearsed.
-    { ...options, guarded: false, debounceMs: 0 },
-  );
+  const operator = operatorOf(parts, { node, status, leases, log, metrics });
   await node.start();
   const end = new AbortController();
   const ended = operator.run(end.signal);
-  const settled = (): Promise<void> => settle(clock, () => operator.isBusy() || node.isBusy());
+  const settled = (): Promise<void> => settle(clock, isBusy);
   show(operator, parts);
   await settled();
   return {
@@ -88,9 +79,40 @@ export async function openStage(
       leases.go();
       end.abort();
       await ended;
+      status.close();
       node.close();
     },
   };
+}
+
+function operatorOf(
+  { clock, local, options }: StageParts,
+  {
+    node,
+    status,
+    leases,
+    log,
+    metrics,
+  }: Pick<ServicesParts, 'node' | 'status' | 'log'> & { leases: StageLeases; metrics: Metrics },
+): ServicesOperator {
+  const recorder = { record: () => undefined };
+  const news = servicesNews(metrics, recorder, log, options.globalLease, () => undefined);
+  return new ServicesOperator(
+    {
+      node,
+      sweep: () => undefined,
+      elect: (lease) => leases.election(lease),
+      local,
+      status,
+      resolve: () => Promise.resolve([]),
+      view: { provenAt: () => clock.now(), refresh: () => undefined },
+      clock,
+      log: log.child('services'),
+      observer: { ...news, provides: () => undefined },
+    },
+    // The firewall is not rehearsed.
+    { ...options, guarded: false, debounceMs: 0 },
+  );
 }
 
 /** Tells the operator of the first Services, and of their endpoints, as if they had just been listed. */
@@ -118,6 +140,7 @@ class StageLeases {
   private readonly identity: string;
   private readonly listeners = new Set<ElectionListener>();
   private isHeld = false;
+  private times = 0;
 
   constructor(identity: string) {
     this.identity = identity;
@@ -149,10 +172,12 @@ class StageLeases {
 
   come(): void {
     this.isHeld = true;
+    // From one that stops, and from one that has died.
+    const isHandedOver = this.times++ % 2 === 0;
     const fence: Fence = {
       holds: () => this.isHeld,
       remainingMs: () => tenureMs,
-      wasHandedOver: () => false,
+      wasHandedOver: () => isHandedOver,
     };
     for (const listener of this.listeners) listener.acquired(fence);
   }

@@ -12,12 +12,12 @@ export interface RehearsalParts {
 }
 
 const lookMs = 5000;
-/** A second of turns of two milliseconds, with time for all else between them. */
-const pauseMs = 10;
-/** Of 64 VIPs each: V8 optimizes what has run some four thousand times (`engine.ts`). */
-const takeOvers = 80;
+/** Between two take-overs: there is time for all else. */
+const pauseMs = 25;
+/** Of 160 Services each: V8 optimizes what has run some four thousand times (`engine.ts`). */
+const takeOvers = 32;
 /** On each new stage all begins for the first time, and in other objects: V8 learns that both happen. */
-const onOneStage = 10;
+const onOneStage = 4;
 
 /**
  * Taking over, rehearsed. A node that stands by has never run what it stands by for, and code that V8 sees for the first time takes

@@ -47,7 +47,7 @@ async function passing<T>(clock: FakeClock, what: Promise<T>): Promise<T> {
   return what;
 }
 
-test('on the stage 64 Services are taken over as on a node, each time anew, and nothing is left', async () => {
+test('on the stage 160 Services are taken over as on a node, each time anew, and nothing is left', async () => {
   const { clock, end, kernel, parts, nothing, timers } = await given();
   let most = 0;
   const announced = new Set<string>();
@@ -61,8 +61,8 @@ test('on the stage 64 Services are taken over as on a node, each time anew, and 
     most = 0;
     announced.clear();
     await passing(clock, stage.takeOver());
-    assert.ok(most > 64, `at most ${most} addresses at once`);
-    assert.ok(announced.size >= 64, `${announced.size} VIPs announced`);
+    assert.ok(most > 160, `at most ${most} addresses at once`);
+    assert.ok(announced.size >= 160, `${announced.size} VIPs announced`);
   }
   stage.rest();
   const before = kernel.frames.length;
@@ -117,11 +117,11 @@ test('a node that stands by rehearses on one stage after the other, with time be
   await clock.advance(60_000);
   assert.equal(story.length, 0);
   now.isIdle = true;
-  await clock.advance(5000 + 12 * 5);
-  assert.ok(times() > 2 && times() < 8, `${times()} in 60 ms`);
+  await clock.advance(5000 + 27 * 5);
+  assert.ok(times() > 2 && times() < 8, `${times()} in 135 ms`);
   await clock.advance(2000);
   const stage = await done;
-  const one = ['open', ...Array.from({ length: 10 }, () => 'take over'), 'close'];
+  const one = ['open', ...Array.from({ length: 4 }, () => 'take over'), 'close'];
   assert.deepEqual(story, [
     ...Array.from({ length: 8 }, () => one)
       .flat()
@@ -138,17 +138,17 @@ test('a node that stands by rehearses on one stage after the other, with time be
 test('a rehearsal makes way at once for what is real, keeps nothing meanwhile, and goes on later', async () => {
   const { clock, now, story, times, done } = rig();
   now.isIdle = true;
-  await clock.advance(5000 + 12 * 5);
+  await clock.advance(5000 + 27 * 5);
   const before = times();
   now.isIdle = false;
-  await clock.advance(12);
+  await clock.advance(27);
   assert.equal(story.at(-1), 'close');
   await clock.advance(60_000);
   assert.ok(times() <= before + 1);
   now.isIdle = true;
   await clock.advance(10_000);
   await done;
-  assert.equal(times(), 80);
+  assert.equal(times(), 32);
 });
 
 test('the end of the process ends a rehearsal, and one that fails is given up with a warning', async () => {
@@ -156,7 +156,7 @@ test('the end of the process ends a rehearsal, and one that fails is given up wi
   ended.now.isIdle = true;
   await ended.clock.advance(5050);
   ended.end.abort();
-  await ended.clock.advance(12);
+  await ended.clock.advance(27);
   await ended.done;
   assert.equal(ended.story.at(-1), 'close');
   assert.deepEqual(ended.clock.timers(), []);
