@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 /** With more Services than these a take-over is long enough for what V8 does meanwhile to count. */
 const many = 500;
 
+/** So many that a take-over of them all is worth being prepared for. */
 export function areMany(services: number): boolean {
   return services > many;
 }
