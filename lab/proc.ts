@@ -8,9 +8,10 @@ export interface ProcessId {
   readonly start: number;
 }
 
-function statFields(pid: number): readonly string[] | undefined {
+/** From the third field on, of a process (its number) or a thread (`PID/task/TID`); undefined when it is gone. */
+function statFields(of: number | string): readonly string[] | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const text = readFileSync(`/proc/${of}/stat`, 'utf8');
     // The command name (field 2) is in parentheses and may hold anything: count from the last one.
     return text.slice(text.lastIndexOf(')') + 2).split(' ');
   } catch (error) {
@@ -55,14 +56,11 @@ export function signal(id: ProcessId, name: NodeJS.Signals, group = false): bool
 
 /** Whether this machine lets a process of ours go before others: not every container or user namespace does. */
 export function mayGoFirst(): boolean {
-  return spawnSync('chrt', ['--rr', '1', 'true']).status === 0;
+  return spawnSync('chrt', ['--fifo', '10', 'true']).status === 0;
 }
 
 /** Numbers of those threads of a process whose policy (field 41 of /proc/PID/stat) is not SCHED_OTHER. */
 export function realTimeThreads(pid: number): readonly number[] {
   const threads = readdirSync(`/proc/${pid}/task`).map(Number);
-  return threads.filter((thread) => {
-    const text = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[38] !== '0';
-  });
+  return threads.filter((thread) => (statFields(`${pid}/task/${thread}`)?.[38] ?? '0') !== '0');
 }

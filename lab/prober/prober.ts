@@ -1,6 +1,6 @@
-import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Machine } from '../machine.ts';
+import { mayGoFirst } from '../proc.ts';
 import type { LabProcess } from '../process.ts';
 import { waitFor } from '../wait.ts';
 import type { Live, ProbeConfig, ProbeLine, ProbeReport } from './probe.ts';
@@ -13,10 +13,7 @@ const defaultPort = 7007;
  * What measures must not wait for what is measured: a starved prober or responder looks like a gap. Real-time
  * scheduling where it is allowed (root); elsewhere the prober's own stalls are at least taken into account.
  */
-export const promptly: readonly string[] = ((): readonly string[] => {
-  const command = ['chrt', '--fifo', '10'];
-  return spawnSync('chrt', [...command.slice(1), 'true']).status === 0 ? command : [];
-})();
+export const promptly: readonly string[] = mayGoFirst() ? ['chrt', '--fifo', '10'] : [];
 
 /** Starts the answering end on a node; ready when this resolves. */
 export async function startResponder(node: Machine, port = defaultPort): Promise<LabProcess> {
