@@ -1,4 +1,4 @@
-import type { Election, ElectionListener, ElectionStatus } from '../election/index.ts';
+import { createUncontestedElection, type Election, type ElectionListener } from '../election/index.ts';
 import { aborted } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Fence } from '../lib/fence.ts';
@@ -101,7 +101,7 @@ function operatorOf(
     {
       node,
       sweep: () => undefined,
-      elect: (lease) => leases.election(lease),
+      elect: () => leases.election(),
       local,
       status,
       resolve: () => Promise.resolve([]),
@@ -146,27 +146,15 @@ class StageLeases {
     this.identity = identity;
   }
 
-  election(lease: string): Election {
-    const status: ElectionStatus = {
-      lease,
-      identity: this.identity,
-      holder: '',
-      isHolder: false,
-      lastRenewAgeMs: undefined,
-      transitions: 0,
-      lastReason: '',
-      lastError: undefined,
-    };
+  election(): Election {
     return {
+      ...createUncontestedElection(this.identity),
       run: async (listener, signal) => {
         this.listeners.add(listener);
         listener.observed?.('');
         await aborted(signal);
         this.listeners.delete(listener);
       },
-      recheck: () => undefined,
-      resign: () => undefined,
-      status: () => status,
     };
   }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '../../../src/lib/log.ts';
-import { openStage, type Stage } from '../../../src/manager/rehearsal-stage.ts';
+import { kernelOfStage, openStage, type Stage } from '../../../src/manager/rehearsal-stage.ts';
+import type { Kernel } from '../../../src/linux/types.ts';
 import { rehearse } from '../../../src/manager/rehearsal.ts';
 import { LocalLinks, projectService, SliceProjector, type Service } from '../../../src/services/index.ts';
 import { FakeClock } from '../../../src/testing/fake-clock.ts';
@@ -74,13 +75,33 @@ test('on the stage 160 Services are taken over as on a node, each time anew, and
   assert.ok(clock.timers().length <= timers, 'nothing goes on');
 });
 
-test('the kernel of the node sees nothing of what happens on the stage', async () => {
+test('on the kernel of the stage all is taken over, too, and the kernel of the node sees nothing of it', async () => {
   const { clock, kernel, parts, nothing } = await given();
   const { openHandles } = kernel;
   const before = kernel.frames.length;
-  const stage = await passing(clock, openStage(parts));
+  const deaf = kernelOfStage(kernel);
+  const seen = { set: 0, sent: 0 };
+  const watched: Kernel = {
+    ...deaf,
+    setAddresses: (requests) => {
+      seen.set += requests.length;
+      return deaf.setAddresses(requests);
+    },
+    openPacketSocket: (options) => {
+      const socket = deaf.openPacketSocket(options);
+      return {
+        ...socket,
+        send: () => {
+          seen.sent++;
+        },
+      };
+    },
+  };
+  const stage = await passing(clock, openStage(parts, watched));
   await passing(clock, stage.takeOver());
   await passing(clock, stage.takeOver());
+  assert.equal(seen.set, 2 * (160 + 80));
+  assert.ok(seen.sent >= 2 * 160, `${seen.sent} frames`);
   assert.equal(kernel.show(), nothing);
   assert.equal(kernel.frames.length, before);
   assert.deepEqual(kernel.openHandles, openHandles);
